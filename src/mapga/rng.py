@@ -1,0 +1,101 @@
+r"""Noise as a function of (run seed, stream, image index, step), and of nothing else.
+
+Every normal deviate of a run is drawn on the CPU by a Philox counter generator keyed by those four values,
+in float32. It is therefore the same for every batch size, order, shard, worker, device and dtype, and adding
+a solver or a step cannot change the measurement another solver sees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["NoiseSource", "generator", "standard_normal"]
+
+
+def generator(seed: int, stream: str, index: int, step: int = 0) -> np.random.Generator:
+    """The generator of one image's noise in one stream at one step.
+
+    Args:
+        seed: The run's seed.
+        stream: What the noise is for: ``"measurement"``, ``"start"``, ``"step"``, ...
+        index: The image's index in its dataset, not its place in a batch.
+        step: The solver's step, 0 for streams that are drawn once.
+    """
+    key = hashlib.blake2b(f"{seed}/{stream}/{index}/{step}".encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
+
+
+def standard_normal(seed: int, stream: str, indices: Sequence[int], shape: Sequence[int], step: int = 0) -> Tensor:
+    """Standard normal noise for several images, float32 on the CPU, shape ``(len(indices), *shape)``."""
+    out = np.empty((len(indices), *shape), dtype=np.float32)
+    for row, index in enumerate(indices):
+        generator(seed, stream, index, step).standard_normal(out=out[row], dtype=np.float32)
+    return torch.from_numpy(out)
+
+
+class NoiseSource:
+    """The start and step noise of one batch of images, as a solver asks for it.
+
+    The noise of the next step is drawn in a background thread while the solver works on the present one, and
+    copied to the device without blocking.
+
+    Args:
+        seed: The run's seed.
+        indices: The dataset indices of the images in the batch.
+        shape: The shape (C, H, W) of one image.
+        device: Where the noise is used.
+        dtype: The dtype it is cast to (it is always drawn in float32).
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        indices: Sequence[int],
+        shape: Sequence[int],
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.seed, self.indices, self.shape = seed, tuple(indices), tuple(shape)
+        self.device, self.dtype = torch.device(device), dtype
+        self._drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mapga-noise")
+        self._ahead: dict[int, Future[Tensor]] = {}
+
+    def start(self) -> Tensor:
+        """Noise (B, C, H, W) for the initial state; the same tensor every time it is asked for."""
+        self._draw_ahead(0)
+        return self._deliver(self._draw("start", 0))
+
+    def step(self, step: int) -> Tensor:
+        """Noise (B, C, H, W) for step ``step`` >= 0; the same tensor every time it is asked for."""
+        drawn = self._ahead.pop(step, None)
+        noise = self._draw("step", step) if drawn is None else drawn.result()
+        self._draw_ahead(step + 1)
+        return self._deliver(noise)
+
+    def close(self) -> None:
+        """End the background thread."""
+        self._drawer.shutdown(wait=False, cancel_futures=True)
+
+    def __enter__(self) -> NoiseSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _draw(self, stream: str, step: int) -> Tensor:
+        noise = standard_normal(self.seed, stream, self.indices, self.shape, step)
+        return noise.pin_memory() if self.device.type == "cuda" else noise
+
+    def _draw_ahead(self, step: int) -> None:
+        if step not in self._ahead:
+            self._ahead[step] = self._drawer.submit(self._draw, "step", step)
+
+    def _deliver(self, noise: Tensor) -> Tensor:
+        return noise.to(self.device, self.dtype, non_blocking=True)
