@@ -1,0 +1,182 @@
+"""What a metric is: a number an image (ImageMetric), or a number a set (SetMetric).
+
+Every metric reads the stored uint8 pictures, never the solver's floats, so that a number can be computed
+again from the files of a run. Names carry the protocol (network, resizing, window), because numbers of two
+protocols must not meet in one column.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from mapga.metrics.reference import Reference
+
+__all__ = ["ImageMetric", "Measured", "Measuring", "Scored", "SetMetric", "SetScore", "check_images"]
+
+
+class Measuring(Protocol):
+    """The part of an operator that a metric needs."""
+
+    @property
+    def n_measurements(self) -> int:
+        """m, the number of measured values an image."""
+
+    def apply(self, x: Tensor) -> Tensor:
+        """A x for images (B, C, H, W) in [-1, 1]."""
+
+
+class Measured(Protocol):
+    """The part of a problem that a metric needs: y (B, ...) and the operator it was measured with."""
+
+    @property
+    def y(self) -> Tensor: ...
+
+    @property
+    def operator(self) -> Measuring: ...
+
+    @property
+    def sigma_y(self) -> float: ...
+
+
+def check_images(images: np.ndarray, *, what: str) -> None:
+    """Refuse anything but uint8 (B, H, W, C) with C = 1 or 3.
+
+    Raises:
+        TypeError: Another dtype, with the range found: floats have no declared scale.
+        ValueError: Another shape.
+    """
+    if images.dtype != np.uint8:
+        span = (
+            f" in [{images.min():g}, {images.max():g}]" if images.size and images.dtype.kind in "fiu" else ""
+        )
+        raise TypeError(
+            f"{what}: metrics read stored uint8 images, got {images.dtype}{span}; "
+            "convert [-1, 1] floats with mapga.pixels.to_uint8"
+        )
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape[1:]:
+        raise ValueError(f"{what}: expected shape (B, H, W, C) with C = 1 or 3, got {images.shape}")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One batch of answers as they are on disk.
+
+    Attributes:
+        restored: uint8 (B, H, W, C).
+        truth: uint8 (B, H, W, C), row for row the truth of ``restored``.
+        labels: int64 (B,), or None.
+        problem: What was measured (``.y``, ``.operator``, ``.sigma_y``), or None. Never the truth.
+
+    Raises:
+        TypeError: Images that are not uint8.
+        ValueError: Restored and true images, or labels, that do not match in number or size.
+    """
+
+    restored: np.ndarray
+    truth: np.ndarray
+    labels: np.ndarray | None = None
+    problem: Measured | None = None
+
+    def __post_init__(self) -> None:
+        check_images(self.restored, what="restored images")
+        check_images(self.truth, what="true images")
+        if self.restored.shape != self.truth.shape:
+            raise ValueError(
+                f"restored images {self.restored.shape} and true images {self.truth.shape} differ in shape; "
+                "score each image against the truth of the same index"
+            )
+        if self.labels is not None and self.labels.shape != (len(self.restored),):
+            raise ValueError(
+                f"labels of shape {self.labels.shape} for {len(self.restored)} images; give one an image"
+            )
+
+    def __len__(self) -> int:
+        return len(self.restored)
+
+
+@dataclass(frozen=True)
+class SetScore:
+    """The value of a set metric and the protocol it was computed by.
+
+    Attributes:
+        value: The distance.
+        n: Number of restored images in it.
+        key: Flavour, N and reference, e.g. ``"fid_clean|n=1000|ref=truth"``: cells of different keys measure
+            different things and may not share a column.
+        notes: What a reader must know, e.g. that the value is biased at this N.
+    """
+
+    value: float
+    n: int
+    key: str
+    notes: tuple[str, ...] = ()
+
+
+class ImageMetric(ABC):
+    """One number an image.
+
+    Attributes:
+        name: Column name; the protocol is in it.
+        lower_is_better: Direction.
+    """
+
+    name: str
+    lower_is_better: bool
+
+    @abstractmethod
+    def __call__(self, batch: Scored) -> np.ndarray:
+        """float64 (B,): each image's number, whatever else is in the batch."""
+
+    def missing(self) -> list[str]:
+        """Files that must be fetched before the metric can work, each with its source; [] if it is ready."""
+        return []
+
+    def to(self, device: torch.device | str) -> Self:
+        """Compute on ``device`` from now on (metrics without a network stay on the CPU)."""
+        return self
+
+
+class SetMetric(ABC):
+    """One number a set of images, from features that are kept image by image.
+
+    Attributes:
+        name: Column name; the protocol is in it.
+        lower_is_better: Direction.
+        reference: What the set is compared with: ``"truth"``, ``"training"`` or a statistics file.
+    """
+
+    name: str
+    lower_is_better: bool
+    reference: str
+
+    @abstractmethod
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (B, H, W, C) -> features (B, D), each row a function of its own image."""
+
+    @abstractmethod
+    def extractor_hash(self) -> str:
+        """Hash of whatever the features depend on besides the images: network weights, resizing."""
+
+    @abstractmethod
+    def compare(self, restored: np.ndarray, reference: Reference) -> SetScore:
+        """The distance of features (N, D) from a reference.
+
+        Raises:
+            ValueError: Features that are not (N, D), not finite, fewer than two, or of another width than the
+                reference's.
+        """
+
+    def missing(self) -> list[str]:
+        """Files that must be fetched before the metric can work, each with its source; [] if it is ready."""
+        return []
+
+    def to(self, device: torch.device | str) -> Self:
+        """Compute on ``device`` from now on."""
+        return self
