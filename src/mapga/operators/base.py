@@ -1,0 +1,136 @@
+r"""Forward operators, in three rungs.
+
+1. ``Operator``: any deterministic map A from images to measurements.
+2. ``LinearOperator``: adds the adjoint A^T, the pseudo-inverse A^+ and (A A^T + c I)^{-1}.
+3. ``SpectralOperator``: adds a singular value decomposition A = U diag(s) V^T in closed form, from which all of
+   rung 2 follows.
+
+Spectral coordinates are image-shaped, (B, C, H, W): each coordinate belongs to one right singular vector. A
+coordinate without a measurement of its own has s = 0 and is not ``measured``; a square operator (blur) may have
+``measured`` coordinates with s = 0, where the measurement is noise alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+__all__ = ["LinearOperator", "Operator", "SpectralOperator"]
+
+
+class Operator(ABC):
+    """A deterministic map A from images (B, C, H, W) in [-1, 1] to measurements.
+
+    Attributes:
+        image_shape: (C, H, W) of the images it takes.
+        n_measurements: m, the number of measured values of one image.
+    """
+
+    image_shape: tuple[int, int, int]
+    n_measurements: int
+
+    @abstractmethod
+    def apply(self, x: Tensor) -> Tensor:
+        """A(x): measurements of images x (B, C, H, W), differentiable."""
+
+    def restrict(self, y: Tensor) -> Tensor:
+        """y with zeros where nothing is measured (masks keep the image's shape)."""
+        return y
+
+    def preview(self, y: Tensor) -> Tensor:
+        """The measurement as a picture (B, C, H, W), nearest pixels, for people to look at."""
+        return y if y.shape[-2:] == self.image_shape[-2:] else interpolate(y, self.image_shape[-2:])
+
+    def check(self, x: Tensor) -> None:
+        """Raise ValueError unless x is a batch of images of ``image_shape``."""
+        if tuple(x.shape[1:]) != self.image_shape:
+            raise ValueError(
+                f"{type(self).__name__} was made for images of shape {self.image_shape}, got {tuple(x.shape[1:])}"
+            )
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        """A copy whose tensors live on ``device``, floating-point ones in ``dtype``."""
+        moved = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(moved, name, value.to(device, dtype if value.is_floating_point() else None))
+        return moved
+
+
+class LinearOperator(Operator):
+    """A linear A."""
+
+    @abstractmethod
+    def adjoint(self, y: Tensor) -> Tensor:
+        """A^T y, (B, C, H, W): <A x, y> = <x, A^T y>."""
+
+    @abstractmethod
+    def pinv(self, y: Tensor) -> Tensor:
+        """A^+ y, (B, C, H, W): the least-squares image of smallest norm."""
+
+    @abstractmethod
+    def solve_gram(self, r: Tensor, c: float | Tensor) -> Tensor:
+        """(A A^T + c I)^{-1} r for c > 0; for c = 0 the pseudo-inverse (A A^T)^+ r.
+
+        Args:
+            r: Measurement-shaped.
+            c: A number or one an image (B,), >= 0.
+        """
+
+
+class SpectralOperator(LinearOperator):
+    """A = U diag(s) V^T in closed form.
+
+    Attributes:
+        singular_values: s, (1, C, H, W), >= 0, zero where nothing is seen.
+        measured: bool (1, C, H, W), true for the coordinates that have a column in U.
+    """
+
+    singular_values: Tensor
+    measured: Tensor
+
+    @abstractmethod
+    def to_spectral(self, x: Tensor) -> Tensor:
+        """V^T x, (B, C, H, W)."""
+
+    @abstractmethod
+    def from_spectral(self, x_bar: Tensor) -> Tensor:
+        """V x_bar, (B, C, H, W)."""
+
+    @abstractmethod
+    def measurement_to_spectral(self, y: Tensor) -> Tensor:
+        """U^T y in image-shaped coordinates, zero where not ``measured``."""
+
+    @abstractmethod
+    def measurement_from_spectral(self, y_bar: Tensor) -> Tensor:
+        """U y_bar, measurement-shaped; coordinates that are not ``measured`` are ignored."""
+
+    @property
+    def n_measurements(self) -> int:  # type: ignore[override]
+        return int(self.measured.sum())
+
+    def apply(self, x: Tensor) -> Tensor:
+        self.check(x)
+        return self.measurement_from_spectral(self.singular_values * self.to_spectral(x))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self.from_spectral(self.singular_values * self.measurement_to_spectral(y))
+
+    def pinv(self, y: Tensor) -> Tensor:
+        return self.from_spectral(_divide(self.measurement_to_spectral(y), self.singular_values))
+
+    def solve_gram(self, r: Tensor, c: float | Tensor) -> Tensor:
+        c = torch.as_tensor(c, dtype=r.dtype, device=r.device).reshape(-1, 1, 1, 1)
+        gram = self.singular_values.square() + c
+        return self.measurement_from_spectral(_divide(self.measurement_to_spectral(r), gram))
+
+
+def _divide(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """numerator / denominator, 0 where the denominator is 0, never inf or NaN on the way."""
+    positive = denominator > 0
+    return torch.where(positive, numerator / denominator.where(positive, 1.0), 0.0)

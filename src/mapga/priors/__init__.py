@@ -1,0 +1,7 @@
+"""Priors: analytic ones and networks, equals to a solver. One kind, one file."""
+
+from mapga.priors.base import SIGMA_MAX, SIGMA_MIN, Prior
+from mapga.priors.gaussian import GaussianPrior
+from mapga.priors.mixture import MixturePrior
+
+__all__ = ["SIGMA_MAX", "SIGMA_MIN", "GaussianPrior", "MixturePrior", "Prior"]

@@ -1,0 +1,137 @@
+r"""A mixture of Gaussians of one common standard deviation, with means on real images.
+
+p_0 = sum_k w_k N(m_k, s^2 I), so p_sigma = sum_k w_k N(m_k, v I) with v = s^2 + sigma^2, and with the
+responsibilities r_k(x) = softmax_k(log w_k - |x - m_k|^2 / 2v):
+
+* D(x, sigma) = sum_k r_k (m_k + s^2 / v (x - m_k)) = s^2 / v x + (1 - s^2 / v) sum_k r_k m_k
+* score = (sum_k r_k m_k - x) / v
+* C(x, sigma): the probability-flow ODE, integrated by Heun's method on the rho = 7 grid between sigma and sigma_min.
+
+With one component an image this is the exact posterior model of a finite data set: the strongest prior there is
+for its own images, and a fair, memorising one for others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from mapga.priors.base import SIGMA_MIN, Prior, expand_sigma
+
+__all__ = ["MixturePrior"]
+
+_RHO = 7.0
+
+
+class MixturePrior(Prior):
+    """sum_k w_k N(m_k, std^2 I) over images.
+
+    Args:
+        means: (K, C, H, W) in [-1, 1].
+        std: The common standard deviation s > 0.
+        weights: (K,), positive; they are normalised. Default: equal.
+        ode_steps: Heun steps of the consistency function, >= 1; its error is of second order in 1 / ode_steps.
+        chunk: Components handled at a time, which bounds memory to B x chunk numbers besides the means.
+        sigma_min: Where trajectories end, > 0.
+
+    Raises:
+        ValueError: A value outside these ranges.
+    """
+
+    def __init__(
+        self,
+        means: Tensor,
+        std: float,
+        weights: Tensor | None = None,
+        *,
+        ode_steps: int = 8,
+        chunk: int = 8192,
+        sigma_min: float = SIGMA_MIN,
+    ) -> None:
+        if means.ndim != 4 or not len(means):
+            raise ValueError(f"means must be (K, C, H, W) with K >= 1, got {tuple(means.shape)}")
+        if not 0 < std < math.inf:
+            raise ValueError(f"prior.std={std}: the components' standard deviation is positive")
+        if ode_steps < 1 or chunk < 1:
+            raise ValueError(f"prior.ode_steps={ode_steps}, prior.chunk={chunk}: both are at least 1")
+        weights = torch.ones(len(means)) if weights is None else weights
+        if weights.shape != (len(means),) or not bool((weights > 0).all()):
+            raise ValueError("weights must be positive, one a component")
+        self.image_shape = (int(means.shape[1]), int(means.shape[2]), int(means.shape[3]))
+        self.sigma_min, self.std, self.ode_steps, self.chunk = sigma_min, std, ode_steps, chunk
+        self.means = means.double().flatten(1)
+        self.log_weights = (weights.double() / weights.double().sum()).log()
+
+    @classmethod
+    def from_images(
+        cls, images: Tensor, std: float, components: int | None = None, *, ode_steps: int = 8, chunk: int = 8192
+    ) -> Self:
+        """Means on images (N, C, H, W) in [-1, 1]: all of them, or ``components`` evenly spaced ones.
+
+        Raises:
+            ValueError: components outside 1..N.
+        """
+        if components is None:
+            return cls(images, std, ode_steps=ode_steps, chunk=chunk)
+        if not 1 <= components <= len(images):
+            raise ValueError(f"prior.components={components}: choose 1..{len(images)}, or null for all images")
+        chosen = torch.linspace(0, len(images) - 1, components).round().long()
+        return cls(images[chosen], std, ode_steps=ode_steps, chunk=chunk)
+
+    def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        ratio = self.std**2 / self._variance(sigma, x)
+        return ratio * x + (1 - ratio) * self._expected_mean(x, sigma)
+
+    def score(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return (self._expected_mean(x, sigma) - x) / self._variance(sigma, x)
+
+    def consistency(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        start = expand_sigma(sigma, x) ** (1 / _RHO)
+        end = self.sigma_min ** (1 / _RHO)
+        levels = [(start + k / self.ode_steps * (end - start)) ** _RHO for k in range(self.ode_steps)]
+        levels.append(expand_sigma(self.sigma_min, x))
+        for now, then in zip(levels[:-1], levels[1:], strict=True):
+            slope = (x - self.denoise(x, now)) / now
+            euler = x + (then - now) * slope
+            x = x + (then - now) * (slope + (euler - self.denoise(euler, then)) / then) / 2
+        return x
+
+    def log_density(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """log p_sigma(x), (B,)."""
+        flat, variance = x.flatten(1), self._variance(sigma, x).flatten(1)
+        terms = [
+            log_weights - (flat[:, None] - means).square().sum(-1) / (2 * variance)
+            for means, log_weights in self._chunks(max(1, self.chunk // flat.shape[1]))
+        ]
+        constant = 0.5 * flat.shape[1] * torch.log(2 * math.pi * variance)
+        return torch.logsumexp(torch.cat(terms, 1), 1) - constant[:, 0]
+
+    def _expected_mean(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """sum_k r_k(x) m_k, (B, C, H, W), by a softmax that streams over chunks of components."""
+        flat, variance = x.flatten(1), self._variance(sigma, x).flatten(1)
+        peak: Tensor | None = None
+        for means, log_weights in self._chunks(self.chunk):
+            # |x|^2 is the same for all components and drops out of the softmax.
+            half_norms = means.square().sum(1) / 2
+            logits = log_weights + (flat @ means.T - half_norms) / variance
+            if peak is None:
+                peak = logits.detach().amax(1, keepdim=True)
+                share = (logits - peak).exp()
+                total, weighted = share.sum(1, keepdim=True), share @ means
+                continue
+            higher = torch.maximum(peak, logits.detach().amax(1, keepdim=True))
+            rescale, share = (peak - higher).exp(), (logits - higher).exp()
+            total, weighted = rescale * total + share.sum(1, keepdim=True), rescale * weighted + share @ means
+            peak = higher
+        return (weighted / total).reshape(x.shape)
+
+    def _chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        return zip(self.means.split(size), self.log_weights.split(size), strict=True)
+
+    def _variance(self, sigma: float | Tensor, x: Tensor) -> Tensor:
+        """v = s^2 + sigma^2, broadcasting against x."""
+        return self.std**2 + expand_sigma(sigma, x).square()

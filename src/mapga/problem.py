@@ -1,0 +1,53 @@
+"""An inverse problem, y = A(x) + sigma_y n, and the only place that makes a y."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mapga.operators.base import Operator
+from mapga.rng import standard_normal
+
+__all__ = ["Problem", "measure"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a solver is given. The truth is not in it.
+
+    Attributes:
+        y: Measurements of a batch, first axis B.
+        operator: A.
+        sigma_y: Standard deviation of the measurement noise in [-1, 1] pixel units, >= 0.
+
+    Raises:
+        ValueError: A negative or non-finite sigma_y.
+    """
+
+    y: Tensor
+    operator: Operator
+    sigma_y: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sigma_y < math.inf:
+            raise ValueError(f"sigma_y={self.sigma_y}: a noise standard deviation is finite and >= 0")
+
+
+def measure(x: Tensor, operator: Operator, sigma_y: float, *, seed: int, indices: Sequence[int]) -> Problem:
+    """Measure a batch of images: y = A(x) + sigma_y n.
+
+    Args:
+        x: Images (B, C, H, W) in [-1, 1].
+        operator: A.
+        sigma_y: Noise standard deviation in the same unit as x, >= 0.
+        seed: The run's seed.
+        indices: The B images' indices in their dataset; their noise depends on these and the seed alone.
+    """
+    y = operator.apply(x)
+    if sigma_y > 0:
+        noise = standard_normal(seed, "measurement", indices, y.shape[1:])
+        y = y + sigma_y * operator.restrict(noise.to(y.device, y.dtype))
+    return Problem(y, operator, sigma_y)

@@ -1,0 +1,199 @@
+r"""Noise schedules: a number of points -> strictly decreasing noise levels sigma. Nothing else.
+
+A schedule has `steps`, the number of iterations of the solver it is given to. A solver asks for as many levels as
+its algorithm visits: Algorithm 2 of MAP-GA walks from tau_n to tau_0 and asks for ``steps + 1``; PGDM and DDRM
+evaluate the denoiser at ``steps`` levels and then step to sigma = 0.
+
+The time variable is sigma itself (variance exploding, sigma(t) = t). ``linear``, ``quadratic`` and ``cosine`` are
+answers to the paper's open question on the schedule: other spacings of the same range.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mapga.priors.base import SIGMA_MAX, SIGMA_MIN
+
+__all__ = ["Cosine", "DDPM", "Explicit", "Geometric", "Karras", "Linear", "Quadratic", "Schedule", "Spaced", "check_decreasing"]
+
+
+def check_decreasing(levels: Sequence[float]) -> None:
+    """Raise ValueError, naming the first offending pair, unless levels are positive, finite, strictly decreasing."""
+    for k, level in enumerate(levels):
+        if not 0 < level < math.inf:
+            raise ValueError(f"schedule level {k} is {level}: noise levels are positive and finite")
+        if k and level >= levels[k - 1]:
+            raise ValueError(
+                f"schedule is not strictly decreasing: level {k - 1} is {levels[k - 1]}, level {k} is {level}"
+            )
+
+
+class Schedule(ABC):
+    """Strictly decreasing noise levels from sigma_max to sigma_min.
+
+    Args:
+        steps: Iterations of the solver, >= 1.
+        sigma_max: First level, in [-1, 1] pixel units.
+        sigma_min: Last level, 0 < sigma_min < sigma_max.
+
+    Raises:
+        ValueError: A value outside these ranges.
+    """
+
+    def __init__(self, steps: int = 20, sigma_max: float = SIGMA_MAX, sigma_min: float = SIGMA_MIN) -> None:
+        if steps < 1:
+            raise ValueError(f"schedule.steps={steps}: a solver needs at least 1 step")
+        if not 0 < sigma_min < sigma_max < math.inf:
+            raise ValueError(
+                f"schedule.sigma_max={sigma_max}, schedule.sigma_min={sigma_min}: need 0 < sigma_min < sigma_max"
+            )
+        self.steps, self.sigma_max, self.sigma_min = steps, sigma_max, sigma_min
+
+    @abstractmethod
+    def levels(self, points: int) -> Tensor:
+        """``points`` >= 1 levels, float64 (points,), strictly decreasing.
+
+        Raises:
+            ValueError: The schedule cannot give that many.
+        """
+
+    def spanning(self, sigma_max: float, sigma_min: float) -> Schedule:
+        """The same kind of schedule over another range."""
+        if not 0 < sigma_min < sigma_max < math.inf:
+            raise ValueError(
+                f"a schedule cannot go from sigma_max={sigma_max} to sigma_min={sigma_min}: "
+                "need 0 < sigma_min < sigma_max"
+            )
+        other = copy.copy(self)
+        other.sigma_max, other.sigma_min = sigma_max, sigma_min
+        return other
+
+
+class Spaced(Schedule):
+    """A schedule that follows a curve sigma(u), u = 0 .. 1, evenly in u, ends included."""
+
+    def levels(self, points: int) -> Tensor:
+        if points == 1:
+            return torch.tensor([self.sigma_max], dtype=torch.float64)
+        levels = self._curve(torch.linspace(0, 1, points, dtype=torch.float64))
+        levels[0], levels[-1] = self.sigma_max, self.sigma_min
+        check_decreasing(levels.tolist())
+        return levels
+
+    @abstractmethod
+    def _curve(self, u: Tensor) -> Tensor:
+        """sigma(u), from sigma_max at u = 0 to sigma_min at u = 1."""
+
+
+class Karras(Spaced):
+    r"""sigma(u) = (sigma_max^{1/rho} + u (sigma_min^{1/rho} - sigma_max^{1/rho}))^rho.
+
+    Source: Karras et al., 2022, arXiv 2206.00364, eq. 5. The grid consistency models are distilled on.
+
+    Args:
+        rho: Curvature, > 0; 1 is linear, 7 the published choice.
+    """
+
+    def __init__(
+        self, steps: int = 20, sigma_max: float = SIGMA_MAX, sigma_min: float = SIGMA_MIN, rho: float = 7.0
+    ) -> None:
+        super().__init__(steps, sigma_max, sigma_min)
+        if not 0 < rho < math.inf:
+            raise ValueError(f"schedule.rho={rho}: the curvature is positive (7 is the published choice)")
+        self.rho = rho
+
+    def _curve(self, u: Tensor) -> Tensor:
+        high, low = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
+        return (high + u * (low - high)) ** self.rho
+
+
+class Linear(Spaced):
+    """sigma(u) = sigma_max + u (sigma_min - sigma_max)."""
+
+    def _curve(self, u: Tensor) -> Tensor:
+        return self.sigma_max + u * (self.sigma_min - self.sigma_max)
+
+
+class Quadratic(Spaced):
+    """sigma(u) = sigma_min + (1 - u)^2 (sigma_max - sigma_min)."""
+
+    def _curve(self, u: Tensor) -> Tensor:
+        return self.sigma_min + (1 - u).square() * (self.sigma_max - self.sigma_min)
+
+
+class Cosine(Spaced):
+    """sigma(u) = sigma_min + (1 + cos(pi u)) / 2 (sigma_max - sigma_min): slow at both ends."""
+
+    def _curve(self, u: Tensor) -> Tensor:
+        return self.sigma_min + (1 + torch.cos(math.pi * u)) / 2 * (self.sigma_max - self.sigma_min)
+
+
+class Geometric(Spaced):
+    """sigma(u) = sigma_max (sigma_min / sigma_max)^u: equal steps in log sigma."""
+
+    def _curve(self, u: Tensor) -> Tensor:
+        return self.sigma_max * (self.sigma_min / self.sigma_max) ** u
+
+
+class DDPM(Schedule):
+    r"""The noise levels of the linear-beta DDPM, sigma_t = sqrt((1 - a_t) / a_t), at evenly skipped timesteps.
+
+    beta = linspace(1e-4, 2e-2, 1000); of the timesteps whose sigma lies within [sigma_min, sigma_max], n points are
+    t_k = t_low + k (count // n), k = n - 1 .. 0. With the whole range (sigma_max >= 157.41) this is the grid of the
+    official DDRM program: 20 points start at t = 950, sigma = 97.1, and end at t = 0, sigma = 0.01.
+
+    Source: Ho, Jain, Abbeel, 2020, arXiv 2006.11239; Kawar et al. (DDRM), 2022, arXiv 2201.11793.
+    """
+
+    def levels(self, points: int) -> Tensor:
+        beta = torch.linspace(1e-4, 2e-2, 1000, dtype=torch.float64)
+        alpha_bar = torch.cumprod(1 - beta, 0)
+        sigma = ((1 - alpha_bar) / alpha_bar).sqrt()
+        allowed = sigma[(sigma >= self.sigma_min) & (sigma <= self.sigma_max)]
+        if not 1 <= points <= len(allowed):
+            raise ValueError(
+                f"schedule=ddpm has {len(allowed)} timesteps between sigma_min={self.sigma_min} and "
+                f"sigma_max={self.sigma_max}, but {points} levels are needed; lower schedule.steps"
+            )
+        skip = len(allowed) // points
+        return allowed[torch.arange(points - 1, -1, -1) * skip].clone()
+
+
+class Explicit(Schedule):
+    """Noise levels written out one by one.
+
+    Args:
+        levels: Strictly decreasing, positive.
+        steps: The solver's iterations; the solver says how many levels that takes.
+
+    Raises:
+        ValueError: Levels that do not strictly decrease.
+    """
+
+    def __init__(self, levels: Sequence[float], steps: int | None = None) -> None:
+        values = [float(level) for level in levels]
+        if len(values) < 2:
+            raise ValueError(f"schedule.levels={values}: write out at least two levels")
+        check_decreasing(values)
+        super().__init__(len(values) - 1 if steps is None else steps, values[0], values[-1])
+        self._levels = values
+
+    def levels(self, points: int) -> Tensor:
+        if points != len(self._levels):
+            raise ValueError(
+                f"schedule.levels has {len(self._levels)} values, but this solver visits {points} levels in "
+                f"{self.steps} steps; write out {points} levels or change schedule.steps"
+            )
+        return torch.tensor(self._levels, dtype=torch.float64)
+
+    def spanning(self, sigma_max: float, sigma_min: float) -> Schedule:
+        raise ValueError(
+            f"schedule=explicit cannot be stretched to {sigma_max}..{sigma_min}, which this solver needs; "
+            "choose another schedule"
+        )

@@ -1,0 +1,96 @@
+r"""DDRM: denoising diffusion restoration in the operator's spectral coordinates.
+
+Source: Kawar, Elad, Ermon, Song, "Denoising diffusion restoration models", NeurIPS 2022, arXiv 2201.11793, eqs. 7-8,
+and the official program's treatment of ties and of unmeasured coordinates, in variance-exploding form.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from mapga.operators.base import Operator, SpectralOperator
+from mapga.priors.base import Prior
+from mapga.problem import Problem
+from mapga.rng import NoiseSource
+from mapga.schedules import Schedule
+from mapga.solvers.base import Solver, State
+
+__all__ = ["DDRM"]
+
+
+class DDRM(Solver):
+    r"""With x_bar = V^T x, y_hat = U^T y, y_bar = y_hat / s, a step sigma -> sigma' is, coordinate by coordinate,
+
+    * noisier than y (s sigma' > sigma_y):
+      x_bar' = (1 - eta_b) x0_bar + eta_b y_bar + sqrt(sigma'^2 - eta_b^2 sigma_y^2 / s^2) n
+    * less noisy than y (s sigma' < sigma_y, measured):
+      x_bar' = x0_bar + sqrt(1 - eta^2) sigma' (y_hat - s x0_bar) / sigma_y + eta sigma' n
+    * not measured, or a tie: x_bar' = x0_bar + sqrt(1 - eta^2) sigma' (x_bar - x0_bar) / sigma + eta sigma' n
+
+    The last step goes to sigma' = 0 and returns the denoiser's output. One forward pass a step.
+
+    Args:
+        schedule: Levels at which the denoiser is evaluated; a final 0 follows them.
+        eta: In [0, 1]; the published 0.85.
+        eta_b: In [0, 1]; the published 1.
+
+    Raises:
+        ValueError: A value outside these ranges.
+    """
+
+    def __init__(self, schedule: Schedule, eta: float = 0.85, eta_b: float = 1.0) -> None:
+        super().__init__(schedule)
+        for name, value in (("eta", eta), ("eta_b", eta_b)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"solver.{name}={value}: choose a value in [0, 1]")
+        self.eta, self.eta_b = eta, eta_b
+
+    def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
+        return self._lacks(operator, prior, spectral=True, denoiser=True)
+
+    def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
+        levels = self.schedule.levels(self.schedule.steps).tolist()
+        x = self.start(problem, levels[0], noise.start())
+        for i, (sigma, sigma_next) in enumerate(pairwise([*levels, 0.0])):
+            x0 = prior.denoise(x, sigma)
+            x = self.step(problem, x, x0, sigma, sigma_next, noise.step(i)) if sigma_next > 0 else x0
+            yield State(i + 1, sigma_next, x)
+
+    def start(self, problem: Problem, sigma: float, noise: Tensor) -> Tensor:
+        """The initial state at level sigma: around y where that is less noisy, else pure noise; noise in pixels."""
+        operator, s, _, y_bar = _spectrum(problem)
+        n = operator.to_spectral(noise)
+        remaining = (sigma**2 - (problem.sigma_y / s.where(s > 0, 1.0)).square()).clamp(min=0).sqrt()
+        x_bar = torch.where(s * sigma > problem.sigma_y, y_bar + remaining * n, sigma * n)
+        return operator.from_spectral(x_bar)
+
+    def step(self, problem: Problem, x: Tensor, x0: Tensor, sigma: float, sigma_next: float, noise: Tensor) -> Tensor:
+        """The state at sigma_next > 0 from x at sigma, with x0 = D(x, sigma) and standard normal pixel noise."""
+        operator, s, y_hat, y_bar = _spectrum(problem)
+        x0_bar, n = operator.to_spectral(x0), operator.to_spectral(noise)
+        direction = operator.to_spectral(x - x0) / sigma
+        keep, fresh = math.sqrt(1 - self.eta**2) * sigma_next, self.eta * sigma_next * n
+
+        state = x0_bar + keep * direction + fresh
+        if problem.sigma_y > 0:
+            cleaner = operator.measured & (s * sigma_next < problem.sigma_y)
+            state = torch.where(cleaner, x0_bar + keep * (y_hat - s * x0_bar) / problem.sigma_y + fresh, state)
+        noisier = s * sigma_next > problem.sigma_y
+        spread = sigma_next**2 - (self.eta_b * problem.sigma_y / s.where(noisier, 1.0)).square()
+        pulled = (1 - self.eta_b) * x0_bar + self.eta_b * y_bar + spread.clamp(min=0).sqrt() * n
+        return operator.from_spectral(torch.where(noisier, pulled, state))
+
+
+def _spectrum(problem: Problem) -> tuple[SpectralOperator, Tensor, Tensor, Tensor]:
+    """The operator, s, y_hat = U^T y, and y_bar = y_hat / s (0 where s = 0, where it is never read)."""
+    operator = problem.operator
+    if not isinstance(operator, SpectralOperator):
+        raise TypeError(f"{type(operator).__name__} has no closed-form SVD")
+    s = operator.singular_values
+    y_hat = operator.measurement_to_spectral(problem.y)
+    return operator, s, y_hat, torch.where(s > 0, y_hat / s.where(s > 0, 1.0), 0.0)

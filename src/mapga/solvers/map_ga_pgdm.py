@@ -1,0 +1,88 @@
+r"""MAP-GA-PGDM: MAP-GA down to the measurement's noise level, PGDM from there.
+
+Source: Gutha, Vinuesa, Azizpour, WACV 2025, arXiv 2407.20784, Algorithm 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from mapga.operators.base import Operator
+from mapga.priors.base import Prior
+from mapga.problem import Problem
+from mapga.rng import NoiseSource
+from mapga.schedules import Schedule
+from mapga.solvers.base import Solver, State
+from mapga.solvers.map_ga import MAPGA
+from mapga.solvers.pgdm import RRule, posterior_variance
+from mapga.solvers.steps import pseudo_inverse_guidance, renoise_std
+
+__all__ = ["MAPGAPGDM"]
+
+
+class MAPGAPGDM(Solver):
+    r"""Algorithm 3, for noisy measurements.
+
+    1. MAP-GA without the prior term on the schedule from sigma_max to sigma_y; its last step adds no noise.
+    2. ``pgdm_steps`` steps of PGDM on a schedule of the same kind from sigma_y to sigma_min:
+       mu = D(x, t) + sigma_t^2 grad log p(y | x);  x ~ N(mu, sigma_{t'}^2 - sigma_{tau_0}^2).
+
+    Args:
+        schedule: Of the first half; its ``steps`` is n, its ``sigma_min`` is where the second half ends.
+        num_iter: Gradient steps a level in the first half, >= 1.
+        pgdm_steps: m, >= 1.
+        consistency: Whether the first half maps z to the image by C (true) or D (the paper's "(D)").
+        learning_rate: As in MAP-GA.
+        r_rule: Rule for r_t^2 in grad log p(y | x); the paper does not state its own.
+        sigma_data: Standard deviation of the data for ``r_rule="data"``.
+
+    Raises:
+        ValueError: A value outside these ranges.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        num_iter: int = 1,
+        *,
+        pgdm_steps: int = 20,
+        consistency: bool = True,
+        learning_rate: float | None = None,
+        r_rule: RRule = "unit",
+        sigma_data: float = 0.5,
+    ) -> None:
+        super().__init__(schedule)
+        if pgdm_steps < 1:
+            raise ValueError(f"solver.pgdm_steps={pgdm_steps}: at least 1")
+        self.pgdm_steps, self.r_rule, self.sigma_data = pgdm_steps, r_rule, sigma_data
+        self.first_half = MAPGA(
+            schedule, num_iter, consistency=consistency, use_prior=False, learning_rate=learning_rate
+        )
+
+    @property
+    def n_steps(self) -> int:
+        return self.schedule.steps + self.pgdm_steps
+
+    def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
+        low, high = self.schedule.sigma_min, self.schedule.sigma_max
+        if not low < sigma_y < high:
+            return (
+                f"it hands over from MAP-GA to PGDM at sigma = sigma_y, so it needs noise with {low:g} < sigma_y < "
+                f"{high:g}, and sigma_y = {sigma_y:g}; for noiseless measurements use map_ga_np"
+            )
+        return self._lacks(operator, prior, linear=True, denoiser=True, consistency=self.first_half.consistency)
+
+    def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
+        ascent = self.first_half.on(self.schedule.spanning(self.schedule.sigma_max, problem.sigma_y))
+        for state in ascent.iterate(problem, prior, noise):
+            yield state
+        x = state.x
+        levels = self.schedule.spanning(problem.sigma_y, self.schedule.sigma_min).levels(self.pgdm_steps + 1).tolist()
+        for i, (t, t_next) in enumerate(pairwise(levels), start=self.schedule.steps):
+            r2 = posterior_variance(t, self.r_rule, self.sigma_data)
+            x0, shift = pseudo_inverse_guidance(problem, prior, x, t, r2)
+            x = x0 + t**2 / r2 * shift
+            if (std := renoise_std(t_next, levels[-1])) > 0:
+                x = x + std * noise.step(i)
+            yield State(i + 1, t_next, x)

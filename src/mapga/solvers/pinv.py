@@ -1,0 +1,28 @@
+"""The pseudo-inverse A^+ y: the floor that every prior has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mapga.operators.base import Operator
+from mapga.priors.base import Prior
+from mapga.problem import Problem
+from mapga.rng import NoiseSource
+from mapga.solvers.base import Solver, State
+from mapga.solvers.steps import linear_operator
+
+__all__ = ["PseudoInverse"]
+
+
+class PseudoInverse(Solver):
+    """x = A^+ y, in one step, without prior or schedule."""
+
+    @property
+    def n_steps(self) -> int:
+        return 1
+
+    def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
+        return self._lacks(operator, prior, linear=True)
+
+    def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
+        yield State(1, 0.0, linear_operator(problem).pinv(problem.y))

@@ -1,0 +1,70 @@
+r"""Update steps that several algorithms share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from mapga.operators.base import LinearOperator
+from mapga.priors.base import Prior
+from mapga.problem import Problem
+
+__all__ = ["linear_operator", "posterior_residual", "pseudo_inverse_guidance", "renoise_std", "vjp"]
+
+
+def linear_operator(problem: Problem) -> LinearOperator:
+    """The problem's operator as a linear one.
+
+    Raises:
+        TypeError: It is not linear (``Solver.supports`` says so beforehand).
+    """
+    if not isinstance(problem.operator, LinearOperator):
+        raise TypeError(f"{type(problem.operator).__name__} is not a linear operator")
+    return problem.operator
+
+
+def vjp(
+    function: Callable[[Tensor], Tensor], x: Tensor, cotangent: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    r"""f(x) and the vector-Jacobian product (df/dx)^T v with v = cotangent(f(x)), in one forward and one backward.
+
+    The graph is freed before this returns.
+    """
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        value = function(x)
+    vector = cotangent(value.detach())
+    (product,) = torch.autograd.grad(value, x, vector)
+    return value.detach(), product
+
+
+def renoise_std(sigma: float, floor: float) -> float:
+    """sqrt(sigma^2 - floor^2): the noise that takes an image of level ``floor`` to level ``sigma`` >= floor."""
+    return math.sqrt(max(sigma**2 - floor**2, 0.0))
+
+
+def posterior_residual(problem: Problem, x: Tensor, variance: float) -> Tensor:
+    r"""variance * A^T (variance A A^T + sigma_y^2 I)^{-1} (y - A x): the correction of x given y.
+
+    It is the shift from x to the mean of x | y if x is the mean of N(x, variance I), and A^+ (y - A x) when
+    sigma_y = 0, whatever the variance > 0. Evaluated as A^T (A A^T + sigma_y^2 / variance I)^{-1} (y - A x), so that
+    nothing overflows for small variances.
+    """
+    operator = linear_operator(problem)
+    residual = problem.y - operator.apply(x)
+    if problem.sigma_y == 0:
+        return operator.pinv(residual)
+    return operator.adjoint(operator.solve_gram(residual, problem.sigma_y**2 / variance))
+
+
+def pseudo_inverse_guidance(problem: Problem, prior: Prior, x: Tensor, sigma: float, r2: float) -> tuple[Tensor, Tensor]:
+    r"""D(x, sigma) and r^2 grad_x log p(y | x) under p(x_0 | x) = N(D(x, sigma), r^2 I).
+
+    grad_x log p(y | x) = J^T A^T (r^2 A A^T + sigma_y^2 I)^{-1} (y - A D(x, sigma)), J = dD/dx.
+
+    Source: PiGDM, Song et al., "Pseudoinverse-guided diffusion models for inverse problems", ICLR 2023.
+    """
+    return vjp(lambda z: prior.denoise(z, sigma), x, lambda x0: posterior_residual(problem, x0, r2))
