@@ -1,0 +1,227 @@
+"""Files that come from elsewhere: weights and statistics, checked by size and SHA-256, kept in one cache.
+
+A file reaches the cache whole or not at all: it is downloaded beside its place, resumed where a connection
+broke, checked, and renamed into place under a lock that two processes can ask for at once.
+
+Environment:
+    MAPGA_CACHE: The cache folder; ``~/.cache/mapga`` if unset.
+    MAPGA_URL_<KEY>: Another source of the file with that key (``MAPGA_URL_ALEXNET``): an http(s) address, or
+        the path of a file. Size and SHA-256 are checked all the same.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import http.client
+import os
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+__all__ = ["FileRefusedError", "RemoteFile", "cache_folder", "check_file", "fetch", "sha256_of"]
+
+_CHUNK = 1 << 20
+_MIN_DIGEST = 8  # hexadecimal digits of a SHA-256 that torchvision's file names carry
+
+
+class FileRefusedError(RuntimeError):
+    """A file that is absent, cut short or not the one that was asked for."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file, where it comes from, and how it is recognised.
+
+    Attributes:
+        key: Short name; ``MAPGA_URL_<KEY>`` (upper case, ``-`` and ``.`` as ``_``) overrides the source.
+        name: File name in the cache.
+        url: Published source, an http(s) address.
+        sha256: Its SHA-256 in lower-case hexadecimal; at least the first 8 digits, where no more is known.
+        size: Its size in bytes, where known.
+        command: What a user types to get it.
+        local: A file to use in place of the cache, checked like a download.
+    """
+
+    key: str
+    name: str
+    url: str
+    sha256: str
+    size: int | None = None
+    command: str = "mapga prefetch"
+    local: Path | None = None
+
+    def __post_init__(self) -> None:
+        digits = set(self.sha256) <= set("0123456789abcdef")
+        if not digits or not _MIN_DIGEST <= len(self.sha256) <= 64:
+            raise ValueError(
+                f"{self.name}: sha256={self.sha256!r} is not a SHA-256 (8 to 64 lower-case hex digits)"
+            )
+
+    def at(self, path: str | Path, sha256: str | None = None) -> RemoteFile:
+        """The same file at ``path``; another file if its own ``sha256`` is stated."""
+        other = sha256 is not None and sha256 != self.sha256
+        return replace(
+            self,
+            local=Path(path).expanduser(),
+            sha256=self.sha256 if sha256 is None else sha256,
+            size=None if other else self.size,
+        )
+
+    def source(self) -> str:
+        """The address or path it is fetched from, the environment's override first."""
+        variable = "MAPGA_URL_" + self.key.upper().replace("-", "_").replace(".", "_")
+        return os.environ.get(variable) or self.url
+
+    def path(self) -> Path:
+        """Where it is, or will be."""
+        return cache_folder() / self.name if self.local is None else self.local
+
+    def problem(self) -> str | None:
+        """None if the file is there and whole, else one line: path, what is wrong, how to get it."""
+        try:
+            check_file(self.path(), self.sha256, self.size)
+        except FileRefusedError as error:
+            if self.local is not None:
+                return f"{error}; give the path of the whole file, or its own sha256 if it is meant to differ"
+            return f"{error}; fetch it from {self.source()} with `{self.command}`"
+        return None
+
+    def verified(self) -> Path:
+        """Its path.
+
+        Raises:
+            FileRefusedError: The file is absent, of another size or of another SHA-256.
+        """
+        problem = self.problem()
+        if problem is not None:
+            raise FileRefusedError(problem)
+        return self.path()
+
+
+def cache_folder() -> Path:
+    """The folder that fetched files are kept in: MAPGA_CACHE, or ``~/.cache/mapga``."""
+    return Path(os.environ.get("MAPGA_CACHE") or "~/.cache/mapga").expanduser()
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal; computed once for an unchanged file."""
+    status = path.stat()
+    return _digest(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_file(path: Path, sha256: str, size: int | None = None) -> None:
+    """Refuse a file that is not the one described.
+
+    Raises:
+        FileRefusedError: No such file, another size or SHA-256; one line with the path and both values.
+    """
+    if not path.is_file():
+        raise FileRefusedError(f"{path}: no such file")
+    found = path.stat().st_size
+    if size is not None and found != size:
+        raise FileRefusedError(f"{path}: {found} bytes instead of {size}, cut short or another file")
+    digest = sha256_of(path)
+    if not digest.startswith(sha256):
+        raise FileRefusedError(f"{path}: SHA-256 {digest[: max(16, len(sha256))]} instead of {sha256}")
+
+
+def fetch(file: RemoteFile, *, timeout: float = 30.0, attempts: int = 4) -> Path:
+    """Bring a file into the cache unless it is there, and return its path.
+
+    Args:
+        file: What to fetch. One with a ``local`` path is only checked.
+        timeout: Seconds without a byte after which a connection counts as broken.
+        attempts: Connections to try; each goes on where the last one broke, if the server can do that.
+
+    Raises:
+        FileRefusedError: The source cannot be reached, or what it serves is not the file; nothing is left in
+            the file's place.
+    """
+    if file.local is not None or file.problem() is None:
+        return file.verified()
+    target = file.path()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(target.with_name(target.name + ".lock")):
+        if file.problem() is None:  # another process fetched it while this one waited
+            return target
+        part = target.with_name(target.name + ".part")
+        source = file.source()
+        if "://" in source:
+            _download(source, part, timeout=timeout, attempts=attempts)
+        else:
+            _copy(Path(source).expanduser(), part)
+        try:
+            check_file(part, file.sha256, file.size)
+        except FileRefusedError as error:
+            part.unlink()
+            raise FileRefusedError(f"{source} does not serve {file.name}: {error}") from None
+        part.replace(target)
+    return target
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an advisory lock, which the system releases however the process ends."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _copy(source: Path, part: Path) -> None:
+    try:
+        shutil.copyfile(source, part)
+    except OSError as error:
+        raise FileRefusedError(f"{source}: {error.strerror}; name a file or an http(s) address") from None
+
+
+def _download(url: str, part: Path, *, timeout: float, attempts: int) -> None:
+    """Append to ``part`` until the server has no more; a broken connection is taken up where it broke."""
+    for attempt in range(attempts):
+        try:
+            _download_once(url, part, timeout)
+            return
+        except urllib.error.HTTPError as error:
+            raise FileRefusedError(f"{url}: HTTP {error.code} {error.reason}") from None
+        except (OSError, http.client.HTTPException) as error:
+            if attempt == attempts - 1:
+                reason = getattr(error, "reason", error)
+                raise FileRefusedError(
+                    f"{url}: {reason} (tried {attempts} times); run it again to go on"
+                ) from None
+            time.sleep(min(0.1 * 2**attempt, 5))
+
+
+def _download_once(url: str, part: Path, timeout: float) -> None:
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+            return  # nothing beyond what is there: the check decides whether that is the whole file
+        raise
+    with response, part.open("ab") as out:
+        if response.status != http.client.PARTIAL_CONTENT:
+            out.truncate(0)
+        expected = response.headers.get("Content-Length")
+        received = 0
+        while chunk := response.read1(_CHUNK):
+            out.write(chunk)
+            received += len(chunk)
+        out.flush()
+        os.fsync(out.fileno())
+        if expected is not None and received < int(expected):
+            raise http.client.IncompleteRead(b"", int(expected) - received)
