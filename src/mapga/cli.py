@@ -1,0 +1,127 @@
+"""``mapga <command>``: what a person types. Exit codes: 0 done, 2 bad input, 1 anything failed."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from mapga import __version__
+from mapga.components import ConfigError
+
+__all__ = ["main"]
+
+_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+DONE, FAILED, BAD_INPUT = 0, 1, 2
+_BAD = {"failed": FAILED, "refused": BAD_INPUT, "skipped": BAD_INPUT}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except ConfigError as error:
+        _complain(str(error))
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        _complain("interrupted; the same command continues where it stopped")
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mapga", description="Restoration with diffusion priors: runs and reports.")
+    parser.add_argument("--version", action="version", version=f"mapga {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run",
+        help="restore images and score them",
+        description="Restore the images of a dataset and score them. Overrides are Hydra's: task=half solver=ddrm "
+        "schedule.steps=50. With -m, lists are swept: task=box50,half solver=map_ga,pgdm.",
+    )
+    run.add_argument("-m", "--multirun", action="store_true", help="sweep over comma-separated values")
+    run.add_argument("--cfg", action="store_true", help="print the composed config and stop")
+    run.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    run.set_defaults(command=_run)
+
+    report = commands.add_parser("report", help="tables and pictures of the runs below a folder")
+    report.add_argument("folder", type=Path, help="a results folder")
+    report.add_argument("--images", type=int, default=8, help="images in the grid (default 8)")
+    report.set_defaults(command=_report)
+
+    export = commands.add_parser("export", help="write a run's restored images as PNG files")
+    export.add_argument("folder", type=Path, help="a run's folder")
+    export.add_argument("--to", type=Path, default=None, help="where to (default: png/ in the run's folder)")
+    export.set_defaults(command=_export)
+
+    doctor = commands.add_parser("doctor", help="versions, devices, and which solver can serve which task")
+    doctor.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    doctor.set_defaults(command=_doctor)
+    return parser
+
+
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from mapga import launch
+    from mapga.config import compose_run, resolve
+
+    if arguments.cfg:
+        import yaml
+
+        print(yaml.safe_dump(resolve(compose_run(arguments.overrides))[0], sort_keys=False), end="")
+        return DONE
+    if not arguments.multirun:
+        outcome = launch.run_one(compose_run(arguments.overrides))
+        if outcome.status in _BAD:
+            _complain(outcome.message)
+            return _BAD[outcome.status]
+        print(outcome.folder)
+        return DONE
+    outcomes = launch.sweep(arguments.overrides)
+    for outcome in outcomes:
+        if outcome.message:
+            _complain(f"{outcome.status} {Path(outcome.folder).name}: {outcome.message}")
+    counts = Counter(outcome.status for outcome in outcomes)
+    _errors.print(f"{len(outcomes)} runs: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
+    print(launch.results_dir(arguments.overrides))
+    if counts["failed"]:
+        return FAILED
+    return BAD_INPUT if counts["refused"] else DONE
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from mapga.report import write_report
+
+    print(write_report(arguments.folder, images=arguments.images))
+    return DONE
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from mapga.report import export_images
+
+    print(export_images(arguments.folder, arguments.to))
+    return DONE
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from mapga.doctor import examine
+
+    examine(arguments.overrides)
+    return DONE
+
+
+def _complain(message: str) -> None:
+    _errors.print("mapga: " + " ".join(message.split()), markup=False, style="red")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""The config: Hydra's groups composed, the root's kinds, and the job that a config stands for.
+
+With ``cli.py`` the only file that imports hydra.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mapga.components import ConfigError, Slot, build, closest
+from mapga.datasets.base import Dataset
+from mapga.operators.base import Operator
+from mapga.pixels import from_uint8, sigma_to_sym
+from mapga.priors.base import Prior
+from mapga.records import RunFolder, Shard
+from mapga.runner import Job
+from mapga.solvers.base import Solver
+
+__all__ = ["RootConfig", "Unsupported", "compose_run", "conf_dir", "make_job", "one_line", "resolve", "support_matrix"]
+
+DATASET = Slot("dataset", "mapga.datasets", "Dataset")
+OPERATOR = Slot("task.operator", "mapga.operators", "Operator")
+PRIOR = Slot("prior", "mapga.priors", "Prior")
+SOLVER = Slot("solver", "mapga.solvers", "Solver")
+SCHEDULE = Slot("schedule", "mapga.schedules", "Schedule")
+TRACKER = Slot("tracker", "mapga.trackers", "Tracker")
+
+_NAMED = ("dataset", "task", "prior", "solver", "schedule", "metrics", "tracker", "experiment")
+_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass
+class TaskConfig:
+    """A degradation: its operator, and the noise of its measurement."""
+
+    operator: Any = None
+    sigma_y: float = 0.0
+    sigma_y_unit: str = "[-1,1]"
+
+
+@dataclass
+class RootConfig:
+    """The keys of conf/run.yaml and their kinds. Components are checked against their constructors."""
+
+    dataset: Any = None
+    task: TaskConfig = field(default_factory=TaskConfig)
+    prior: Any = None
+    solver: Any = None
+    schedule: Any = None
+    metrics: Any = None
+    tracker: Any = None
+    seed: int = 0
+    batch_size: int = 32
+    device: str = "auto"
+    dtype: str = "float32"
+    rounding: str = "round"
+    shard: str = "0/1"
+    results_dir: str = "results"
+
+
+ConfigStore.instance().store(name="root", node=RootConfig)
+
+
+class Unsupported(ConfigError):
+    """A solver that cannot serve a task with a prior."""
+
+
+def conf_dir() -> Path:
+    """The folder of config groups: beside this file in an installed wheel, at the top of a checkout."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+def compose_run(overrides: Sequence[str]) -> DictConfig:
+    """Compose conf/run.yaml with overrides, Hydra's own node included.
+
+    Raises:
+        ConfigError: A group, key or value that Hydra refuses, on one line.
+    """
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="mapga"):
+            return compose("run", overrides=list(overrides), return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(one_line(error)) from error
+
+
+def one_line(error: BaseException) -> str:
+    """Hydra's many-line messages as one that names the key and the remedy."""
+    text = " ".join(str(error).split())
+    if unknown := re.search(r"Key '(\w+)' (?:is not in struct|not in '\w+') full_key: ([\w.]+)", text):
+        key = unknown[2]
+        known = list(RootConfig.__dataclass_fields__)
+        return f"unknown key '{key}'{closest(key.split('.')[0], known)} the top-level keys are {', '.join(known)}"
+    if group := re.search(r"Could not find '(\w+)/([^']+)' Available options in '\w+': (.*?) Config search", text):
+        options = group[3].split()
+        return f"{group[1]}={group[2]}: there is none of that name{closest(group[2], options)} choose {', '.join(options)}"
+    if kind := re.search(r"Value '([^']*)' of type '\w+' could not be converted to (\w+) full_key: ([\w.]+)", text):
+        wanted = {"Integer": "a whole number", "Float": "a number", "String": "text"}.get(kind[2], kind[2])
+        return f"{kind[3]}={kind[1]!r}: {wanted} is wanted"
+    return text
+
+
+def resolve(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
+    """The resolved config as plain values, and the names of the chosen groups.
+
+    Raises:
+        ConfigError: A value that cannot be resolved.
+    """
+    choices = {str(group): str(name) for group, name in cfg.hydra.runtime.choices.items()}
+    own = OmegaConf.masked_copy(cfg, list(RootConfig.__dataclass_fields__))
+    try:
+        plain = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}, {name: choices.get(name, "none") for name in _NAMED}
+
+
+def make_job(config: Mapping[str, Any], names: Mapping[str, str]) -> Job:
+    """Build and check everything a run needs; nothing is written.
+
+    Raises:
+        ConfigError: The first thing that is wrong.
+        Unsupported: The solver cannot serve the task.
+    """
+    if config["batch_size"] < 1:
+        raise ConfigError(f"batch_size={config['batch_size']}: at least 1 image is solved at a time")
+    if config["dtype"] not in _DTYPES:
+        raise ConfigError(f"dtype={config['dtype']!r}: choose {' or '.join(_DTYPES)}")
+    if config["rounding"] not in ("round", "truncate"):
+        raise ConfigError(f"rounding={config['rounding']!r}: choose round or truncate")
+    try:
+        shard = Shard.parse(config["shard"])
+        sigma_y = sigma_to_sym(config["task"]["sigma_y"], config["task"]["sigma_y_unit"])
+    except ValueError as error:
+        raise ConfigError(f"task.{error}" if str(error).startswith("sigma") else str(error)) from error
+    device = _device(config["device"])
+    tracker = build(TRACKER, config["tracker"])
+    schedule = build(SCHEDULE, config["schedule"])
+    solver: Solver = build(SOLVER, config["solver"], {"schedule": schedule})
+    metrics = [build(Slot(f"metrics.{name}", "mapga.metrics", "ImageMetric"), node) for name, node in config["metrics"].items()]
+    dataset: Dataset = build(DATASET, config["dataset"])
+    operator: Operator = build(OPERATOR, config["task"]["operator"], {"image_shape": dataset.image_shape})
+    prior = make_prior(config["prior"], dataset)
+    if prior.image_shape != dataset.image_shape:
+        raise ConfigError(
+            f"prior={names['prior']} is for images of {prior.image_shape}, dataset={names['dataset']} has "
+            f"{dataset.image_shape}; choose the prior that belongs to the dataset"
+        )
+    folder = RunFolder(Path(config["results_dir"]).expanduser(), config, names)
+    if reason := solver.supports(operator, sigma_y, prior):
+        raise Unsupported(
+            f"solver={names['solver']} cannot serve task={names['task']} with sigma_y={sigma_y:g} and "
+            f"prior={names['prior']}: {reason} (supported here: {', '.join(_able(config, operator, sigma_y, prior))})"
+        )
+    return Job(
+        folder=folder,
+        dataset=dataset,
+        operator=operator,
+        sigma_y=sigma_y,
+        prior=prior,
+        solver=solver,
+        metrics=metrics,
+        tracker=tracker,
+        seed=config["seed"],
+        batch_size=config["batch_size"],
+        device=device,
+        dtype=_DTYPES[config["dtype"]],
+        shard=shard,
+        rounding=config["rounding"],
+    )
+
+
+def make_prior(node: Mapping[str, Any], dataset: Dataset) -> Prior:
+    """The prior of a node; one that is fitted gets the dataset's training images."""
+    fitted = str(node.get("_target_", "")).endswith(".from_images")
+    try:
+        given = {"images": from_uint8(dataset.training())} if fitted else {}
+    except ValueError as error:
+        raise ConfigError(f"prior: {error}") from error
+    prior: Prior = build(PRIOR, node, given)
+    return prior
+
+
+def support_matrix(config: Mapping[str, Any], dataset: Dataset, prior: Prior) -> dict[tuple[str, str], str | None]:
+    """For every (task, solver) of conf: None, or the reason the solver cannot serve the task as its file states it."""
+    matrix: dict[tuple[str, str], str | None] = {}
+    for task, node in group("task").items():
+        operator: Operator = build(OPERATOR, node["operator"], {"image_shape": dataset.image_shape})
+        sigma_y = sigma_to_sym(node.get("sigma_y", 0.0), node.get("sigma_y_unit", "[-1,1]"))
+        for name, solver in _solvers(config).items():
+            matrix[task, name] = solver.supports(operator, sigma_y, prior)
+    return matrix
+
+
+def group(name: str) -> dict[str, dict[str, Any]]:
+    """The files of a config group, by name."""
+    return {path.stem: yaml.safe_load(path.read_text()) for path in sorted((conf_dir() / name).glob("*.yaml"))}
+
+
+def _able(config: Mapping[str, Any], operator: Operator, sigma_y: float, prior: Prior) -> list[str]:
+    return [name for name, solver in _solvers(config).items() if solver.supports(operator, sigma_y, prior) is None]
+
+
+def _solvers(config: Mapping[str, Any]) -> dict[str, Solver]:
+    schedule = build(SCHEDULE, config["schedule"])
+    return {name: build(SOLVER, node, {"schedule": schedule}) for name, node in group("solver").items()}
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device={name!r}: choose auto, cpu, cuda or cuda:<n>") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device={name!r}: no GPU is visible here; use device=cpu or device=auto")
+    return device

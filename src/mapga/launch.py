@@ -1,0 +1,117 @@
+"""One config to one finished run, and a sweep of them through Hydra's launchers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.hydra import Hydra
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from mapga.components import ConfigError
+from mapga.config import Unsupported, compose_run, conf_dir, make_job, one_line, resolve
+from mapga.progress import Reporter
+from mapga.records import LockedError, RunFolder
+
+__all__ = ["Outcome", "run_one", "sweep"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        status: ``"done"``; ``"partial"``: this shard is done, others are not; ``"skipped"``: the solver cannot serve
+            the task; ``"refused"``: bad input; ``"failed"``: an error, whose traceback lies in the run's folder.
+        folder: The run's folder; empty if it has none.
+        message: One line for a person.
+    """
+
+    status: Literal["done", "partial", "skipped", "refused", "failed"]
+    folder: str
+    message: str = ""
+
+
+def run_one(cfg: DictConfig) -> Outcome:
+    """Run what a composed config (with its ``hydra`` node) stands for. Raises nothing that a job can cause."""
+    folder = ""
+    try:
+        config, names = resolve(cfg)
+        run = RunFolder(Path(config["results_dir"]).expanduser(), config, names)
+        folder = str(run.path)
+        check_writable(Path(config["results_dir"]).expanduser())
+        if run.done:
+            return Outcome("done", folder, "was finished before")
+        job = make_job(config, names)
+        job.run(Reporter())
+        return Outcome("done" if run.done else "partial", folder)
+    except Unsupported as error:
+        return Outcome("skipped", folder, str(error))
+    except ConfigError as error:
+        return Outcome("refused", folder, str(error))
+    except LockedError as error:
+        return Outcome("failed", folder, str(error))
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        return Outcome("failed", folder, f"{reason} (traceback in {Path(folder) / 'error.txt'})")
+
+
+def sweep(overrides: Sequence[str]) -> list[Outcome]:
+    """Run every combination of swept values through the chosen Hydra launcher; the outcome of each.
+
+    Raises:
+        ConfigError: A sweep that cannot be composed.
+    """
+    GlobalHydra.instance().clear()
+    search_path: ConfigSearchPath = ConfigSearchPathImpl()
+    search_path.append("main", str(conf_dir()))
+    try:
+        hydra = Hydra.create_main_hydra2(task_name="mapga", config_search_path=search_path)
+        returned = hydra.multirun("run", task_function=_job, overrides=list(overrides), with_log_configuration=False)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(one_line(error)) from error
+    finally:
+        GlobalHydra.instance().clear()
+    return [job.return_value for batch in returned for job in batch]
+
+
+def _job(cfg: DictConfig) -> Outcome:
+    """One job of a sweep, in whatever process the launcher runs it."""
+    whole = OmegaConf.create(OmegaConf.to_container(cfg, resolve=False))
+    with open_dict(whole):
+        whole.hydra = {"runtime": {"choices": OmegaConf.to_container(HydraConfig.get().runtime.choices)}}
+    outcome = run_one(whole)
+    if outcome.status == "skipped":
+        config, names = resolve(whole)
+        RunFolder(Path(config["results_dir"]).expanduser(), config, names).skip(outcome.message)
+    return outcome
+
+
+def results_dir(overrides: Sequence[str]) -> str:
+    """Where the runs of a sweep lie, from its plain (not swept) overrides."""
+    given = [text.partition("=")[2] for text in overrides if text.startswith("results_dir=")]
+    return given[-1] if given else str(compose_run([]).results_dir)
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a results folder that cannot be written, without making it.
+
+    Raises:
+        ConfigError: Naming the part of the path that is in the way.
+    """
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise ConfigError(f"results_dir={folder}: {there} is a file; choose another folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"results_dir={folder}: {there} cannot be written; choose another folder")

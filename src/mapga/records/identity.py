@@ -1,0 +1,42 @@
+"""Which run is it? A hash of the scientific part of its config: same science, same folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["digest", "problem_science", "run_identity", "run_science"]
+
+# Whatever changes a restored pixel or a number. Not: device, batch size, shard, tracker, launcher, folders.
+_SCIENCE = ("dataset", "task", "prior", "solver", "schedule", "metrics", "seed", "dtype", "rounding")
+_PROBLEM = ("dataset", "task", "seed")
+_PLACES = ("root",)  # where data lies on this machine
+
+
+def digest(value: Any) -> str:
+    """Twelve hex digits of the SHA-256 of a plain value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def run_science(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a resolved config that a run's results depend on."""
+    return _part(config, _SCIENCE)
+
+
+def problem_science(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part that a run's truth and measurements depend on; runs of all solvers share it."""
+    return _part(config, _PROBLEM)
+
+
+def run_identity(config: Mapping[str, Any]) -> str:
+    """The run's hash, whatever the order of its keys."""
+    return digest(run_science(config))
+
+
+def _part(config: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    part = {key: config[key] for key in keys if key in config}
+    part["dataset"] = {key: value for key, value in part["dataset"].items() if key not in _PLACES}
+    return part

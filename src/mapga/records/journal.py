@@ -1,0 +1,84 @@
+"""The journal: one JSON line an image, appended when the image's pixels are safe on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["Journal", "Row"]
+
+_STATUSES = ("done", "diverged", "failed")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known of one image of a run.
+
+    Attributes:
+        row: Its place in ``images.npy``.
+        index: Its index in the dataset.
+        label: Its class, or None.
+        status: ``"done"``; ``"diverged"``: the solver produced NaN or infinity; ``"failed"``: it could not be read.
+        step: For a diverged image, the solver's step at which it happened (from 1).
+        metrics: Name -> number; empty unless done.
+    """
+
+    row: int
+    index: int
+    label: int | None
+    status: Literal["done", "diverged", "failed"]
+    step: int | None
+    metrics: dict[str, float | None]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Journal:
+    """An append-only file of rows. A torn last line (a killed process) counts as not written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, rows: Iterable[Row]) -> None:
+        """Add rows durably, in one write, so that a kill leaves all of them or none."""
+        lines = "".join(json.dumps(row.as_dict(), allow_nan=False) + "\n" for row in rows).encode()
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                lines = b"\n" + lines  # seal a torn line off
+            written = os.write(descriptor, lines)
+            if written != len(lines):
+                raise OSError(f"{self.path}: the disk took {written} of {len(lines)} bytes")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def rows(self) -> Iterator[Row]:
+        """Every whole row, in the order written."""
+        for row, _ in self.read():
+            if row is not None:
+                yield row
+
+    def read(self) -> Iterator[tuple[Row | None, str]]:
+        """Every line with its row, or None where a line cannot be read."""
+        if not self.path.exists():
+            return
+        with self.path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.strip():
+                    yield _parse(line), line
+
+
+def _parse(line: str) -> Row | None:
+    try:
+        row = Row(**json.loads(line))
+    except (ValueError, TypeError):
+        return None
+    sound = isinstance(row.row, int) and row.row >= 0 and row.status in _STATUSES and isinstance(row.metrics, dict)
+    return row if sound else None

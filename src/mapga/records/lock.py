@@ -1,0 +1,110 @@
+"""One process a run (or shard of a run): a lock file with its owner's host and process number."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+__all__ = ["Lock", "LockedError"]
+
+_BEAT_SECONDS = 15.0
+_STALE_SECONDS = 180.0  # a silent owner on another host is dead after this
+
+
+class LockedError(RuntimeError):
+    """Another live process works on this run."""
+
+
+class Lock:
+    """Hold ``path`` while the block runs; a heartbeat keeps its modification time fresh.
+
+    A lock is stale, and is taken over, if its process on this host is gone, or if its heart on another host has not
+    beaten for three minutes.
+
+    Raises:
+        LockedError: On entry, if a live process holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._token = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
+        self._ended = threading.Event()
+        self._heart: threading.Thread | None = None
+
+    def __enter__(self) -> Lock:
+        for _ in range(3):
+            if self._claim():
+                self._heart = threading.Thread(target=self._beat, name="mapga-lock", daemon=True)
+                self._heart.start()
+                return self
+            self._displace_if_stale()
+        raise LockedError(f"{self.path}: another process keeps taking this run; wait for it or choose another")
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if self._heart is not None:
+            self._heart.join()
+        if self._owner().get("token") == self._token:
+            self.path.unlink(missing_ok=True)
+
+    def _claim(self) -> bool:
+        try:
+            descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        except FileExistsError:
+            return False
+        owner = {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time(), "token": self._token}
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(owner, file)
+        return True
+
+    def _displace_if_stale(self) -> None:
+        owner = self._owner()
+        try:
+            silent = time.time() - self.path.stat().st_mtime
+        except FileNotFoundError:
+            return
+        here = owner.get("host") == socket.gethostname()
+        # An empty lock is one that is being written, or whose writer died before it could sign.
+        alive = _is_running(owner.get("pid")) if here else abs(silent) < (_STALE_SECONDS if owner else 5.0)
+        if alive:
+            raise LockedError(
+                f"{self.path.parent.name} is being worked on by process {owner.get('pid')} on {owner.get('host')} "
+                f"(last sign of life {silent:.0f} s ago); wait for it, or remove {self.path} if it is dead"
+            )
+        # Of processes that see the same stale lock, one can rename it.
+        aside = self.path.with_name(f".{self.path.name}.{self._token.replace(':', '-')}")
+        try:
+            self.path.rename(aside)
+        except FileNotFoundError:
+            return
+        aside.unlink(missing_ok=True)
+
+    def _owner(self) -> dict[str, object]:
+        try:
+            owner = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return owner if isinstance(owner, dict) else {}
+
+    def _beat(self) -> None:
+        while not self._ended.wait(_BEAT_SECONDS):
+            try:
+                os.utime(self.path)
+            except OSError:
+                return
+
+
+def _is_running(pid: object) -> bool:
+    if not isinstance(pid, int) or pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,57 @@
+"""``metrics.json``: one run in one page of numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mapga.records.folder import Progress, RunFolder
+from mapga.statistics import mean_sem
+
+__all__ = ["summarise"]
+
+
+def summarise(folder: RunFolder, progress: Progress, metrics: Sequence[str]) -> dict[str, Any]:
+    """Means with standard errors over the images that were restored, and what they cost.
+
+    ``n`` of a metric may be smaller than ``n_images``: a value may be infinite (PSNR of a perfect image) and is then
+    left out and counted in ``n_infinite``.
+    """
+    done = [row for row in progress.rows.values() if row.status == "done"]
+    return {
+        "run_id": folder.run_id,
+        **{key: folder.names[key] for key in ("dataset", "task", "solver", "schedule")},
+        "prior": folder.names.get("prior"),
+        "seed": folder.config["seed"],
+        "sigma_y": folder.config["task"]["sigma_y"],
+        "sigma_y_unit": folder.config["task"]["sigma_y_unit"],
+        "rounding": folder.config["rounding"],
+        "n_images": progress.total,
+        "n_failed": progress.total - len(done),
+        "metrics": {name: _estimate([row.metrics[name] for row in done]) for name in metrics} if done else {},
+        "compute": _compute(folder.costs()),
+    }
+
+
+def _estimate(values: Sequence[float | None]) -> dict[str, Any]:
+    finite = [value for value in values if value is not None]
+    infinite = len(values) - len(finite)
+    if not finite:
+        return {"mean": None, "sem": None, "n": 0, "n_infinite": infinite}
+    estimate = mean_sem(finite)
+    sem = estimate.sem if math.isfinite(estimate.sem) else None
+    cell = {"mean": estimate.mean, "sem": sem, "n": estimate.n}
+    return cell | {"n_infinite": infinite} if infinite else cell
+
+
+def _compute(costs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Passes an image and seconds in all. A row that two attempts solved counts once, with its last cost."""
+    last = {row: cost for cost in costs for row in cost["rows"]}
+    n = max(len(last), 1)
+    return {
+        "forward": sum(cost["forward"] for cost in last.values()) / n,
+        "vjp": sum(cost["vjp"] for cost in last.values()) / n,
+        "seconds": sum(cost["seconds"] / len(cost["rows"]) for cost in last.values()),
+        "seconds_network": sum(cost["seconds_network"] / len(cost["rows"]) for cost in last.values()),
+    }
