@@ -1,0 +1,80 @@
+"""Checkpoints: all that an interrupted training needs to go on bit for bit, in one file, whole or absent."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mapga.training.config import TrainingConfig
+
+__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+
+NAME = "checkpoint.pt"
+
+
+@dataclass
+class Checkpoint:
+    """The state after ``step`` optimiser steps."""
+
+    step: int
+    network: dict[str, torch.Tensor]
+    average: dict[str, torch.Tensor]
+    target: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+
+
+def save_checkpoint(folder: Path, config: TrainingConfig, state: Checkpoint) -> None:
+    """Write the checkpoint beside the last one and rename it over it, so that one of the two is always whole.
+
+    Raises:
+        OSError: The disk is full or the folder is not writable; the last checkpoint is untouched.
+    """
+    path, part = folder / NAME, folder / (NAME + ".part")
+    content = {"identity": config.identity(), "steps": config.steps, "decay": config.decay, **vars(state)}
+    try:
+        with part.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, RuntimeError) as error:  # torch reports a short write as RuntimeError
+        part.unlink(missing_ok=True)
+        raise OSError(
+            f"{path}: cannot write the checkpoint of step {state.step} ({str(error).splitlines()[0]}); the last "
+            "good one is kept: free some space and start the same command again"
+        ) from None
+    part.replace(path)
+
+
+def load_checkpoint(folder: Path, config: TrainingConfig) -> Checkpoint | None:
+    """The folder's checkpoint, or None if there is none.
+
+    The number of steps may differ from the checkpoint's as long as the learning rate had not begun to fall.
+
+    Raises:
+        ValueError: The checkpoint is of another configuration, or damaged.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(
+            f"{path}: unreadable checkpoint ({str(error).splitlines()[0]}); choose another output folder"
+        ) from None
+    if content.pop("identity", None) != config.identity():
+        raise ValueError(
+            f"{path}: this checkpoint is of another configuration; restore that one to go on with it, or choose "
+            "another output folder"
+        )
+    steps, decay = content.pop("steps"), content.pop("decay")
+    if steps != config.steps and content["step"] > min(steps, config.steps) - decay:
+        raise ValueError(
+            f"{path}: at step {content['step']} the learning rate of a training of {steps} steps falls already: "
+            f"it cannot become one of train.steps={config.steps}; set {steps}, or choose another folder"
+        )
+    return Checkpoint(**content)

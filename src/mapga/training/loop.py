@@ -1,0 +1,170 @@
+"""The training loop: optimiser, average of the weights, table of losses, checkpoints, resume.
+
+A step depends on the state and on (seed, step, process) only, so a training that was killed and started again
+ends with the bits of one that was not.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from torch import Tensor, nn
+
+from mapga.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mapga.training.config import TrainingConfig
+
+__all__ = ["Objective", "learning_rate", "train"]
+
+Objective = Callable[[Callable[..., Tensor], Callable[..., Tensor], int], Tensor]
+"""(network, target network, step) -> loss of the step."""
+
+Observer = Callable[[nn.Module, int], None]
+"""(average network, step): pictures and figures."""
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """Linear rise over ``warmup`` steps, then level, then linear fall to 0 over the last ``decay`` steps."""
+    rise = (step + 1) / config.warmup if step < config.warmup else 1.0
+    left = config.steps - step
+    return config.learning_rate * min(rise, left / config.decay if left < config.decay else 1.0)
+
+
+def train(
+    config: TrainingConfig,
+    network: nn.Module,
+    objective: Objective,
+    accelerator: Accelerator,
+    folder: Path,
+    observe: Observer,
+) -> nn.Module:
+    """Train, or go on training, and return the averaged network.
+
+    Args:
+        config: The stage.
+        network: Its fresh network, on the device.
+        objective: Its loss.
+        accelerator: Device and processes.
+        folder: Where checkpoint and table of losses live.
+        observe: Called every ``sample_every`` steps, on the main process.
+
+    Raises:
+        FloatingPointError: The loss is no longer finite.
+        OSError: A checkpoint cannot be written.
+        ValueError: The folder's checkpoint is of another configuration.
+    """
+    average, target = copy.deepcopy(network), copy.deepcopy(network)
+    for frozen in (average, target):
+        frozen.requires_grad_(False).eval()
+    state = load_checkpoint(folder, config)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+    )
+    first = 0
+    if state is not None:
+        first = state.step
+        network.load_state_dict(state.network)
+        average.load_state_dict(state.average)
+        target.load_state_dict(state.target)
+        optimizer.load_state_dict(state.optimizer)
+    wrapped = accelerator.prepare_model(network)
+    lower = target if config.target_decay else wrapped
+    table = _LossTable(folder / "losses.csv", first) if accelerator.is_main_process else None
+    with _progress(accelerator) as progress:
+        bar = progress.add_task(config.name, total=config.steps, completed=first)
+        for step in range(first, config.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(config, step)
+            with _precision(config, accelerator.device):
+                loss = objective(wrapped, lower, step)
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise FloatingPointError(
+                    f"train.{config.name}: the loss is {value} at step {step}; the last good checkpoint is kept: "
+                    f"lower train.learning_rate={config.learning_rate} and choose a new output folder"
+                )
+            optimizer.zero_grad(set_to_none=True)
+            accelerator.backward(loss)
+            norm = float(accelerator.clip_grad_norm_(wrapped.parameters(), config.clip))
+            optimizer.step()
+            _follow(average, network, min(config.ema, (1 + step) / (10 + step)))
+            if config.target_decay:
+                _follow(target, network, config.target_decay)
+            done = step + 1
+            progress.update(bar, completed=done, description=f"{config.name} loss {value:.4f}")
+            if table is None:
+                continue
+            if done % config.log_every == 0 or done == config.steps:
+                table.add(done, value, norm, learning_rate(config, step))
+            if done % config.checkpoint_every == 0 or done == config.steps:
+                table.flush()
+                save_checkpoint(
+                    folder,
+                    config,
+                    Checkpoint(
+                        done,
+                        network.state_dict(),
+                        average.state_dict(),
+                        target.state_dict() if config.target_decay else average.state_dict(),
+                        optimizer.state_dict(),
+                    ),
+                )
+            if done % config.sample_every == 0 or done == config.steps:
+                observe(average, done)
+    return average
+
+
+def _precision(config: TrainingConfig, device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """average <- decay average + (1 - decay) network."""
+    own, new = list(average.state_dict().values()), list(network.state_dict().values())
+    torch._foreach_lerp_(own, new, 1 - decay)
+
+
+def _progress(accelerator: Accelerator) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        disable=not accelerator.is_main_process,
+    )
+
+
+class _LossTable:
+    """``losses.csv``; rows of steps that a resumed training does again are dropped."""
+
+    def __init__(self, path: Path, first: int) -> None:
+        kept: list[list[str]] = []
+        if path.is_file():
+            with path.open(newline="") as old:
+                kept = [row for row in list(csv.reader(old))[1:] if len(row) == 4 and int(row[0]) <= first]
+        self._file = path.open("w", newline="")
+        self._writer = csv.writer(self._file)
+        self._writer.writerow(["step", "loss", "gradient_norm", "learning_rate"])
+        self._writer.writerows(kept)
+
+    def add(self, step: int, loss: float, norm: float, rate: float) -> None:
+        self._writer.writerow([step, f"{loss:.6g}", f"{norm:.6g}", f"{rate:.6g}"])
+        self._file.flush()
+
+    def flush(self) -> None:
+        self._file.flush()

@@ -1,0 +1,45 @@
+r"""Heun integration of the probability flow of a denoiser: the teacher's steps, and whole trajectories.
+
+dx/dsigma = (x - D(x, sigma)) / sigma. One step from s to t < s:
+    d = (x - D(x, s)) / s,  e = x + (t - s) d,  x' = x + (t - s) (d + (e - D(e, t)) / t) / 2.
+
+Source: Karras et al., 2022, arXiv 2206.00364, algorithm 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from mapga.priors.base import SIGMA_MAX, SIGMA_MIN, expand_sigma
+
+__all__ = ["Denoiser", "heun_step", "integrate", "rho_levels"]
+
+Denoiser = Callable[[Tensor, Tensor], Tensor]
+RHO = 7.0
+
+
+def rho_levels(u: Tensor) -> Tensor:
+    """Levels of the rho-7 grid at u in [0, 1], from sigma_max at 0 to sigma_min at 1; any shape."""
+    high, low = SIGMA_MAX ** (1 / RHO), SIGMA_MIN ** (1 / RHO)
+    return (high + u * (low - high)) ** RHO
+
+
+def heun_step(denoiser: Denoiser, x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """One Heun step of images (B, C, H, W) from levels ``start`` to ``end`` > 0, both (B,)."""
+    s, t = expand_sigma(start, x), expand_sigma(end, x)
+    slope = (x - denoiser(x, start)) / s
+    reached = x + (t - s) * slope
+    return x + (t - s) * (slope + (reached - denoiser(reached, end)) / t) / 2
+
+
+@torch.no_grad()
+def integrate(denoiser: Denoiser, x: Tensor, levels: Tensor) -> Tensor:
+    """The states (n, B, C, H, W) of Heun trajectories at their levels (n, B), from x at the first one."""
+    states = [x]
+    for start, end in pairwise(levels):
+        states.append(heun_step(denoiser, states[-1], start, end))
+    return torch.stack(states)
