@@ -43,7 +43,8 @@ class RemoteFile:
         key: Short name; ``MAPGA_URL_<KEY>`` (upper case, ``-`` and ``.`` as ``_``) overrides the source.
         name: File name in the cache.
         url: Published source, an http(s) address.
-        sha256: Its SHA-256 in lower-case hexadecimal; at least the first 8 digits, where no more is known.
+        sha256: Its SHA-256 in lower-case hexadecimal; at least the first 8 digits, where no more is known;
+            None where its publisher states none, so that only the transfer is checked.
         size: Its size in bytes, where known.
         command: What a user types to get it.
         local: A file to use in place of the cache, checked like a download.
@@ -52,12 +53,14 @@ class RemoteFile:
     key: str
     name: str
     url: str
-    sha256: str
+    sha256: str | None
     size: int | None = None
     command: str = "mapga prefetch"
     local: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.sha256 is None:
+            return
         digits = set(self.sha256) <= set("0123456789abcdef")
         if not digits or not _MIN_DIGEST <= len(self.sha256) <= 64:
             raise ValueError(
@@ -122,7 +125,7 @@ def _digest(path: Path, size: int, modified: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_file(path: Path, sha256: str, size: int | None = None) -> None:
+def check_file(path: Path, sha256: str | None, size: int | None = None) -> None:
     """Refuse a file that is not the one described.
 
     Raises:
@@ -133,6 +136,8 @@ def check_file(path: Path, sha256: str, size: int | None = None) -> None:
     found = path.stat().st_size
     if size is not None and found != size:
         raise FileRefusedError(f"{path}: {found} bytes instead of {size}, cut short or another file")
+    if sha256 is None:
+        return
     digest = sha256_of(path)
     if not digest.startswith(sha256):
         raise FileRefusedError(f"{path}: SHA-256 {digest[: max(16, len(sha256))]} instead of {sha256}")

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from mapga.fetch import RemoteFile
 
 if TYPE_CHECKING:
     from mapga.metrics.reference import Reference
@@ -134,9 +136,13 @@ class ImageMetric(ABC):
     def __call__(self, batch: Scored) -> np.ndarray:
         """float64 (B,): each image's number, whatever else is in the batch."""
 
-    def missing(self) -> list[str]:
-        """Files that must be fetched before the metric can work, each with its source; [] if it is ready."""
+    def files(self) -> list[RemoteFile]:
+        """Files from elsewhere that the metric works with."""
         return []
+
+    def missing(self) -> list[str]:
+        """What must be fetched or installed before the metric can work, each with its source; [] if ready."""
+        return [problem for file in self.files() if (problem := file.problem()) is not None]
 
     def to(self, device: torch.device | str) -> Self:
         """Compute on ``device`` from now on (metrics without a network stay on the CPU)."""
@@ -150,11 +156,15 @@ class SetMetric(ABC):
         name: Column name; the protocol is in it.
         lower_is_better: Direction.
         reference: What the set is compared with: ``"truth"``, ``"training"`` or a statistics file.
+        flavour: Name of the extractor and its resizing; metrics of one flavour have the same features.
+        needs_features: Whether ``compare`` needs the reference's features, not only mean and covariance.
     """
 
     name: str
     lower_is_better: bool
     reference: str
+    flavour: str
+    needs_features: ClassVar[bool]
 
     @abstractmethod
     def features(self, images: np.ndarray) -> np.ndarray:
@@ -173,9 +183,13 @@ class SetMetric(ABC):
                 reference's.
         """
 
-    def missing(self) -> list[str]:
-        """Files that must be fetched before the metric can work, each with its source; [] if it is ready."""
+    def files(self) -> list[RemoteFile]:
+        """Files from elsewhere that the metric works with."""
         return []
+
+    def missing(self) -> list[str]:
+        """What must be fetched or installed before the metric can work, each with its source; [] if ready."""
+        return [problem for file in self.files() if (problem := file.problem()) is not None]
 
     def to(self, device: torch.device | str) -> Self:
         """Compute on ``device`` from now on."""

@@ -1,9 +1,228 @@
-"""What a set of restored images is compared with: features, or only their mean and covariance."""
+"""What a set of restored images is compared with: their truths, a training split, published statistics."""
 
 from __future__ import annotations
 
-__all__ = ["Reference"]
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mapga.fetch import RemoteFile, cache_folder, sha256_of
+from mapga.metrics.frechet import covariance_factor, small_factor
+from mapga.metrics.moments import Moments, check_features
+
+if TYPE_CHECKING:
+    from mapga.metrics.base import SetMetric
+
+__all__ = [
+    "Reference",
+    "check_reference",
+    "paired_reference",
+    "reference_for",
+    "statistics_file",
+    "statistics_reference",
+    "training_reference",
+]
+
+_BATCH = 64
+_CLEANFID_STATISTICS = "https://www.cs.cmu.edu/~clean-fid/stats/"
 
 
+@dataclass(frozen=True)
 class Reference:
-    """A reference set."""
+    """The set a distance is measured from.
+
+    Attributes:
+        name: What it is, part of every cell's key: ``"truth"``, ``"training"``, or a file with its hash.
+        n: Number of images, or None where a statistics file does not say.
+        mean: Mean of the features, float64 (D,).
+        features: Features, float64 (N, D), or None where only statistics are known.
+        covariance: Covariance (D, D), or None where it follows from ``features``.
+        paired: Row i of ``features`` is the truth of restored image i.
+    """
+
+    name: str
+    n: int | None
+    mean: np.ndarray
+    features: np.ndarray | None = None
+    covariance: np.ndarray | None = None
+    paired: bool = False
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return len(self.mean)
+
+    @cached_property
+    def factor(self) -> np.ndarray:
+        """The smaller covariance factor (K, D), computed once.
+
+        Raises:
+            ValueError: Fewer than two images.
+        """
+        if self.covariance is not None:
+            return covariance_factor(self.covariance)
+        features = self.features
+        if features is None or len(features) < 2:
+            raise ValueError(f"reference {self.name!r}: a covariance needs at least two images, got {self.n}")
+        return small_factor(features)
+
+
+def check_reference(reference: str) -> None:
+    """Refuse anything but ``"truth"``, ``"training"`` or the name of an ``.npz`` file, by its value."""
+    if reference not in ("truth", "training") and not reference.endswith(".npz"):
+        raise ValueError(
+            f"reference={reference!r}: choose 'truth' (the run's own true images), 'training' (the dataset's "
+            "training split) or a statistics file, .npz with mu and sigma"
+        )
+
+
+def paired_reference(
+    features: np.ndarray, *, restored_indices: Sequence[int], truth_indices: Sequence[int]
+) -> Reference:
+    """The truths of the restored images, row for row.
+
+    Raises:
+        ValueError: The truths are not those of the restored images, in their order.
+    """
+    restored, truth = list(restored_indices), list(truth_indices)
+    if restored != truth:
+        absent = sorted(set(restored) ^ set(truth))
+        detail = f"indices {absent[:5]} are in one set only" if absent else "the order differs"
+        raise ValueError(
+            f"{len(truth)} true images do not match {len(restored)} restored ones: {detail}; "
+            "leave failed images out of both"
+        )
+    features = check_features(features, what="features of the true images")
+    if len(features) != len(truth):
+        raise ValueError(
+            f"{len(features)} rows of features for {len(truth)} true images; keep one row an image"
+        )
+    return Reference("truth", len(features), features.mean(axis=0), features, paired=True)
+
+
+def statistics_file(reference: str) -> RemoteFile:
+    """The statistics file that a metric's ``reference`` names.
+
+    A bare name that is no file here is looked for among those clean-fid publishes, e.g.
+    ``lsun_cat_clean_train_256.npz`` (clean-fid states no hashes: the key of each cell holds the one found).
+    """
+    key = Path(reference).stem
+    url = _CLEANFID_STATISTICS + Path(reference).name
+    published = RemoteFile(key, f"statistics/{Path(reference).name}", url, sha256=None)
+    if Path(reference).expanduser().exists() or Path(reference).name != reference:
+        return published.at(reference)
+    return published
+
+
+def statistics_reference(path: str | Path) -> Reference:
+    """Mean and covariance from an ``.npz`` with ``mu`` (D,) and ``sigma`` (D, D).
+
+    That is what clean-fid, EDM's ``fid-refs`` and OpenAI's reference batches hold; other arrays in the
+    file are not read. Statistics only mean something with the extractor that made them: ``fid_clean`` for
+    clean-fid's ``clean``, ``fid_legacy`` for EDM's, OpenAI's and clean-fid's ``legacy_tensorflow``.
+
+    Raises:
+        ValueError: No such arrays, other shapes, values that are not finite, or a file that is no ``.npz``.
+    """
+    path = Path(path).expanduser()
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = sorted(archive.files)
+            if not {"mu", "sigma"} <= set(found):
+                raise ValueError(f"{path}: holds {found}; a statistics file holds mu and sigma")
+            mean, covariance = (archive[name].astype(np.float64) for name in ("mu", "sigma"))
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise ValueError(f"{path}: not a readable .npz file ({error})") from None
+    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+        raise ValueError(f"{path}: mu {mean.shape} and sigma {covariance.shape}; expected (D,) and (D, D)")
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        raise ValueError(f"{path}: statistics hold NaN or infinity")
+    return Reference(f"{path.name}@{sha256_of(path)[:8]}", None, mean, covariance=covariance)
+
+
+def training_reference(metric: SetMetric, images: np.ndarray) -> Reference:
+    """Statistics of a training split, uint8 (N, H, W, C), kept in the cache.
+
+    They are found again by the hashes of the images, the metric's flavour and its extractor: an altered
+    pixel or another network is another entry, the same images elsewhere are not.
+    """
+    protocol = f"{metric.flavour}/{metric.extractor_hash()}/{images.shape}/{images.dtype}"
+    key = hashlib.sha256(protocol.encode())
+    for image in images:
+        key.update(hashlib.sha256(np.ascontiguousarray(image).tobytes()).digest())
+    kept = cache_folder() / "statistics" / f"{metric.flavour}-{key.hexdigest()[:32]}.npz"
+    if metric.needs_features:
+        kept = kept.with_suffix(".features.npz")
+    arrays = _read_kept(kept)
+    if arrays is None:
+        batches = _batches(metric, images)
+        if metric.needs_features:
+            arrays = {"features": np.concatenate(list(batches))}
+        else:
+            moments = Moments.stream(batches)
+            arrays = {"mean": moments.mean, "covariance": moments.covariance}
+        _keep(kept, arrays)
+    if metric.needs_features:
+        features = check_features(arrays["features"])
+        return Reference("training", len(images), features.mean(axis=0), features)
+    return Reference("training", len(images), arrays["mean"], covariance=arrays["covariance"])
+
+
+def reference_for(
+    metric: SetMetric,
+    *,
+    truth_features: np.ndarray,
+    restored_indices: Sequence[int],
+    truth_indices: Sequence[int],
+    training: Callable[[], np.ndarray],
+) -> Reference:
+    """What ``metric.reference`` names.
+
+    Args:
+        metric: The metric that will compare.
+        truth_features: Features (N, D) of the true images, used by ``reference="truth"``.
+        restored_indices: Dataset indices of the restored images.
+        truth_indices: Dataset indices of the true images.
+        training: Gives the images of the training split, used by ``reference="training"``.
+
+    Raises:
+        ValueError: What the three kinds of reference refuse.
+        FileRefusedError: The statistics file is not there.
+    """
+    if metric.reference == "truth":
+        return paired_reference(
+            truth_features, restored_indices=restored_indices, truth_indices=truth_indices
+        )
+    if metric.reference == "training":
+        return training_reference(metric, training())
+    return statistics_reference(statistics_file(metric.reference).verified())
+
+
+def _batches(metric: SetMetric, images: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(images), _BATCH):
+        yield metric.features(images[start : start + _BATCH])
+
+
+def _read_kept(path: Path) -> dict[str, np.ndarray] | None:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile):
+        return None  # absent or cut short: computed anew
+
+
+def _keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        np.savez(file, allow_pickle=False, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(path)

@@ -1,0 +1,220 @@
+r"""Frechet and kernel distances in Inception features: which network, which resizing, stated by name.
+
+* ``fid_clean``: the 2015 Inception network as TorchScript, images resized to 299 by Pillow's antialiased
+  bicubic filter in floating point, (x - 128) / 128. Source: Parmar, Zhang, Zhu, "On aliased resizing and
+  surprising subtleties in GAN evaluation", 2022, arXiv 2104.11222.
+* ``fid_legacy``: the same network with TensorFlow's own bilinear resizing inside, clean-fid's
+  ``legacy_tensorflow``: comparable with the statistics of OpenAI and EDM.
+* ``fid_tm``: torchmetrics' features (torch-fidelity's port, antialiased bilinear resizing): a cross-check.
+* ``kid``: kernel distance in the features of ``fid_clean``.
+
+Values of different flavours are different metrics.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from pathlib import Path
+from typing import Literal, Self, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mapga.fetch import RemoteFile
+from mapga.metrics.base import check_images
+from mapga.metrics.distribution import FrechetDistance, KernelDistance
+from mapga.metrics.networks import as_rgb, frozen, load_state, optional, per_image
+
+__all__ = ["FID", "INCEPTION", "INCEPTION_TM", "KID", "Flavour", "InceptionFeatures"]
+
+Flavour = Literal["clean", "legacy", "tm"]
+
+INCEPTION = RemoteFile(
+    "inception",
+    "inception-2015-12-05.pt",
+    "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt",
+    sha256="f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4",
+    size=95_607_719,
+    command="mapga prefetch metrics=paper",
+)
+INCEPTION_TM = RemoteFile(
+    "inception_tm",
+    "weights-inception-2015-12-05-6726825d.pth",
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+    sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    size=95_628_359,
+    command="mapga prefetch metrics=paper",
+)
+_SIDE = 299
+_LIBRARIES = {"clean": "cleanfid.resize", "legacy": None, "tm": "torch_fidelity"}
+
+
+class InceptionFeatures:
+    """2048 Inception features an image, by one flavour's network and resizing.
+
+    Args:
+        flavour: ``"clean"``, ``"legacy"`` or ``"tm"``; see the module.
+        weights: Path of the network: TorchScript with ``layers`` for clean and legacy, a state dict for
+            tm; None is the cached, published file.
+        sha256: SHA-256 of ``weights`` where they are not the published ones.
+
+    Raises:
+        ValueError: An unknown flavour, or a hash without its file.
+    """
+
+    def __init__(self, flavour: Flavour, weights: str | None = None, sha256: str | None = None) -> None:
+        if flavour not in _LIBRARIES:
+            raise ValueError(f"fid.flavour={flavour!r}: choose one of {sorted(_LIBRARIES)}")
+        if sha256 is not None and weights is None:
+            raise ValueError(f"fid.sha256={sha256!r} without fid.weights: state the file it belongs to")
+        published = INCEPTION_TM if flavour == "tm" else INCEPTION
+        self.flavour = flavour
+        self.weights = published if weights is None else published.at(weights, sha256)
+        changed = self.weights.sha256 != published.sha256
+        self.suffix = f"_w{str(self.weights.sha256)[:8]}" if changed else ""
+        self.device = torch.device("cpu")
+
+    def missing(self) -> list[str]:
+        """The library that is not installed, if one is."""
+        library = _LIBRARIES[self.flavour]
+        try:
+            if library is not None:
+                optional(library, extra="metrics", needed_by=f"fid_{self.flavour}")
+        except ImportError as error:
+            return [str(error)]
+        return []
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (B, H, W, C) to float32 (B, 2048).
+
+        Raises:
+            TypeError, ValueError: Images of another dtype or shape.
+            ImportError: The extra ``metrics`` is not installed.
+            FileRefusedError: The network is absent or not the one stated.
+        """
+        check_images(images, what=f"fid_{self.flavour}")
+        path = self.weights.verified()
+        if self.flavour == "tm":
+            pixels = as_rgb(images, self.device).to(torch.uint8)
+            features = per_image(_torchmetrics_network(path, self.device), pixels)
+        elif self.flavour == "legacy":
+            script = _script(path, self.device)
+            features = per_image(lambda x: script(x, return_features=True), as_rgb(images, self.device))
+        else:
+            layers = cast(nn.Module, _script(path, self.device).layers)
+            features = per_image(lambda x: layers((x - 128) / 128), self._clean(images))
+        return features.reshape(len(images), -1).float().cpu().numpy()
+
+    def _clean(self, images: np.ndarray) -> Tensor:
+        """(B, 3, 299, 299) in 0..255 by clean-fid's own resizing."""
+        resize = optional("cleanfid.resize", extra="metrics", needed_by="fid_clean").build_resizer("clean")
+        colour = np.broadcast_to(images, (*images.shape[:3], 3))
+        stack = np.stack([resize(np.ascontiguousarray(image)) for image in colour])
+        return torch.from_numpy(stack).to(self.device).permute(0, 3, 1, 2)
+
+
+class FID(FrechetDistance):
+    """Frechet distance in Inception features: ``fid_clean``, ``fid_legacy`` or ``fid_tm``.
+
+    Args:
+        flavour: Network and resizing; see the module.
+        reference: ``"truth"``, ``"training"`` or a statistics file of the same flavour.
+        weights: Path of the network, or None for the cached, published file.
+        sha256: SHA-256 of ``weights`` where they are not the published ones; its first digits join the name.
+
+    Raises:
+        ValueError: An unknown flavour or reference.
+    """
+
+    def __init__(
+        self,
+        flavour: Flavour = "clean",
+        reference: str = "truth",
+        weights: str | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        self.extractor = InceptionFeatures(flavour, weights, sha256)
+        self.name = f"fid_{flavour}{self.extractor.suffix}"
+        self.flavour = f"inception_{flavour}{self.extractor.suffix}"
+        super().__init__(reference)
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        return self.extractor(images)
+
+    def extractor_hash(self) -> str:
+        return str(self.extractor.weights.sha256)
+
+    def files(self) -> list[RemoteFile]:
+        return [self.extractor.weights, *super().files()]
+
+    def missing(self) -> list[str]:
+        return [*self.extractor.missing(), *super().missing()]
+
+    def to(self, device: torch.device | str) -> Self:
+        self.extractor.device = torch.device(device)
+        return self
+
+
+class KID(KernelDistance):
+    """Kernel distance in the features of ``fid_clean``.
+
+    Args:
+        reference: ``"truth"`` or ``"training"``.
+        subset: Largest number of images in one kernel matrix.
+        subsets: Number of random subsets, where there are more images.
+        seed: Seed of the subsets.
+        weights: Path of the network, or None for the cached, published file.
+        sha256: SHA-256 of ``weights`` where they are not the published ones; its first digits join the name.
+
+    Raises:
+        ValueError: What ``KernelDistance`` refuses.
+    """
+
+    def __init__(
+        self,
+        reference: str = "truth",
+        subset: int = 1000,
+        subsets: int = 100,
+        seed: int = 0,
+        weights: str | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        self.extractor = InceptionFeatures("clean", weights, sha256)
+        self.name = f"kid{self.extractor.suffix}"
+        self.flavour = f"inception_clean{self.extractor.suffix}"
+        super().__init__(reference, subset, subsets, seed)
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        return self.extractor(images)
+
+    def extractor_hash(self) -> str:
+        return str(self.extractor.weights.sha256)
+
+    def files(self) -> list[RemoteFile]:
+        return [self.extractor.weights, *super().files()]
+
+    def missing(self) -> list[str]:
+        return [*self.extractor.missing(), *super().missing()]
+
+    def to(self, device: torch.device | str) -> Self:
+        self.extractor.device = torch.device(device)
+        return self
+
+
+@cache
+def _script(path: Path, device: torch.device) -> nn.Module:
+    return frozen(torch.jit.load(str(path), map_location=device), device)
+
+
+@cache
+def _torchmetrics_network(path: Path, device: torch.device) -> nn.Module:
+    optional("torch_fidelity", extra="metrics", needed_by="fid_tm")
+    fid = optional("torchmetrics.image.fid", extra="metrics", needed_by="fid_tm")
+    # torch-fidelity unpickles whatever file it is given, so it is given tensors that were read safely
+    buffer = io.BytesIO()
+    torch.save(load_state(path), buffer)
+    buffer.seek(0)
+    network: nn.Module = fid.NoTrainInceptionV3("inception-v3-compat", ["2048"], buffer)
+    return frozen(network, device)

@@ -1,0 +1,104 @@
+"""How metrics run networks: frozen, in evaluation mode, float32 without TF32, no image seeing another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+__all__ = ["as_rgb", "frozen", "load_state", "on_meta", "optional", "package_folder", "per_image", "precise"]
+
+_CUDA_BATCH = 64
+
+
+def optional(module: str, *, extra: str, needed_by: str) -> ModuleType:
+    """Import a library of an extra.
+
+    Raises:
+        ImportError: It is not installed; one line with the command that installs it.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(f"{needed_by} needs {module} ({error}): pip install 'mapga[{extra}]'") from error
+
+
+def package_folder(package: str, *, extra: str, needed_by: str) -> Path:
+    """The folder of an installed package, for the weights in it; its code is not run.
+
+    Raises:
+        ImportError: It is not installed; one line with the command that installs it.
+    """
+    try:
+        spec = find_spec(package)
+    except ValueError:  # a module that was hidden by setting it to None
+        spec = None
+    if spec is None or spec.origin is None:
+        raise ImportError(f"{needed_by} needs the package {package}: pip install 'mapga[{extra}]'")
+    return Path(spec.origin).parent
+
+
+def load_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a weights file on the CPU; anything else in it is refused by torch
+    (``weights_only``)."""
+    return dict(torch.load(path, map_location="cpu", weights_only=True))
+
+
+def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    """A network without numbers: nothing random is drawn, so nothing random can stay in it unnoticed."""
+    with torch.device("meta"):
+        return build()
+
+
+def frozen(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network on ``device``, in evaluation mode, without gradients.
+
+    Raises:
+        RuntimeError: A parameter or buffer was never loaded.
+    """
+    for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
+        if tensor.is_meta:
+            raise RuntimeError(f"{type(network).__name__}: {name} was not in the weights file")
+    return network.to(device).requires_grad_(False).eval()
+
+
+def as_rgb(images: np.ndarray, device: torch.device) -> Tensor:
+    """uint8 (B, H, W, C) to float32 (B, 3, H, W) in 0..255; a grey image three times."""
+    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float()
+    return tensor.expand(-1, 3, -1, -1).contiguous()
+
+
+@contextmanager
+def precise() -> Iterator[None]:
+    """No gradients, no TF32, no autocast: the same numbers on every device generation."""
+    matmul, convolution = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        with torch.no_grad(), torch.autocast(device, enabled=False):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, convolution
+
+
+def per_image(function: Callable[..., Tensor], *images: Tensor) -> Tensor:
+    """``function`` of batches (B, ...), result (B, ...), computed so that an image's value is its own.
+
+    On the CPU one image at a time: a convolution of more images sums in another order, and a run that went
+    on after an interruption would differ in the last digit. That costs nothing there. On CUDA in small
+    batches.
+    """
+    size = 1 if images[0].device.type == "cpu" else _CUDA_BATCH
+    with precise():
+        parts = [
+            function(*(batch[start : start + size] for batch in images))
+            for start in range(0, len(images[0]), size)
+        ]
+    return torch.cat(parts)

@@ -1,0 +1,177 @@
+r"""LPIPS: how far two images are in the features of a classifier, weighted to agree with human judgement.
+
+d = sum_l mean_{h,w} |w_l . (f_l(x) - f_l(y))|^2 over five layers l, with features f_l normalised along
+their channels.
+
+Source: Zhang, Isola, Efros, Shechtman, Wang, "The unreasonable effectiveness of deep features as a perceptual
+metric", 2018, arXiv 1801.03924. Computed by the package ``lpips``, version 0.1 of its weights. Its input
+is [-1, 1]; feeding it [0, 1], as several peers do, gives other numbers.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mapga.fetch import RemoteFile
+from mapga.metrics.base import ImageMetric, Scored
+from mapga.metrics.networks import as_rgb, frozen, load_state, on_meta, optional, per_image
+from mapga.pixels import to_sym
+
+__all__ = ["ALEXNET", "LPIPS", "VGG16", "Backbone", "resized"]
+
+Backbone = Literal["alex", "vgg"]
+
+# torchvision publishes the first eight digits of a file's SHA-256 in its name
+ALEXNET = RemoteFile(
+    "alexnet",
+    "alexnet-owt-7be5be79.pth",
+    "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    sha256="7be5be79",
+    command="mapga prefetch metrics=paper",
+)
+VGG16 = RemoteFile(
+    "vgg16",
+    "vgg16-397923af.pth",
+    "https://download.pytorch.org/models/vgg16-397923af.pth",
+    sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    size=553_433_881,
+    command="mapga prefetch metrics=paper",
+)
+_BACKBONES = {"alex": ALEXNET, "vgg": VGG16}
+_SMALLEST = {"alex": 31, "vgg": 16}
+
+
+def resized(images: Tensor, size: int) -> Tensor:
+    """Images (B, C, H, W) as (B, C, size, size): bilinear, antialiased where it shrinks."""
+    return functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+
+
+class LPIPS(ImageMetric):
+    """LPIPS between restored and true images. 0 for equal images; grey images count as three equal channels.
+
+    The name says what was computed: ``lpips_alex`` is the published backbone at the images' own size,
+    ``lpips_alex_r224`` after resizing, ``lpips_alex_w1a2b3c4d`` with other weights, by their hash.
+
+    Args:
+        backbone: ``"alex"`` (AlexNet) or ``"vgg"`` (VGG16).
+        resize: Side in pixels that both images are resized to first (bilinear), or None. Below 64 pixels the
+            features are a few pixels wide; do not compare with values at 256.
+        weights: Path of the backbone's weights in torchvision's format; None is the cached, published file.
+        sha256: SHA-256 of ``weights`` where they are not the published ones. A file that does not match is
+            refused.
+
+    Raises:
+        ValueError: An unknown backbone, a resize or images too small for the network.
+        ImportError: The extra ``metrics`` is not installed (when first used).
+        FileRefusedError: The weights are absent or not the ones stated (when first used).
+    """
+
+    lower_is_better = True
+
+    def __init__(
+        self,
+        backbone: Backbone = "alex",
+        resize: int | None = None,
+        weights: str | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        if backbone not in _BACKBONES:
+            raise ValueError(f"lpips.backbone={backbone!r}: choose one of {sorted(_BACKBONES)}")
+        if resize is not None and resize < _SMALLEST[backbone]:
+            raise ValueError(f"lpips.resize={resize}: {backbone} needs at least {_SMALLEST[backbone]} pixels")
+        if sha256 is not None and weights is None:
+            raise ValueError(f"lpips.sha256={sha256!r} without lpips.weights: state the file it belongs to")
+        self.backbone, self.resize = backbone, resize
+        published = _BACKBONES[backbone]
+        self.weights = published if weights is None else published.at(weights, sha256)
+        changed = [] if resize is None else [f"r{resize}"]
+        if self.weights.sha256 != published.sha256:
+            changed.append(f"w{str(self.weights.sha256)[:8]}")
+        self.name = "_".join(["lpips", backbone, *changed])
+        self._device = torch.device("cpu")
+
+    def files(self) -> list[RemoteFile]:
+        return [self.weights]
+
+    def missing(self) -> list[str]:
+        try:
+            optional("lpips", extra="metrics", needed_by=self.name)
+        except ImportError as error:
+            return [str(error), *super().missing()]
+        return super().missing()
+
+    def to(self, device: torch.device | str) -> Self:
+        self._device = torch.device(device)
+        return self
+
+    def __call__(self, batch: Scored) -> np.ndarray:
+        return self.distance(
+            as_rgb(batch.restored, self._device) / 255, as_rgb(batch.truth, self._device) / 255
+        )
+
+    def distance(self, restored: Tensor, truth: Tensor) -> np.ndarray:
+        """LPIPS float64 (B,) of float images (B, 3, H, W) in [0, 1].
+
+        Raises:
+            ValueError: Values outside [0, 1] or NaN, with the range found; different or too small shapes.
+        """
+        for what, images in (("restored", restored), ("true", truth)):
+            low, high = float(images.min()), float(images.max())
+            if not (low >= 0 and high <= 1):
+                raise ValueError(f"{self.name}: {what} images lie in [{low:g}, {high:g}]; expected [0, 1]")
+        if restored.shape != truth.shape:
+            raise ValueError(f"{self.name}: shapes {tuple(restored.shape)} and {tuple(truth.shape)} differ")
+        if self.resize is None and min(truth.shape[-2:]) < _SMALLEST[self.backbone]:
+            raise ValueError(
+                f"{self.name}: {self.backbone} needs images of at least {_SMALLEST[self.backbone]} pixels, got "
+                f"{tuple(truth.shape[-2:])}; set lpips.resize, e.g. 64"
+            )
+        network = _network(self.backbone, self.weights.verified(), self._device)
+        return per_image(self._evaluate(network), restored.float(), truth.float()).double().cpu().numpy()
+
+    def _evaluate(self, network: nn.Module) -> _Pairwise:
+        return _Pairwise(network, self.resize)
+
+
+class _Pairwise:
+    """(restored, truth) in [0, 1], (B, 3, H, W) -> LPIPS (B,)."""
+
+    def __init__(self, network: nn.Module, resize: int | None) -> None:
+        self.network, self.resize = network, resize
+
+    def __call__(self, restored: Tensor, truth: Tensor) -> Tensor:
+        if self.resize is not None:
+            restored, truth = resized(restored, self.resize), resized(truth, self.resize)
+        distances: Tensor = self.network(to_sym(restored), to_sym(truth))
+        return distances.reshape(len(restored))
+
+
+@cache
+def _network(backbone: Backbone, weights: Path, device: torch.device) -> nn.Module:
+    """The package's network with backbone weights in torchvision's format, loaded once."""
+    lpips = optional("lpips", extra="metrics", needed_by=f"lpips_{backbone}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package asks torchvision for weights by its old argument
+        network = on_meta(
+            lambda: lpips.LPIPS(net=backbone, version="0.1", pretrained=False, pnet_rand=True, verbose=False)
+        )
+    network.scaling_layer = lpips.lpips.ScalingLayer()  # constants, not weights
+    linear = load_state(Path(lpips.__file__).parent / "weights" / "v0.1" / f"{backbone}.pth")
+    backbone_state = load_state(weights)
+    state = dict(linear)
+    for name in network.net.state_dict():
+        layer = re.sub(r"^slice\d+\.", "features.", name)
+        if layer not in backbone_state:
+            raise RuntimeError(f"{weights}: no {layer}; expected torchvision's {backbone} weights")
+        state[f"net.{name}"] = backbone_state[layer]
+    network.load_state_dict(state, strict=False, assign=True)
+    return frozen(network, device)
