@@ -71,7 +71,7 @@ def frozen(network: nn.Module, device: torch.device) -> nn.Module:
 
 def as_rgb(images: np.ndarray, device: torch.device) -> Tensor:
     """uint8 (B, H, W, C) to float32 (B, 3, H, W) in 0..255; a grey image three times."""
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float()
+    tensor = torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float()
     return tensor.expand(-1, 3, -1, -1).contiguous()
 
 

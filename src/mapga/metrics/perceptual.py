@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from mapga.fetch import RemoteFile
 from mapga.metrics.base import ImageMetric, Scored
-from mapga.metrics.networks import as_rgb, frozen, load_state, on_meta, optional, per_image
+from mapga.metrics.networks import as_rgb, frozen, load_state, on_meta, optional, package_folder, per_image
 from mapga.pixels import to_sym
 
 __all__ = ["ALEXNET", "LPIPS", "VGG16", "Backbone", "resized"]
@@ -132,43 +132,36 @@ class LPIPS(ImageMetric):
             raise ValueError(f"{self.name}: shapes {tuple(restored.shape)} and {tuple(truth.shape)} differ")
         if self.resize is None and min(truth.shape[-2:]) < _SMALLEST[self.backbone]:
             raise ValueError(
-                f"{self.name}: {self.backbone} needs images of at least {_SMALLEST[self.backbone]} pixels, got "
+                f"{self.name}: {self.backbone} needs at least {_SMALLEST[self.backbone]} pixels a side, got "
                 f"{tuple(truth.shape[-2:])}; set lpips.resize, e.g. 64"
             )
         network = _network(self.backbone, self.weights.verified(), self._device)
-        return per_image(self._evaluate(network), restored.float(), truth.float()).double().cpu().numpy()
-
-    def _evaluate(self, network: nn.Module) -> _Pairwise:
-        return _Pairwise(network, self.resize)
+        values = per_image(partial(_distance, network, self.resize), restored.float(), truth.float())
+        return values.double().cpu().numpy()
 
 
-class _Pairwise:
-    """(restored, truth) in [0, 1], (B, 3, H, W) -> LPIPS (B,)."""
-
-    def __init__(self, network: nn.Module, resize: int | None) -> None:
-        self.network, self.resize = network, resize
-
-    def __call__(self, restored: Tensor, truth: Tensor) -> Tensor:
-        if self.resize is not None:
-            restored, truth = resized(restored, self.resize), resized(truth, self.resize)
-        distances: Tensor = self.network(to_sym(restored), to_sym(truth))
-        return distances.reshape(len(restored))
+def _distance(network: nn.Module, resize: int | None, restored: Tensor, truth: Tensor) -> Tensor:
+    if resize is not None:
+        restored, truth = resized(restored, resize), resized(truth, resize)
+    distances: Tensor = network(to_sym(restored), to_sym(truth))
+    return distances.reshape(len(restored))
 
 
 @cache
 def _network(backbone: Backbone, weights: Path, device: torch.device) -> nn.Module:
     """The package's network with backbone weights in torchvision's format, loaded once."""
     lpips = optional("lpips", extra="metrics", needed_by=f"lpips_{backbone}")
+    folder = package_folder("lpips", extra="metrics", needed_by=f"lpips_{backbone}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package asks torchvision for weights by its old argument
         network = on_meta(
             lambda: lpips.LPIPS(net=backbone, version="0.1", pretrained=False, pnet_rand=True, verbose=False)
         )
     network.scaling_layer = lpips.lpips.ScalingLayer()  # constants, not weights
-    linear = load_state(Path(lpips.__file__).parent / "weights" / "v0.1" / f"{backbone}.pth")
+    linear = load_state(folder / "weights" / "v0.1" / f"{backbone}.pth")
     backbone_state = load_state(weights)
     state = dict(linear)
-    for name in network.net.state_dict():
+    for name in cast(nn.Module, network.net).state_dict():
         layer = re.sub(r"^slice\d+\.", "features.", name)
         if layer not in backbone_state:
             raise RuntimeError(f"{weights}: no {layer}; expected torchvision's {backbone} weights")
