@@ -1,0 +1,1 @@
+"""What several test modules share: operators with their matrices, small priors, noise that is known."""
