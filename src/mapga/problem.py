@@ -45,7 +45,12 @@ def measure(x: Tensor, operator: Operator, sigma_y: float, *, seed: int, indices
         sigma_y: Noise standard deviation in the same unit as x, >= 0.
         seed: The run's seed.
         indices: The B images' indices in their dataset; their noise depends on these and the seed alone.
+
+    Raises:
+        ValueError: Not as many indices as images, an image of another size, or a sigma_y that is negative.
     """
+    if len(indices) != len(x):
+        raise ValueError(f"{len(x)} images need as many indices, got {len(indices)} indices")
     y = operator.apply(x)
     if sigma_y > 0:
         noise = standard_normal(seed, "measurement", indices, y.shape[1:])

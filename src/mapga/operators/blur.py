@@ -14,6 +14,7 @@ __all__ = ["SeparableBlur", "blur_matrix"]
 Padding = Literal["zero", "circular"]
 Compat = Literal["clean", "ddrm"]
 
+_CUT = 1e-3
 _DDRM_CUT_1D = 0.03  # the official programs drop 1-D singular values below this
 
 
@@ -52,7 +53,8 @@ class SeparableBlur(SpectralOperator):
         singular_cut: Smallest 2-D singular value kept, >= 0.
         compat: ``"clean"``: all taps. ``"ddrm"``: what the official DDRM programs compute (and published tables
             contain): the last tap of an odd kernel is left out (eight taps of 1/9, so y is darkened), 1-D singular
-            values below 0.03 are dropped (``singular_cut`` and ``padding`` must keep their defaults), and the
+            values below 0.03 are dropped instead of 2-D ones (``singular_cut`` must keep its default and
+            ``padding`` must be ``"zero"``), and the
             sorted values are tiled over pixel-major, channel-minor coordinates instead of repeated, which for more
             than one channel is another spectrum, though a consistent operator.
 
@@ -67,7 +69,7 @@ class SeparableBlur(SpectralOperator):
         image_shape: tuple[int, int, int],
         size: int = 9,
         padding: Padding = "zero",
-        singular_cut: float = 1e-3,
+        singular_cut: float = _CUT,
         compat: Compat = "clean",
     ) -> None:
         channels, height, width = image_shape
@@ -79,9 +81,14 @@ class SeparableBlur(SpectralOperator):
             raise ValueError(f"singular_cut={singular_cut}: choose a value in [0, 1)")
         if compat not in ("clean", "ddrm"):
             raise ValueError(f"compat={compat!r}: choose 'clean' or 'ddrm'")
+        official = compat == "ddrm"
+        if official and (padding, singular_cut) != ("zero", _CUT):
+            raise ValueError(
+                f"compat='ddrm' has zero padding and a cut of its own, got padding={padding!r}, "
+                f"singular_cut={singular_cut}; leave both at their defaults"
+            )
         self.image_shape = image_shape
         taps = torch.full((size,), 1 / size, dtype=torch.float64)
-        official = compat == "ddrm"
         self.matrix = blur_matrix(taps[: 2 * (size // 2)] if official else taps, height, padding, -(size // 2))
         self.u, s, vt = torch.linalg.svd(self.matrix)
         self.v = vt.T.contiguous()

@@ -26,7 +26,7 @@ class Diagonal(SpectralOperator):
     """
 
     def __init__(self, weights: Tensor, image_shape: tuple[int, int, int]) -> None:
-        if weights.shape[-2:] != tuple(image_shape[-2:]) or weights.ndim not in (2, 3):
+        if tuple(weights.shape) not in (tuple(image_shape), tuple(image_shape[-2:])):
             raise ValueError(f"weights of shape {tuple(weights.shape)} do not fit images of shape {image_shape}")
         if not bool(torch.isfinite(weights).all()) or bool((weights < 0).any()):
             raise ValueError("mask weights must be finite and >= 0")

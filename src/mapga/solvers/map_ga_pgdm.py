@@ -15,7 +15,7 @@ from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
 from mapga.solvers.map_ga import MAPGA
-from mapga.solvers.pgdm import RRule, posterior_variance
+from mapga.solvers.pgdm import RRule, check_r_rule, posterior_variance
 from mapga.solvers.steps import pseudo_inverse_guidance, renoise_std
 
 __all__ = ["MAPGAPGDM"]
@@ -55,6 +55,7 @@ class MAPGAPGDM(Solver):
         super().__init__(schedule)
         if pgdm_steps < 1:
             raise ValueError(f"solver.pgdm_steps={pgdm_steps}: at least 1")
+        check_r_rule(r_rule, sigma_data)
         self.pgdm_steps, self.r_rule, self.sigma_data = pgdm_steps, r_rule, sigma_data
         self.first_half = MAPGA(
             schedule, num_iter, consistency=consistency, use_prior=False, learning_rate=learning_rate

@@ -19,7 +19,7 @@ from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
 from mapga.solvers.steps import pseudo_inverse_guidance, renoise_std
 
-__all__ = ["PGDM", "RRule", "posterior_variance"]
+__all__ = ["PGDM", "RRule", "check_r_rule", "posterior_variance"]
 
 RRule = Literal["unit", "data", "sigma"]
 
@@ -34,6 +34,14 @@ def posterior_variance(sigma: float, rule: RRule, sigma_data: float) -> float:
         return sigma**2
     s = 1.0 if rule == "unit" else sigma_data
     return sigma**2 * s**2 / (sigma**2 + s**2)
+
+
+def check_r_rule(rule: str, sigma_data: float) -> None:
+    """Raise ValueError, naming the value, unless these are a rule and a standard deviation."""
+    if rule not in ("unit", "data", "sigma"):
+        raise ValueError(f"solver.r_rule={rule!r}: choose 'unit', 'data' or 'sigma'")
+    if not 0 < sigma_data < math.inf:
+        raise ValueError(f"solver.sigma_data={sigma_data}: a standard deviation is positive")
 
 
 class PGDM(Solver):
@@ -67,10 +75,7 @@ class PGDM(Solver):
         super().__init__(schedule)
         if not 0 <= eta <= 1:
             raise ValueError(f"solver.eta={eta}: choose a value in [0, 1]")
-        if r_rule not in ("unit", "data", "sigma"):
-            raise ValueError(f"solver.r_rule={r_rule!r}: choose 'unit', 'data' or 'sigma'")
-        if not 0 < sigma_data < math.inf:
-            raise ValueError(f"solver.sigma_data={sigma_data}: a standard deviation is positive")
+        check_r_rule(r_rule, sigma_data)
         if guidance not in ("adaptive", "posterior_mean"):
             raise ValueError(f"solver.guidance={guidance!r}: choose 'adaptive' or 'posterior_mean'")
         self.eta, self.r_rule, self.sigma_data, self.guidance = eta, r_rule, sigma_data, guidance
