@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from helpers.matrices import block_mean_matrix, box_blur_line, channelwise, kept, official_blur_matrix, truncated
+from helpers.matrices import (
+    block_mean_matrix,
+    box_blur_line,
+    channelwise,
+    kept,
+    official_blur_matrix,
+    truncated,
+)
 from torch import Tensor
 
 from mapga.operators import (
@@ -76,12 +83,18 @@ _KINDS = {
     "identity": (Identity, lambda s: kept(s, lambda i, j: True)),
     "box50": (lambda s: CentralBox(s, 0.5), lambda s: kept(s, lambda i, j: not (2 <= i < 6 and 2 <= j < 6))),
     "box25": (lambda s: CentralBox(s, 0.25), lambda s: kept(s, lambda i, j: not (3 <= i < 5 and 3 <= j < 5))),
-    "expand": (lambda s: CentralBox(s, 0.25, "inside"), lambda s: kept(s, lambda i, j: 3 <= i < 5 and 3 <= j < 5)),
+    "expand": (
+        lambda s: CentralBox(s, 0.25, "inside"),
+        lambda s: kept(s, lambda i, j: 3 <= i < 5 and 3 <= j < 5),
+    ),
     "half": (HalfMask, lambda s: kept(s, lambda i, j: j < 4)),
     "sr2x": (PixelGrid, lambda s: kept(s, lambda i, j: i % 2 == 0 and j % 2 == 0)),
     "grid3": (lambda s: PixelGrid(s, 3), lambda s: kept(s, lambda i, j: i % 3 == 0 and j % 3 == 0)),
     "altlines": (AlternateRows, lambda s: kept(s, lambda i, j: i % 2 == 0)),
-    "weights": (lambda s: Diagonal(_weights(s), s), lambda s: torch.diag(_weights(s).double().flatten().repeat(s[0]))),
+    "weights": (
+        lambda s: Diagonal(_weights(s), s),
+        lambda s: torch.diag(_weights(s).double().flatten().repeat(s[0])),
+    ),
     "supres4x": (BlockMean, lambda s: channelwise(block_mean_matrix(SIDE, SIDE, 4), s[0])),
     "supres2x": (lambda s: BlockMean(s, 2), lambda s: channelwise(block_mean_matrix(SIDE, SIDE, 2), s[0])),
     "supres1x": (lambda s: BlockMean(s, 1), lambda s: kept(s, lambda i, j: True)),
@@ -119,7 +132,10 @@ class DenseOperator(LinearOperator):
     def solve_gram(self, r: Tensor, c: float | Tensor) -> Tensor:
         gram = self.matrix @ self.matrix.T
         c = torch.as_tensor(c, dtype=r.dtype).reshape(-1, 1, 1)
-        return (torch.linalg.pinv(gram + c * torch.eye(len(gram), dtype=torch.float64), hermitian=True) @ r[..., None])[..., 0]
+        return (
+            torch.linalg.pinv(gram + c * torch.eye(len(gram), dtype=torch.float64), hermitian=True)
+            @ r[..., None]
+        )[..., 0]
 
 
 class Squared(Operator):

