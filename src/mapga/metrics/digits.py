@@ -38,7 +38,7 @@ class DigitAccuracy(ImageMetric):
         classifier = _classifier(self._device)
         _check_digits(batch.restored, self.name)
         read = per_image(
-            lambda x: classifier.logits(x.numpy()).argmax(dim=1), torch.from_numpy(batch.restored)
+            lambda x: classifier.logits(x.numpy()).argmax(dim=1), torch.from_numpy(np.array(batch.restored))
         )
         return (read.cpu().numpy() == batch.labels).astype(np.float64)
 

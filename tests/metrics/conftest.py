@@ -1,0 +1,60 @@
+"""Images and weights that every test of metrics can make itself."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.pictures import save_inception
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAPGA_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def photos() -> np.ndarray:
+    """24 crops of photographs, uint8 (24, 64, 64, 3)."""
+    from skimage import data
+
+    crops = []
+    for picture in (data.astronaut(), data.chelsea(), data.coffee()):
+        for row in range(0, 256, 128):
+            for column in range(0, 384, 96):
+                crops.append(picture[row : row + 64, column : column + 64])
+    return np.stack(crops)
+
+
+@pytest.fixture(scope="session")
+def random_backbones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Random, fixed AlexNet and VGG16 convolutions in torchvision's format."""
+    torchvision = pytest.importorskip("torchvision")
+    folder = tmp_path_factory.mktemp("backbones")
+    paths = {}
+    with warnings.catch_warnings(), torch.random.fork_rng():
+        warnings.simplefilter("ignore")
+        for name, build in (("alex", torchvision.models.alexnet), ("vgg", torchvision.models.vgg16)):
+            torch.manual_seed(0)
+            with torch.device("meta"):
+                network = build()
+            state = {
+                key: torch.randn(value.shape) * (2 / value[0].numel()) ** 0.5
+                if value.ndim > 1
+                else torch.zeros(value.shape)
+                for key, value in network.state_dict().items()
+                if key.startswith("features.")
+            }
+            paths[name] = folder / f"{name}.pth"
+            torch.save(state, paths[name])
+    return paths
+
+
+@pytest.fixture(scope="session")
+def inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stand-in with 16 features, so that 24 images have a regular covariance."""
+    return save_inception(tmp_path_factory.mktemp("inception") / "stand-in.pt", 16)
