@@ -68,8 +68,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-
-
 def _run(arguments: argparse.Namespace) -> int:
     from mapga import launch
     from mapga.config import compose_run, resolve

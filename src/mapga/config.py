@@ -29,7 +29,16 @@ from mapga.records import RunFolder, Shard
 from mapga.runner import Job
 from mapga.solvers.base import Solver
 
-__all__ = ["RootConfig", "Unsupported", "compose_run", "conf_dir", "make_job", "one_line", "resolve", "support_matrix"]
+__all__ = [
+    "RootConfig",
+    "Unsupported",
+    "compose_run",
+    "conf_dir",
+    "make_job",
+    "one_line",
+    "resolve",
+    "support_matrix",
+]
 
 DATASET = Slot("dataset", "mapga.datasets", "Dataset")
 OPERATOR = Slot("task.operator", "mapga.operators", "Operator")
@@ -100,14 +109,16 @@ def compose_run(overrides: Sequence[str]) -> DictConfig:
 
 def one_line(error: BaseException) -> str:
     """Hydra's many-line messages as one that names the key and the remedy."""
-    text = " ".join(str(error).split())
+    text = " ".join(f"{error} {error.__cause__ or ''}".split())
     if unknown := re.search(r"Key '(\w+)' (?:is not in struct|not in '\w+') full_key: ([\w.]+)", text):
         key = unknown[2]
         known = list(RootConfig.__dataclass_fields__)
         return f"unknown key '{key}'{closest(key.split('.')[0], known)} the top-level keys are {', '.join(known)}"
     if group := re.search(r"Could not find '(\w+)/([^']+)' Available options in '\w+': (.*?) Config search", text):
         options = group[3].split()
-        return f"{group[1]}={group[2]}: there is none of that name{closest(group[2], options)} choose {', '.join(options)}"
+        return (
+            f"{group[1]}={group[2]}: there is none of that name{closest(group[2], options)} choose {', '.join(options)}"
+        )
     if kind := re.search(r"Value '([^']*)' of type '\w+' could not be converted to (\w+) full_key: ([\w.]+)", text):
         wanted = {"Integer": "a whole number", "Float": "a number", "String": "text"}.get(kind[2], kind[2])
         return f"{kind[3]}={kind[1]!r}: {wanted} is wanted"
@@ -152,8 +163,10 @@ def make_job(config: Mapping[str, Any], names: Mapping[str, str]) -> Job:
     tracker = build(TRACKER, config["tracker"])
     schedule = build(SCHEDULE, config["schedule"])
     solver: Solver = build(SOLVER, config["solver"], {"schedule": schedule})
-    metrics = [build(Slot(f"metrics.{name}", "mapga.metrics", "ImageMetric"), node) for name, node in config["metrics"].items()]
-    dataset: Dataset = build(DATASET, config["dataset"])
+    metrics = [
+        build(Slot(f"metrics.{name}", "mapga.metrics", "ImageMetric"), node) for name, node in config["metrics"].items()
+    ]
+    dataset = build_dataset(config)
     operator: Operator = build(OPERATOR, config["task"]["operator"], {"image_shape": dataset.image_shape})
     prior = make_prior(config["prior"], dataset)
     if prior.image_shape != dataset.image_shape:
@@ -183,6 +196,12 @@ def make_job(config: Mapping[str, Any], names: Mapping[str, str]) -> Job:
         shard=shard,
         rounding=config["rounding"],
     )
+
+
+def build_dataset(config: Mapping[str, Any]) -> Dataset:
+    """The dataset of a resolved config."""
+    dataset: Dataset = build(DATASET, config["dataset"])
+    return dataset
 
 
 def make_prior(node: Mapping[str, Any], dataset: Dataset) -> Prior:

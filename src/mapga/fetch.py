@@ -63,9 +63,7 @@ class RemoteFile:
             return
         digits = set(self.sha256) <= set("0123456789abcdef")
         if not digits or not _MIN_DIGEST <= len(self.sha256) <= 64:
-            raise ValueError(
-                f"{self.name}: sha256={self.sha256!r} is not a SHA-256 (8 to 64 lower-case hex digits)"
-            )
+            raise ValueError(f"{self.name}: sha256={self.sha256!r} is not a SHA-256 (8 to 64 lower-case hex digits)")
 
     def at(self, path: str | Path, sha256: str | None = None) -> RemoteFile:
         """The same file at ``path``; another file if its own ``sha256`` is stated."""
@@ -203,9 +201,7 @@ def _download(url: str, part: Path, *, timeout: float, attempts: int) -> None:
         except (OSError, http.client.HTTPException) as error:
             if attempt == attempts - 1:
                 reason = getattr(error, "reason", error)
-                raise FileRefusedError(
-                    f"{url}: {reason} (tried {attempts} times); run it again to go on"
-                ) from None
+                raise FileRefusedError(f"{url}: {reason} (tried {attempts} times); run it again to go on") from None
             time.sleep(min(0.1 * 2**attempt, 5))
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.hydra import Hydra
-from hydra.core.config_search_path import ConfigSearchPath
+from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mapga.components import ConfigError
@@ -72,10 +72,9 @@ def sweep(overrides: Sequence[str]) -> list[Outcome]:
         ConfigError: A sweep that cannot be composed.
     """
     GlobalHydra.instance().clear()
-    search_path: ConfigSearchPath = ConfigSearchPathImpl()
-    search_path.append("main", str(conf_dir()))
+    Plugins.instance()  # finds launchers and sweepers
     try:
-        hydra = Hydra.create_main_hydra2(task_name="mapga", config_search_path=search_path)
+        hydra = Hydra.create_main_hydra2("mapga", create_config_search_path(str(conf_dir())))
         returned = hydra.multirun("run", task_function=_job, overrides=list(overrides), with_log_configuration=False)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from error
@@ -86,9 +85,9 @@ def sweep(overrides: Sequence[str]) -> list[Outcome]:
 
 def _job(cfg: DictConfig) -> Outcome:
     """One job of a sweep, in whatever process the launcher runs it."""
-    whole = OmegaConf.create(OmegaConf.to_container(cfg, resolve=False))
+    whole = cfg.copy()
     with open_dict(whole):
-        whole.hydra = {"runtime": {"choices": OmegaConf.to_container(HydraConfig.get().runtime.choices)}}
+        whole.hydra = {"runtime": {"choices": HydraConfig.get().runtime.choices}}
     outcome = run_one(whole)
     if outcome.status == "skipped":
         config, names = resolve(whole)

@@ -77,7 +77,9 @@ class MeteredPrior(Prior):
         other.prior = self.prior.conditioned(labels)
         return other
 
-    def _measured(self, function: Callable[[Tensor, float | Tensor], Tensor], x: Tensor, sigma: float | Tensor) -> Tensor:
+    def _measured(
+        self, function: Callable[[Tensor, float | Tensor], Tensor], x: Tensor, sigma: float | Tensor
+    ) -> Tensor:
         meter = self.meter
         begin = meter.now()
         value = function(x, sigma)

@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 __all__ = ["Advance", "Reporter"]
 
@@ -62,7 +69,9 @@ class Reporter:
                 return
             spoke = now
             left = (now - begun) / here * max(total - done - here, 0)
-            self._console.print(f"{title}: {done + here:.1f} of {total} images, about {left:.0f} s left", highlight=False)
+            self._console.print(
+                f"{title}: {done + here:.1f} of {total} images, about {left:.0f} s left", highlight=False
+            )
             sys.stderr.flush()
 
         return advance

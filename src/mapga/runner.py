@@ -8,7 +8,6 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,10 +22,10 @@ from mapga.pixels import Rounding, from_uint8, to_uint8
 from mapga.priors.base import Prior
 from mapga.problem import Problem, measure
 from mapga.progress import Reporter
-from mapga.records import ImageStore, RunFolder, Shard
+from mapga.records import WHOLE, ImageStore, RunFolder, Shard
+from mapga.records.files import write_json
 from mapga.records.journal import Row
 from mapga.records.provenance import provenance
-from mapga.records.files import write_json
 from mapga.rng import NoiseSource
 from mapga.solvers.base import Solver
 from mapga.summary import summarise
@@ -63,7 +62,7 @@ class Job:
     batch_size: int = 32
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
-    shard: Shard = Shard(0, 1)
+    shard: Shard = WHOLE
     rounding: Rounding = "round"
 
     def run(self, reporter: Reporter) -> Mapping[str, Any] | None:

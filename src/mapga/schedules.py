@@ -20,7 +20,18 @@ from torch import Tensor
 
 from mapga.priors.base import SIGMA_MAX, SIGMA_MIN
 
-__all__ = ["Cosine", "DDPM", "Explicit", "Geometric", "Karras", "Linear", "Quadratic", "Schedule", "Spaced", "check_decreasing"]
+__all__ = [
+    "DDPM",
+    "Cosine",
+    "Explicit",
+    "Geometric",
+    "Karras",
+    "Linear",
+    "Quadratic",
+    "Schedule",
+    "Spaced",
+    "check_decreasing",
+]
 
 
 def check_decreasing(levels: Sequence[float]) -> None:

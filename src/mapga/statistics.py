@@ -41,9 +41,7 @@ def _checked(values: Sequence[float] | np.ndarray) -> np.ndarray:
         raise ValueError(f"expected a list of per-image numbers, got shape {array.shape}")
     if np.isnan(array).any():
         first = int(np.flatnonzero(np.isnan(array))[0])
-        raise ValueError(
-            f"number {first} of {len(array)} is NaN; leave failed images out and report how many failed"
-        )
+        raise ValueError(f"number {first} of {len(array)} is NaN; leave failed images out and report how many failed")
     return array
 
 

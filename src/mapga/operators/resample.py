@@ -27,7 +27,7 @@ class BlockMean(SpectralOperator):
     """
 
     def __init__(self, image_shape: tuple[int, int, int], factor: int = 4) -> None:
-        channels, height, width = image_shape
+        height, width = image_shape[-2:]
         if factor < 1 or height % factor or width % factor:
             raise ValueError(f"factor={factor} does not divide an image of {height}x{width}")
         self.image_shape, self.factor = image_shape, factor

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -47,8 +47,8 @@ class Prior(ABC):
     image_shape: tuple[int, int, int]
     sigma_min: float = SIGMA_MIN
     sigma_max: float = float("inf")
-    has_consistency: ClassVar[bool] | bool = True
-    has_denoiser: ClassVar[bool] | bool = True
+    has_consistency: bool = True
+    has_denoiser: bool = True
     n_classes: int | None = None
 
     @abstractmethod

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Self
 
 import torch
@@ -64,11 +65,18 @@ class MixturePrior(Prior):
         self.image_shape = (int(means.shape[1]), int(means.shape[2]), int(means.shape[3]))
         self.sigma_min, self.std, self.ode_steps, self.chunk = sigma_min, std, ode_steps, chunk
         self.means = means.double().flatten(1)
+        self.half_norms = self.means.square().sum(1) / 2
         self.log_weights = (weights.double() / weights.double().sum()).log()
 
     @classmethod
     def from_images(
-        cls, images: Tensor, std: float, components: int | None = None, *, ode_steps: int = 8, chunk: int = 8192
+        cls,
+        images: Tensor,
+        std: float,
+        components: int | None = None,
+        *,
+        ode_steps: int = 8,
+        chunk: int = 8192,
     ) -> Self:
         """Means on images (N, C, H, W) in [-1, 1]: all of them, or ``components`` evenly spaced ones.
 
@@ -94,7 +102,7 @@ class MixturePrior(Prior):
         end = self.sigma_min ** (1 / _RHO)
         levels = [(start + k / self.ode_steps * (end - start)) ** _RHO for k in range(self.ode_steps)]
         levels.append(expand_sigma(self.sigma_min, x))
-        for now, then in zip(levels[:-1], levels[1:], strict=True):
+        for now, then in pairwise(levels):
             slope = (x - self.denoise(x, now)) / now
             euler = x + (then - now) * slope
             x = x + (then - now) * (slope + (euler - self.denoise(euler, then)) / then) / 2
@@ -105,7 +113,7 @@ class MixturePrior(Prior):
         flat, variance = x.flatten(1), self._variance(sigma, x).flatten(1)
         terms = [
             log_weights - (flat[:, None] - means).square().sum(-1) / (2 * variance)
-            for means, log_weights in self._chunks(max(1, self.chunk // flat.shape[1]))
+            for means, _, log_weights in self._chunks(max(1, self.chunk // flat.shape[1]))
         ]
         constant = 0.5 * flat.shape[1] * torch.log(2 * math.pi * variance)
         return torch.logsumexp(torch.cat(terms, 1), 1) - constant[:, 0]
@@ -114,9 +122,8 @@ class MixturePrior(Prior):
         """sum_k r_k(x) m_k, (B, C, H, W), by a softmax that streams over chunks of components."""
         flat, variance = x.flatten(1), self._variance(sigma, x).flatten(1)
         peak: Tensor | None = None
-        for means, log_weights in self._chunks(self.chunk):
+        for means, half_norms, log_weights in self._chunks(self.chunk):
             # |x|^2 is the same for all components and drops out of the softmax.
-            half_norms = means.square().sum(1) / 2
             logits = log_weights + (flat @ means.T - half_norms) / variance
             if peak is None:
                 peak = logits.detach().amax(1, keepdim=True)
@@ -129,8 +136,10 @@ class MixturePrior(Prior):
             peak = higher
         return (weighted / total).reshape(x.shape)
 
-    def _chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        return zip(self.means.split(size), self.log_weights.split(size), strict=True)
+    def _chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Means, half their squared norms, and log weights."""
+        parts = (self.means, self.half_norms, self.log_weights)
+        return zip(*(part.split(size) for part in parts), strict=True)
 
     def _variance(self, sigma: float | Tensor, x: Tensor) -> Tensor:
         """v = s^2 + sigma^2, broadcasting against x."""

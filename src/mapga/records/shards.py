@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-__all__ = ["Shard"]
+__all__ = ["WHOLE", "Shard"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,7 @@ class Shard:
         match = re.fullmatch(r"(\d+)/(\d+)", str(text).strip())
         number, of = (int(match[1]), int(match[2])) if match else (-1, 0)
         if of < 1 or not 0 <= number <= of:
-            raise ValueError(
-                f"shard={text}: write i/n, from 0/n to n-1/n (or from 1/n to n/n), for example shard=0/4"
-            )
+            raise ValueError(f"shard={text}: write i/n, from 0/n to n-1/n (or from 1/n to n/n), for example shard=0/4")
         return cls(number % of, of)
 
     def rows(self, n: int) -> range:
@@ -46,3 +44,6 @@ class Shard:
 
     def __str__(self) -> str:
         return f"{self.number}-of-{self.of}"
+
+
+WHOLE = Shard(0, 1)

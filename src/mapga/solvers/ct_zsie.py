@@ -38,7 +38,11 @@ class CTZSIE(Solver):
     """
 
     def __init__(
-        self, schedule: Schedule, *, start: Literal["y_plus_noise", "noise"] = "y_plus_noise", clip: bool = True
+        self,
+        schedule: Schedule,
+        *,
+        start: Literal["y_plus_noise", "noise"] = "y_plus_noise",
+        clip: bool = True,
     ) -> None:
         super().__init__(schedule)
         if start not in ("y_plus_noise", "noise"):

@@ -36,7 +36,8 @@ __all__ = ["MAPGA"]
 class MAPGA(Solver):
     r"""Algorithm 2: gradient ascent at each noise level, then re-noising to the next.
 
-    For t = tau_n, ..., tau_1: ``num_iter`` times z += lambda (dC/dz)^T g; then z ~ N(C(z, t), sigma_{t'}^2 - sigma_{tau_0}^2).
+    For t = tau_n, ..., tau_1: ``num_iter`` times z += lambda (dC/dz)^T g; then
+    z ~ N(C(z, t), sigma_{t'}^2 - sigma_{tau_0}^2), with t' the next level.
 
     Per step and image: num_iter + 1 forward passes of C (or D), num_iter vector-Jacobian products, and with the
     prior term num_iter more forward passes of D.

@@ -60,7 +60,9 @@ def posterior_residual(problem: Problem, x: Tensor, variance: float) -> Tensor:
     return operator.adjoint(operator.solve_gram(residual, problem.sigma_y**2 / variance))
 
 
-def pseudo_inverse_guidance(problem: Problem, prior: Prior, x: Tensor, sigma: float, r2: float) -> tuple[Tensor, Tensor]:
+def pseudo_inverse_guidance(
+    problem: Problem, prior: Prior, x: Tensor, sigma: float, r2: float
+) -> tuple[Tensor, Tensor]:
     r"""D(x, sigma) and r^2 grad_x log p(y | x) under p(x_0 | x) = N(D(x, sigma), r^2 I).
 
     grad_x log p(y | x) = J^T A^T (r^2 A A^T + sigma_y^2 I)^{-1} (y - A D(x, sigma)), J = dD/dx.

@@ -1,0 +1,102 @@
+"""A folder of pictures as a dataset: any images of one size, grey or RGB."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from mapga.datasets.base import Dataset, Item
+
+__all__ = ["ImageFolder"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff")
+MODES = {1: "L", 3: "RGB"}
+
+
+class ImageFolder(Dataset):
+    """The pictures below a folder, at any depth, ordered by their paths.
+
+    They must have one size: nothing is resized or cropped behind your back.
+
+    Args:
+        root: The folder.
+        channels: 1 (grey) or 3 (RGB) of all pictures; a picture with another number is refused.
+        limit: Only the first ``limit`` pictures; None for all.
+
+    Raises:
+        FileNotFoundError: No such folder.
+        ValueError: No pictures, pictures of several sizes or of another channel count, an unreadable picture,
+            or a limit outside 1..len.
+    """
+
+    def __init__(self, root: str, channels: int = 3, limit: int | None = None) -> None:
+        if channels not in MODES:
+            raise ValueError(f"dataset.channels={channels}: choose 1 (grey) or 3 (RGB)")
+        folder = Path(root)
+        if not folder.is_dir():
+            raise FileNotFoundError(f"dataset.root={root}: no such folder; give one that holds pictures")
+        self.root, self.channels = folder, channels
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        if not paths:
+            raise ValueError(f"dataset.root={root}: no pictures in it; it reads {', '.join(SUFFIXES)}")
+        if limit is not None and not 1 <= limit <= len(paths):
+            raise ValueError(f"dataset.limit={limit}: choose 1..{len(paths)}, or null for all pictures of {root}")
+        self._paths = paths[:limit]
+        width, height = self._check()
+        self.image_shape = (channels, height, width)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, position: int) -> Item:
+        from PIL import Image
+
+        with Image.open(self._paths[position]) as picture:
+            pixels = np.asarray(picture.convert(MODES[self.channels]), dtype=np.uint8)
+        return Item(position, pixels.reshape(*pixels.shape[:2], self.channels).copy())
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(f"{self.channels}".encode())
+        for path in self._paths:
+            digest.update(path.relative_to(self.root).as_posix().encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+    def training(self) -> np.ndarray:
+        """Refused: a folder does not say which of its pictures are for priors and which for testing."""
+        raise ValueError(
+            f"dataset.root={self.root}: a folder has no training split to fit a prior on; train a network on "
+            "another folder with `mapga train`, or use prior=gaussian or prior=mixture with dataset=mnist"
+        )
+
+    def _check(self) -> tuple[int, int]:
+        """(width, height) that all pictures share; reads their headers only."""
+        from PIL import Image, UnidentifiedImageError
+
+        first: tuple[int, int] | None = None
+        for path in self._paths:
+            try:
+                with Image.open(path) as picture:
+                    size, bands = picture.size, _bands(picture.mode)
+            except (UnidentifiedImageError, OSError) as error:
+                raise ValueError(f"{path}: unreadable picture ({error}); remove or replace it") from None
+            first = first or size
+            if size != first:
+                raise ValueError(
+                    f"{path} has {size[0]}x{size[1]} pixels, {self._paths[0].name} {first[0]}x{first[1]}; "
+                    "resize or crop the pictures of the folder to one size"
+                )
+            if bands != self.channels:
+                raise ValueError(
+                    f"{path} has {bands} channels, expected dataset.channels={self.channels}; convert it, or "
+                    f"set dataset.channels to {'1 or 3' if bands not in MODES else bands}"
+                )
+        assert first is not None
+        return first
+
+
+def _bands(mode: str) -> int:
+    """Channels of a picture's mode: a palette counts as RGB, bilevel as grey."""
+    return {"1": 1, "L": 1, "I;16": 1, "I": 1, "F": 1, "LA": 2, "P": 3, "RGB": 3}.get(mode, 4)

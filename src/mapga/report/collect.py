@@ -1,0 +1,115 @@
+"""Finding runs below a folder and reading what they say of themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import yaml
+
+__all__ = ["Problem", "Run", "collect", "settings"]
+
+# Parts of the config whose differences tell runs of one solver apart.
+_DISTINGUISHING = ("prior", "solver", "schedule", "dataset", "metrics", "seed", "dtype", "rounding")
+
+
+class Problem(NamedTuple):
+    """Images and measurements that runs may share; ``folder`` is where they lie."""
+
+    dataset: str
+    task: str
+    noise: str
+    folder: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset} {self.task}" + (f", noise {self.noise}" if self.noise else "")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder, read.
+
+    Attributes:
+        folder: Where it lies.
+        names: Chosen groups: dataset, task, prior, solver, schedule, ...
+        config: Its resolved config.
+        status: ``"done"``, ``"skipped"`` (with a reason), ``"failed"`` (with its last error line) or ``"incomplete"``.
+        reason: Why it was skipped or failed.
+        metrics: ``metrics.json``; empty unless done.
+    """
+
+    folder: Path
+    names: Mapping[str, str]
+    config: Mapping[str, Any]
+    status: Literal["done", "skipped", "failed", "incomplete"]
+    reason: str = ""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def problem(self) -> Problem:
+        """What it restored: runs of one problem had the same images and measurements, and may be compared."""
+        task = self.config["task"]
+        noise = "" if not task["sigma_y"] else f"{task['sigma_y']:g} on {task['sigma_y_unit']}"
+        return Problem(self.names["dataset"], self.names["task"], noise, str(self.config["problem"]))
+
+    @property
+    def problem_folder(self) -> Path:
+        """Where its truth and measurements lie."""
+        return self.folder.parent / self.problem.folder
+
+
+def collect(root: Path) -> tuple[list[Run], list[str]]:
+    """Every run at or below ``root``, in the order of their names, and a line for each that cannot be read."""
+    runs, troubles = [], []
+    for path in sorted(root.rglob("config.yaml")):
+        try:
+            runs.append(_read(path.parent))
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+            troubles.append(f"{path.parent}: cannot be read ({type(error).__name__}: {' '.join(str(error).split())})")
+    return runs, troubles
+
+
+def _read(folder: Path) -> Run:
+    record = yaml.load((folder / "config.yaml").read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    names = {str(key): str(value) for key, value in record.pop("names").items()}
+    if (folder / "done").exists():
+        return Run(folder, names, record, "done", metrics=json.loads((folder / "metrics.json").read_text()))
+    if (folder / "skipped.json").exists():
+        return Run(folder, names, record, "skipped", json.loads((folder / "skipped.json").read_text())["reason"])
+    if (folder / "error.txt").exists():
+        lines = (folder / "error.txt").read_text().strip().splitlines()
+        return Run(folder, names, record, "failed", lines[-1] if lines else "")
+    return Run(folder, names, record, "incomplete")
+
+
+def settings(runs: list[Run]) -> dict[Path, str]:
+    """For each run the settings that tell it apart from the other runs of its problem and solver, "" if none do."""
+    families: dict[tuple[Problem, str], list[Run]] = {}
+    for run in runs:
+        families.setdefault((run.problem, run.names["solver"]), []).append(run)
+    labels = {}
+    for family in families.values():
+        flat = [dict(_flatten(run)) for run in family]
+        keys = list(dict.fromkeys(key for one in flat for key in one))
+        varying = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
+        for run, one in zip(family, flat, strict=True):
+            labels[run.folder] = " ".join(f"{_short(key)}={one[key]}" for key in varying if key in one)
+    return labels
+
+
+def _flatten(run: Run) -> Iterator[tuple[str, Any]]:
+    for part in _DISTINGUISHING:
+        value = run.config.get(part)
+        if isinstance(value, Mapping):
+            yield from ((f"{part}.{key}", item) for key, item in value.items() if key != "_target_")
+            if part in run.names:
+                yield part, run.names[part]
+        else:
+            yield part, value
+
+
+def _short(key: str) -> str:
+    return key.removeprefix("solver.").removeprefix("schedule.")
