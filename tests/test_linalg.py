@@ -29,9 +29,7 @@ def test_dense_matrix_has_measurements_as_rows():
 def test_conjugate_gradient_solves():
     matrix, b, matvec = system()
     x = conjugate_gradient(matvec, b)
-    torch.testing.assert_close(
-        x.flatten(1), torch.linalg.solve(matrix, b.flatten(1).T).T, atol=1e-8, rtol=1e-8
-    )
+    torch.testing.assert_close(x.flatten(1), torch.linalg.solve(matrix, b.flatten(1).T).T, atol=1e-8, rtol=1e-8)
 
 
 def test_conjugate_gradient_ends_after_as_many_steps_as_eigenvalues():

@@ -7,8 +7,8 @@ import math
 
 import pytest
 import torch
-from helpers.operators import CASES, Case, case
 
+from helpers.operators import CASES, Case, case
 from mapga.operators import Identity
 from mapga.pixels import sigma_to_sym
 from mapga.problem import Problem, measure
@@ -71,7 +71,7 @@ def test_measuring_leaves_the_image_alone():
 
 def test_as_many_indices_as_images():
     """One index for three images would give all three the same noise."""
-    with pytest.raises(ValueError, match="3 images.* 1 ind"):
+    with pytest.raises(ValueError, match=r"3 images.* 1 ind"):
         measure(case("box50").images(3), case("box50").operator, 0.1, seed=0, indices=[0])
 
 

@@ -25,9 +25,7 @@ def test_pinned_values():
 @pytest.mark.parametrize("batch", [1, 3, 8])
 def test_batch_size_does_not_matter(batch: int):
     whole = standard_normal(7, "measurement", range(8), SHAPE)
-    parts = [
-        standard_normal(7, "measurement", range(k, min(k + batch, 8)), SHAPE) for k in range(0, 8, batch)
-    ]
+    parts = [standard_normal(7, "measurement", range(k, min(k + batch, 8)), SHAPE) for k in range(0, 8, batch)]
     assert torch.equal(torch.cat(parts), whole)
 
 

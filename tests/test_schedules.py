@@ -96,9 +96,7 @@ def test_spanning_gives_the_same_kind_over_another_range(kind):
 
 
 def test_spanning_keeps_the_curvature():
-    assert torch.equal(
-        Karras(6, rho=3.0).spanning(10.0, 0.5).levels(7), Karras(6, 10.0, 0.5, rho=3.0).levels(7)
-    )
+    assert torch.equal(Karras(6, rho=3.0).spanning(10.0, 0.5).levels(7), Karras(6, 10.0, 0.5, rho=3.0).levels(7))
 
 
 # DDPM
@@ -176,7 +174,7 @@ def test_explicit_names_the_offender(levels: list[float], message: str):
 def test_explicit_refuses_another_number_of_levels_and_another_range():
     with pytest.raises(ValueError, match="has 3 values, but this solver visits 5 levels"):
         Explicit([3, 2, 1]).levels(5)
-    with pytest.raises(ValueError, match="cannot be stretched to 80.0..0.5"):
+    with pytest.raises(ValueError, match=r"cannot be stretched to 80.0..0.5"):
         Explicit([3, 2, 1]).spanning(80.0, 0.5)
 
 

@@ -55,9 +55,7 @@ def test_test_digits_are_never_part_of_a_prior(raw):
     test = MNIST()
     held_out, seen = hashes([test[k].image for k in range(500)]), hashes(test.training())
     assert not set(held_out) & set(seen)
-    everything = hashes(
-        np.pad(raw[0].reshape(-1, 28, 28, 1).astype(np.uint8), ((0, 0), (2, 2), (2, 2), (0, 0)))
-    )
+    everything = hashes(np.pad(raw[0].reshape(-1, 28, 28, 1).astype(np.uint8), ((0, 0), (2, 2), (2, 2), (0, 0))))
     assert sorted(held_out + seen) == sorted(everything)
 
 

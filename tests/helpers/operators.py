@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from helpers.matrices import (
     block_mean_matrix,
     box_blur_line,
@@ -14,8 +16,6 @@ from helpers.matrices import (
     official_blur_matrix,
     truncated,
 )
-from torch import Tensor
-
 from mapga.operators import (
     AlternateRows,
     BlockMean,
@@ -132,10 +132,9 @@ class DenseOperator(LinearOperator):
     def solve_gram(self, r: Tensor, c: float | Tensor) -> Tensor:
         gram = self.matrix @ self.matrix.T
         c = torch.as_tensor(c, dtype=r.dtype).reshape(-1, 1, 1)
-        return (
-            torch.linalg.pinv(gram + c * torch.eye(len(gram), dtype=torch.float64), hermitian=True)
-            @ r[..., None]
-        )[..., 0]
+        return (torch.linalg.pinv(gram + c * torch.eye(len(gram), dtype=torch.float64), hermitian=True) @ r[..., None])[
+            ..., 0
+        ]
 
 
 class Squared(Operator):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers.operators import CASES, Case
 
+from helpers.operators import CASES, Case
 from mapga.linalg import dense_matrix, dot
 
 pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -72,9 +72,7 @@ def test_measuring_the_pseudo_inverse_changes_nothing(case: Case):
 
 def test_finite_with_noise(case: Case):
     operator = case.operator
-    noise = torch.randn(
-        2, *case.measurements(1).shape[1:], generator=torch.manual_seed(3), dtype=torch.float64
-    )
+    noise = torch.randn(2, *case.measurements(1).shape[1:], generator=torch.manual_seed(3), dtype=torch.float64)
     y = operator.apply(case.images(2)) + noise  # not even restricted
     for image in (
         operator.pinv(y),
@@ -86,11 +84,7 @@ def test_finite_with_noise(case: Case):
 
 def test_pixels_that_are_not_seen_are_never_read(case: Case):
     operator, y = case.operator, case.measurements(1)
-    hidden = (
-        y == 0
-        if y.shape[1:] == case.shape and case.matrix.abs().sum(1).min() == 0
-        else torch.zeros_like(y) > 0
-    )
+    hidden = y == 0 if y.shape[1:] == case.shape and case.matrix.abs().sum(1).min() == 0 else torch.zeros_like(y) > 0
     dirty = torch.where(hidden, torch.full_like(y, 1e6), y)
     close(operator.pinv(dirty), operator.pinv(y))
     close(operator.adjoint(dirty), operator.adjoint(y))

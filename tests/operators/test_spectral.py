@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers.operators import CASES, Case
 
+from helpers.operators import CASES, Case
 from mapga.linalg import dense_matrix
 
 pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -28,9 +28,7 @@ def test_u_has_orthonormal_columns(case: Case):
     u = dense_matrix(operator.measurement_from_spectral, case.shape, dtype=torch.float64)
     close(u[:, measured].T @ u[:, measured], torch.eye(int(measured.sum()), dtype=torch.float64))
     assert not u[:, ~measured].any(), "coordinates that are not measured are ignored"
-    ut = dense_matrix(
-        operator.measurement_to_spectral, tuple(case.measurements(1).shape[1:]), dtype=torch.float64
-    )
+    ut = dense_matrix(operator.measurement_to_spectral, tuple(case.measurements(1).shape[1:]), dtype=torch.float64)
     close(ut, u.T)
 
 
