@@ -42,9 +42,7 @@ def test_psnr_is_infinite_for_equal_images_without_a_warning() -> None:
 
 def test_ssim_equals_torchmetrics(photos: np.ndarray) -> None:
     noisy = with_noise(photos, 20)
-    expected = tm_ssim(
-        to_unit(from_uint8(noisy)), to_unit(from_uint8(photos)), data_range=1.0, reduction="none"
-    )
+    expected = tm_ssim(to_unit(from_uint8(noisy)), to_unit(from_uint8(photos)), data_range=1.0, reduction="none")
     np.testing.assert_allclose(SSIM()(Scored(noisy, photos)), expected.numpy(), atol=1e-10)
 
 

@@ -114,9 +114,7 @@ class LPIPS(ImageMetric):
         return self
 
     def __call__(self, batch: Scored) -> np.ndarray:
-        return self.distance(
-            as_rgb(batch.restored, self._device) / 255, as_rgb(batch.truth, self._device) / 255
-        )
+        return self.distance(as_rgb(batch.restored, self._device) / 255, as_rgb(batch.truth, self._device) / 255)
 
     def distance(self, restored: Tensor, truth: Tensor) -> np.ndarray:
         """LPIPS float64 (B,) of float images (B, 3, H, W) in [0, 1].
@@ -136,7 +134,8 @@ class LPIPS(ImageMetric):
                 f"{tuple(truth.shape[-2:])}; set lpips.resize, e.g. 64"
             )
         network = _network(self.backbone, self.weights.verified(), self._device)
-        values = per_image(partial(_distance, network, self.resize), restored.float(), truth.float())
+        pair = [images.float().contiguous() for images in (restored, truth)]
+        values = per_image(partial(_distance, network, self.resize), *pair)
         return values.double().cpu().numpy()
 
 
