@@ -48,6 +48,7 @@ SCHEDULE = Slot("schedule", "mapga.schedules", "Schedule")
 TRACKER = Slot("tracker", "mapga.trackers", "Tracker")
 
 _NAMED = ("dataset", "task", "prior", "solver", "schedule", "metrics", "tracker", "experiment")
+_SOME_NOISE = 0.05  # a usual sigma_y, for asking what a solver supports
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -215,14 +216,19 @@ def make_prior(node: Mapping[str, Any], dataset: Dataset) -> Prior:
     return prior
 
 
-def support_matrix(config: Mapping[str, Any], dataset: Dataset, prior: Prior) -> dict[tuple[str, str], str | None]:
-    """For every (task, solver) of conf: None, or the reason the solver cannot serve the task as its file states it."""
-    matrix: dict[tuple[str, str], str | None] = {}
+def support_matrix(
+    config: Mapping[str, Any], dataset: Dataset, prior: Prior
+) -> dict[tuple[str, str], tuple[str | None, str | None]]:
+    """For every (solver, task) of conf: why it cannot serve noiseless, and noisy, measurements; None where it can."""
+    solvers = _solvers(config)
+    matrix = {}
     for task, node in group("task").items():
         operator: Operator = build(OPERATOR, node["operator"], {"image_shape": dataset.image_shape})
-        sigma_y = sigma_to_sym(node.get("sigma_y", 0.0), node.get("sigma_y_unit", "[-1,1]"))
-        for name, solver in _solvers(config).items():
-            matrix[task, name] = solver.supports(operator, sigma_y, prior)
+        for name, solver in solvers.items():
+            matrix[name, task] = (
+                solver.supports(operator, 0.0, prior),
+                solver.supports(operator, _SOME_NOISE, prior),
+            )
     return matrix
 
 

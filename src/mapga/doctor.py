@@ -32,7 +32,7 @@ def examine(overrides: Sequence[str]) -> None:
     Raises:
         ConfigError: Overrides that cannot be composed.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if Console().is_terminal else 160)
     config, names = resolve(compose_run(overrides))
     console.print(f"mapga {__version__}, Python {platform.python_version()} on {platform.platform()}")
     console.print(", ".join(f"{package} {importlib.metadata.version(package)}" for package in _VERSIONS))
@@ -44,10 +44,17 @@ def examine(overrides: Sequence[str]) -> None:
 
     dataset = build_dataset(config)
     matrix = support_matrix(config, dataset, make_prior(config["prior"], dataset))
-    tasks, solvers = list(dict.fromkeys(t for t, _ in matrix)), list(dict.fromkeys(s for _, s in matrix))
-    table = Table("task", *solvers, title=f"solvers for dataset={names['dataset']} prior={names['prior']}")
-    for task in tasks:
-        table.add_row(task, *("no" if matrix[task, solver] else "yes" for solver in solvers))
+    solvers, tasks = list(dict.fromkeys(s for s, _ in matrix)), list(dict.fromkeys(t for _, t in matrix))
+    table = Table("solver", *tasks, title=f"who can serve what: dataset={names['dataset']} prior={names['prior']}")
+    for solver in solvers:
+        table.add_row(solver, *(_verdict(*matrix[solver, task]) for task in tasks))
     console.print(table)
-    for reason in dict.fromkeys(f"{s}: {why}" for (_, s), why in matrix.items() if why):
+    reasons = {f"{solver}: {reason}": None for (solver, _), pair in matrix.items() for reason in pair if reason}
+    for reason in reasons:
         console.print(f"* {escape(reason)}")
+
+
+def _verdict(noiseless: str | None, noisy: str | None) -> str:
+    if noiseless and noisy:
+        return "no"
+    return "noisy only" if noiseless else "noiseless only" if noisy else "yes"

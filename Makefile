@@ -1,0 +1,47 @@
+# What a person does with this checkout. `make help` prints the comments behind the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := results/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint format benchmark clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "mapga needs Python 3.11 to 3.13; name one: make setup PYTHON=python3.12"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	touch $(STAMP)
+
+setup: $(STAMP)  ## make .venv and install everything into it
+
+demo: $(STAMP)  ## restore 32 digits: four tasks, seven methods, one table, one picture a task
+	$(BIN)/mapga run -m experiment=demo results_dir=$(DEMO)
+	$(BIN)/mapga report $(DEMO)
+
+test: $(STAMP)  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## formatting, style, types, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test  ## what CI runs: lint, then the tests
+
+format: $(STAMP)  ## rewrite files in the house style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+benchmark: $(STAMP)  ## speed of the solvers against the bare network passes
+	$(BIN)/python benchmarks/overhead.py
+
+clean:  ## forget the installation stamp, so that the next target installs again
+	rm -f $(STAMP)

@@ -1,0 +1,154 @@
+"""What a solver costs beside its network: seconds of a whole solve over seconds of its bare passes.
+
+    .venv/bin/python benchmarks/overhead.py [--batch 32] [--steps 10] [--repeats 5] [overrides such as prior=gaussian]
+
+A first solve records every pass of the prior (which function, at which sigma, with or without a vector-Jacobian
+product). Then whole solves and replays of exactly those passes alternate, so that a drifting clock hits both, and the
+medians are compared. The floor is 1.0. Results go to the terminal and to benchmarks/results/overhead.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from mapga.components import build
+from mapga.config import OPERATOR, SCHEDULE, SOLVER, build_dataset, compose_run, group, make_prior, resolve
+from mapga.pixels import from_uint8
+from mapga.priors import Prior
+from mapga.problem import Problem, measure
+from mapga.rng import NoiseSource
+from mapga.runner import solve
+from mapga.solvers import Solver
+
+SEED = 0
+NOISE = {"map_ga_pgdm": 0.1, "map_ga_pgdm_d": 0.1}  # the others are timed noiseless
+
+
+class Pass(NamedTuple):
+    """One recorded pass."""
+
+    function: str
+    sigma: float
+    vjp: bool
+
+
+class Recorder(Prior):
+    """A prior that writes down its passes."""
+
+    def __init__(self, prior: Prior) -> None:
+        self.prior, self.passes = prior, list[Pass]()
+        self.image_shape, self.sigma_min, self.sigma_max = prior.image_shape, prior.sigma_min, prior.sigma_max
+
+    def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return self._noted("denoise", x, sigma)
+
+    def consistency(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return self._noted("consistency", x, sigma)
+
+    def score(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return self._noted("score", x, sigma)
+
+    def _noted(self, function: str, x: Tensor, sigma: float | Tensor) -> Tensor:
+        self.passes.append(Pass(function, float(sigma), x.requires_grad))
+        return getattr(self.prior, function)(x, sigma)
+
+
+def replay(prior: Prior, passes: list[Pass], x: Tensor) -> None:
+    """The same passes and nothing else."""
+    for function, sigma, vjp in passes:
+        z = sigma * x
+        if vjp:
+            z.requires_grad_()
+            with torch.enable_grad():
+                value = getattr(prior, function)(z, sigma)
+            torch.autograd.grad(value, z, x)
+        else:
+            with torch.no_grad():
+                getattr(prior, function)(z, sigma)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
+def overhead(solver: Solver, problem: Problem, prior: Prior, indices: list[int], repeats: int) -> dict[str, float]:
+    """Medians of whole solves and of their bare passes, interleaved."""
+
+    def whole(chosen: Prior) -> None:
+        shape, y = prior.image_shape, problem.y
+        with NoiseSource(SEED, indices, shape, device=y.device, dtype=y.dtype) as noise:
+            solve(solver, problem, chosen, noise)
+
+    recorder = Recorder(prior)
+    whole(recorder)
+    x = torch.randn(len(indices), *prior.image_shape, dtype=problem.y.dtype, device=problem.y.device)
+    replay(prior, recorder.passes, x)
+    solves, floors = [], []
+    for _ in range(repeats):
+        solves.append(seconds(lambda: whole(prior)))
+        floors.append(seconds(lambda: replay(prior, recorder.passes, x)))
+    solve_s, floor_s = statistics.median(solves), statistics.median(floors)
+    vjps = sum(one.vjp for one in recorder.passes)
+    return {
+        "solve_s": solve_s, "floor_s": floor_s, "ratio": solve_s / floor_s, "forward": len(recorder.passes), "vjp": vjps
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "overhead.json")
+    parser.add_argument("overrides", nargs="*")
+    arguments = parser.parse_args()
+
+    settings = [f"dataset.limit={arguments.batch}", f"schedule.steps={arguments.steps}", *arguments.overrides]
+    config, names = resolve(compose_run(settings))
+    dataset = build_dataset(config)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    prior = make_prior(config["prior"], dataset).to(device, torch.float32)
+    images = torch.cat([from_uint8(dataset[row].image[None]) for row in range(len(dataset))]).to(device, torch.float32)
+    indices = list(range(len(images)))
+    operator = build(OPERATOR, config["task"]["operator"], {"image_shape": dataset.image_shape})
+    operator = operator.to(device, torch.float32)
+
+    table = Table("solver", "forward", "vjp", "solve (s)", "bare passes (s)", "ratio", title=f"prior={names['prior']}")
+    results = {}
+    for name, node in group("solver").items():
+        solver = build(SOLVER, node, {"schedule": build(SCHEDULE, config["schedule"])})
+        problem = measure(images, operator, NOISE.get(name, 0.0), seed=SEED, indices=indices)
+        if solver.supports(operator, problem.sigma_y, prior) or name == "pinv":
+            continue
+        one = overhead(solver, problem, prior, indices, arguments.repeats)
+        results[name] = one
+        times = (f"{one['solve_s']:.3f}", f"{one['floor_s']:.3f}", f"{one['ratio']:.3f}")
+        table.add_row(name, str(one["forward"]), str(one["vjp"]), *times)
+    Console().print(table)
+    machine = {"device": str(device), "threads": torch.get_num_threads(), "torch": torch.__version__}
+    record = {"prior": names["prior"], "batch": arguments.batch, "steps": arguments.steps, "repeats": arguments.repeats}
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(
+        json.dumps(record | machine | {"machine": platform.machine(), "solvers": results}, indent=2) + "\n"
+    )
+    print(arguments.output)
+
+
+if __name__ == "__main__":
+    main()
