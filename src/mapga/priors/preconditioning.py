@@ -50,9 +50,7 @@ def time_input(sigma: Tensor) -> Tensor:
     return TIME_SCALE * sigma.log()
 
 
-def precondition(
-    kind: Kind, network: Callable[[Tensor, Tensor], Tensor], x: Tensor, sigma: float | Tensor
-) -> Tensor:
+def precondition(kind: Kind, network: Callable[[Tensor, Tensor], Tensor], x: Tensor, sigma: float | Tensor) -> Tensor:
     """out(x, sigma) for images (B, C, H, W) and one level, or one an image (B,), sigma > 0.
 
     Args:

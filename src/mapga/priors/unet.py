@@ -1,7 +1,7 @@
 """The U-Net of the priors trained here, and its weights file.
 
-The network is diffusers' ``UNet2DModel``. It may look at the image through a pixel-unshuffle: with ``patch`` = 2
-each 2x2 block of pixels becomes one place with four times the channels, which halves the time of a pass on a CPU.
+The network is diffusers' ``UNet2DModel``. It may look at the image through a pixel-unshuffle: with patch 2
+each 2x2 block of pixels becomes one place of four times the channels, which halves a pass's time on a CPU.
 
 A weights file is one safetensors file: the tensors, and as metadata the kind of preconditioning (``edm`` or
 ``consistency``) and the architecture. No code is ever read from it.
@@ -13,6 +13,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as functional
@@ -51,11 +52,14 @@ class Architecture:
     head: int = 32
     groups: int = 8
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.channels, self.size, self.size
+
     def __post_init__(self) -> None:
         if len(self.attention) != len(self.widths):
-            raise ValueError(
-                f"attention={list(self.attention)} needs one entry for each of widths={list(self.widths)}"
-            )
+            raise ValueError(f"attention={list(self.attention)} needs one entry for each of widths={list(self.widths)}")
         step = self.patch * 2 ** (len(self.widths) - 1)
         if self.size < step or self.size % step:
             raise ValueError(
@@ -75,19 +79,18 @@ class UNet(nn.Module):
         super().__init__()
         self.architecture = architecture
         inner = architecture.channels * architecture.patch**2
-        self.body = UNet2DModel(
+        body: Any = UNet2DModel(
             sample_size=architecture.size // architecture.patch,
             in_channels=inner,
             out_channels=inner,
             layers_per_block=architecture.blocks,
             block_out_channels=architecture.widths,
             down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in architecture.attention),
-            up_block_types=tuple(
-                "AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(architecture.attention)
-            ),
+            up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(architecture.attention)),
             attention_head_dim=architecture.head,
             norm_num_groups=architecture.groups,
         )
+        self.body: nn.Module = body
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         patch = self.architecture.patch
@@ -116,9 +119,7 @@ def write_network(path: Path, network: UNet, kind: Kind, *, dtype: torch.dtype =
 
 def write_tensors(path: Path, network: nn.Module, metadata: dict[str, str], *, dtype: torch.dtype) -> None:
     """Write a module's tensors and metadata as one safetensors file, whole or not at all."""
-    tensors = {
-        name: value.detach().to("cpu", dtype).contiguous() for name, value in network.state_dict().items()
-    }
+    tensors = {name: value.detach().to("cpu", dtype).contiguous() for name, value in network.state_dict().items()}
     whole = path.with_name(path.name + ".part")
     whole.write_bytes(save(tensors, metadata=metadata))
     whole.replace(path)
@@ -136,9 +137,7 @@ def read_network(path: Path, kind: Kind) -> UNet:
         ValueError: Not such a file, a cut or damaged one, or one of the other kind.
     """
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: no such weights file; train one with `mapga train`, or mend the path"
-        )
+        raise FileNotFoundError(f"{path}: no such weights file; train one with `mapga train`, or mend the path")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -146,18 +145,14 @@ def read_network(path: Path, kind: Kind) -> UNet:
     except SafetensorError as error:
         raise ValueError(f"{path}: damaged or cut weights file ({error}); fetch or train it again") from None
     if metadata.get("format") != FORMAT:
-        raise ValueError(
-            f"{path}: format {metadata.get('format')!r} is not {FORMAT!r}; write it with `mapga train`"
-        )
+        raise ValueError(f"{path}: format {metadata.get('format')!r} is not {FORMAT!r}; write it with `mapga train`")
     if metadata["kind"] != kind:
         raise ValueError(
             f"{path}: these are {metadata['kind']} weights, asked for as {kind}; the scalings differ and the "
             f"images would be silently wrong: give this file as the {metadata['kind']} network instead"
         )
-    fields = {
-        name: tuple(v) if isinstance(v, list) else v
-        for name, v in json.loads(metadata["architecture"]).items()
-    }
-    network = UNet(Architecture(**fields))
+    fields: dict[str, Any] = json.loads(metadata["architecture"])
+    lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+    network = UNet(Architecture(**(fields | lists)))
     network.load_state_dict(tensors)
     return network.requires_grad_(False).eval()

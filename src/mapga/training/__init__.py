@@ -1,6 +1,6 @@
 """Training of the learned priors: EDM denoisers, consistency models, and the digit classifier."""
 
-from mapga.training.config import TrainingConfig
+from mapga.training.config import TrainingConfig, read_stages
 from mapga.training.stages import run
 
-__all__ = ["TrainingConfig", "run"]
+__all__ = ["TrainingConfig", "read_stages", "run"]

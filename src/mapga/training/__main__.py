@@ -1,4 +1,4 @@
-"""``python -m mapga.training RECIPE OUTPUT [STAGE]``: train the stages of a recipe in order."""
+"""``python -m mapga.training RECIPE OUTPUT [STAGE]``: a recipe's stages on MNIST in order, or one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 import yaml
 
 from mapga.datasets import MNIST
-from mapga.training.config import TrainingConfig
+from mapga.training.config import read_stages
 from mapga.training.stages import run
 
 if __name__ == "__main__":
-    recipe = yaml.safe_load(Path(sys.argv[1]).read_text())
-    for values in recipe["stages"]:
-        config = TrainingConfig.from_mapping(values)
-        if len(sys.argv) < 4 or config.name == sys.argv[3]:
-            print(run(config, Path(sys.argv[2]), MNIST("train"), MNIST("test")), flush=True)
+    recipe, output, *wanted = sys.argv[1:]
+    for config in read_stages(yaml.safe_load(Path(recipe).read_text())["stages"]):
+        if not wanted or config.name in wanted:
+            print(run(config, Path(output), MNIST("train"), MNIST("test")), flush=True)

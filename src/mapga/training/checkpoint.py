@@ -43,8 +43,8 @@ def save_checkpoint(folder: Path, config: TrainingConfig, state: Checkpoint) -> 
     except (OSError, RuntimeError) as error:  # torch reports a short write as RuntimeError
         part.unlink(missing_ok=True)
         raise OSError(
-            f"{path}: cannot write the checkpoint of step {state.step} ({str(error).splitlines()[0]}); the last "
-            "good one is kept: free some space and start the same command again"
+            f"{path}: cannot write the checkpoint of step {state.step} ({str(error).splitlines()[0]}); "
+            "the last good one is kept: free some space and start the same command again"
         ) from None
     part.replace(path)
 
@@ -68,13 +68,13 @@ def load_checkpoint(folder: Path, config: TrainingConfig) -> Checkpoint | None:
         ) from None
     if content.pop("identity", None) != config.identity():
         raise ValueError(
-            f"{path}: this checkpoint is of another configuration; restore that one to go on with it, or choose "
-            "another output folder"
+            f"{path}: this checkpoint is of another configuration; restore that one to go on with it, or "
+            "choose another output folder"
         )
     steps, decay = content.pop("steps"), content.pop("decay")
     if steps != config.steps and content["step"] > min(steps, config.steps) - decay:
         raise ValueError(
-            f"{path}: at step {content['step']} the learning rate of a training of {steps} steps falls already: "
-            f"it cannot become one of train.steps={config.steps}; set {steps}, or choose another folder"
+            f"{path}: at step {content['step']} the learning rate of a training of {steps} steps falls "
+            f"already: it cannot become one of train.steps={config.steps}; set {steps}, or another folder"
         )
     return Checkpoint(**content)

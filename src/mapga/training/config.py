@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
-__all__ = ["Stage", "TrainingConfig"]
+__all__ = ["Stage", "TrainingConfig", "read_stages"]
 
 Stage = Literal["denoiser", "distillation", "consistency", "classifier"]
 
@@ -21,7 +21,7 @@ class TrainingConfig:
         stage: ``denoiser`` (EDM), ``distillation`` (consistency, from a denoiser), ``consistency`` (without a
             teacher) or ``classifier`` (labels of the images).
         name: The stage's folder below the output, and the stem of its weights file.
-        seed: Everything random is a function of it, the step and the process.
+        seed: Everything random is a function of it and the step.
         steps: Optimiser steps in all.
         batch: Images a step, over all processes.
         learning_rate: Its highest value.
@@ -46,8 +46,8 @@ class TrainingConfig:
         trajectory_steps: Heun steps of such a trajectory.
         trajectory_pool: Trajectories computed at once.
         trajectory_reuse: Steps a pool of trajectories serves.
-        log_every, sample_every, checkpoint_every: Steps between lines of the loss table, pictures and figures,
-            and checkpoints.
+        log_every, sample_every, checkpoint_every: Steps between lines of the loss table, pictures with
+            figures, and checkpoints.
 
     Raises:
         ValueError: A value out of its range, an unknown key, or a value of another kind.
@@ -108,28 +108,32 @@ class TrainingConfig:
                 raise ValueError(f"train.{name}={getattr(self, name)}: must not be negative")
         if self.warmup + self.decay > self.steps:
             raise ValueError(
-                f"train.warmup={self.warmup} + train.decay={self.decay} exceed train.steps={self.steps}; "
-                "shorten them"
+                f"train.warmup={self.warmup} + train.decay={self.decay} exceed train.steps={self.steps}; shorten them"
             )
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """The configuration in a mapping read from a file; unknown keys and other kinds are refused."""
+    def from_mapping(cls, name: str, values: Mapping[str, Any]) -> Self:
+        """The stage called ``name`` from a file's mapping; unknown keys and other kinds are refused."""
         known = {field.name: field for field in fields(cls)}
         for key, value in values.items():
             if key not in known:
-                raise ValueError(f"train.{key}: no such key; choose among {', '.join(known)}")
-            _check_kind(key, str(known[key].type), value)
-        for key in ("stage", "name"):
-            if key not in values:
-                raise ValueError(f"train.{key} is missing: every stage needs it")
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+                raise ValueError(f"train.{name}.{key}: no such key; choose among {', '.join(known)}")
+            _check_kind(f"train.{name}.{key}", str(known[key].type), value)
+        if "stage" not in values:
+            raise ValueError(f"train.{name}.stage is missing: choose one of {', '.join(get_args(Stage))}")
+        arguments: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        return cls(**({"name": name} | arguments))
 
     def identity(self) -> str:
         """Hash of all that the weights depend on up to the decay: everything but the number of steps."""
         free = ("steps", "log_every", "sample_every", "checkpoint_every", "device")
         science = {key: value for key, value in asdict(self).items() if key not in free}
         return hashlib.sha256(json.dumps(science, sort_keys=True).encode()).hexdigest()
+
+
+def read_stages(stages: Mapping[str, Mapping[str, Any]]) -> list[TrainingConfig]:
+    """The stages of a recipe, {name: {key: value}}, in their order; all are checked before any runs."""
+    return [TrainingConfig.from_mapping(name, values) for name, values in stages.items()]
 
 
 _POSITIVE = (
@@ -166,4 +170,4 @@ def _check_kind(key: str, kind: str, value: object) -> None:
     else:
         right = isinstance(value, str)
     if not right:
-        raise ValueError(f"train.{key}={value!r}: expected {kind}")
+        raise ValueError(f"{key}={value!r}: expected {kind}")

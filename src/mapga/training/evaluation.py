@@ -55,9 +55,7 @@ def sample_consistency(answer: Answer, shape: tuple[int, ...], seed: int, steps:
     x = answer(SIGMA_MAX * torch.randn(shape, generator=generator), torch.full((shape[0],), SIGMA_MAX))
     for _ in range(steps - 1):
         spread = (SECOND_LEVEL**2 - SIGMA_MIN**2) ** 0.5
-        x = answer(
-            x + spread * torch.randn(shape, generator=generator).to(x), torch.full((shape[0],), SECOND_LEVEL)
-        )
+        x = answer(x + spread * torch.randn(shape, generator=generator).to(x), torch.full((shape[0],), SECOND_LEVEL))
     return x
 
 

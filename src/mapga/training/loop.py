@@ -1,7 +1,7 @@
 """The training loop: optimiser, average of the weights, table of losses, checkpoints, resume.
 
-A step depends on the state and on (seed, step, process) only, so a training that was killed and started again
-ends with the bits of one that was not.
+A step depends on the state and on (seed, step) only, so a training that was killed and started again ends with
+the bits of one that was not, and one of several processes differs from one of a single process by rounding only.
 """
 
 from __future__ import annotations
@@ -90,11 +90,11 @@ def train(
                 group["lr"] = learning_rate(config, step)
             with _precision(config, accelerator.device):
                 loss = objective(wrapped, lower, step)
-            value = float(loss.detach())
+            value = float(accelerator.reduce(loss.detach(), "mean"))
             if not math.isfinite(value):
                 raise FloatingPointError(
-                    f"train.{config.name}: the loss is {value} at step {step}; the last good checkpoint is kept: "
-                    f"lower train.learning_rate={config.learning_rate} and choose a new output folder"
+                    f"train.{config.name}: the loss is {value} at step {step}; the last good checkpoint is "
+                    f"kept: lower train.learning_rate={config.learning_rate} and choose a new output folder"
                 )
             optimizer.zero_grad(set_to_none=True)
             accelerator.backward(loss)
@@ -124,6 +124,7 @@ def train(
                 )
             if done % config.sample_every == 0 or done == config.steps:
                 observe(average, done)
+    accelerator.wait_for_everyone()
     return average
 
 

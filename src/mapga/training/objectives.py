@@ -47,19 +47,18 @@ class ClassifierLoss:
     """Cross-entropy of the labels, smoothed by 0.05.
 
     Args:
+        config: The stage.
         source: The images, with labels.
         device: Where the loss is computed.
     """
 
-    def __init__(self, source: ImageSource, device: torch.device) -> None:
-        self.source, self.device = source, device
+    def __init__(self, config: TrainingConfig, source: ImageSource, device: torch.device) -> None:
+        self.config, self.source, self.device = config, source, device
 
     def __call__(self, network: Callable[[Tensor], Tensor], target: object, step: int) -> Tensor:
         """The batch's mean loss at a step; ``target`` is not used."""
-        images, labels = self.source.labelled(step)
-        return functional.cross_entropy(
-            network(images.to(self.device)), labels.to(self.device), label_smoothing=0.05
-        )
+        images, labels = self.source.labelled(step, self.config.batch)
+        return functional.cross_entropy(network(images.to(self.device)), labels.to(self.device), label_smoothing=0.05)
 
 
 class DenoiserLoss:
@@ -77,11 +76,11 @@ class DenoiserLoss:
     def __call__(self, network: Network, target: Network, step: int) -> Tensor:
         """The batch's mean loss at a step; ``target`` is not used."""
         config = self.config
-        generator = step_generator(config.seed, "noise", step, self.source.process)
-        clean = self.source.images(step)
-        normal = torch.randn(len(clean), generator=generator)
+        generator = step_generator(config.seed, "noise", step)
+        clean = self.source.images(step, config.batch)
+        normal = self.source.part(torch.randn(config.batch, generator=generator))
         sigma = (config.log_mean + config.log_std * normal).exp().clamp(SIGMA_MIN, SIGMA_MAX)
-        noise = torch.randn(clean.shape, generator=generator)
+        noise = self.source.normal(config.batch, generator)
         clean, sigma, noise = clean.to(self.device), sigma.to(self.device), noise.to(self.device)
         level = expand_sigma(sigma, clean)
         error = precondition("edm", network, clean + level * noise, sigma) - clean
@@ -96,10 +95,16 @@ class ConsistencyLoss:
         source: Its images.
         device: Where the loss is computed.
         teacher: The denoiser whose flow is distilled; None for consistency training.
+        gather: Joins the rows (B, ...) of all processes in their order.
     """
 
     def __init__(
-        self, config: TrainingConfig, source: ImageSource, device: torch.device, teacher: Denoiser | None
+        self,
+        config: TrainingConfig,
+        source: ImageSource,
+        device: torch.device,
+        teacher: Denoiser | None,
+        gather: Callable[[Tensor], Tensor] = lambda rows: rows,
     ) -> None:
         if teacher is None and config.trajectory_fraction:
             raise ValueError(
@@ -107,28 +112,31 @@ class ConsistencyLoss:
                 "set it to 0 or take stage=distillation"
             )
         self.config, self.source, self.device, self.teacher = config, source, device, teacher
-        self._along = round(config.trajectory_fraction * source.batch)
+        self._gather = gather
+        self._along = round(config.trajectory_fraction * config.batch)
         self._pool: tuple[int, Tensor, Tensor] | None = None
 
     def __call__(self, network: Network, target: Network, step: int) -> Tensor:
         """The batch's mean loss at a step; ``target`` is the network of the lower level."""
-        pairs = self.source.batch - self._along
+        pairs = self.config.batch - self._along
         noisy, sigma, wanted = [], [], []
         for count, make in ((pairs, self._pairs), (self._along, self._visited)):
             if count:
                 x, level, end = make(target, step, count)
-                noisy.append(x), sigma.append(level), wanted.append(end)
+                noisy.append(x)
+                sigma.append(level)
+                wanted.append(end)
         out = precondition("consistency", network, torch.cat(noisy), torch.cat(sigma))
         return pseudo_huber(out - torch.cat(wanted), self.config.huber).mean()
 
     @torch.no_grad()
     def _pairs(self, target: Network, step: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """States at random levels of the grid, and the target network's answer one level lower."""
-        generator = step_generator(self.config.seed, "pairs", step, self.source.process)
+        generator = step_generator(self.config.seed, "pairs", step)
         number = intervals(self.config, step)
         clean = self.source.images(step, count).to(self.device)
-        noise = torch.randn(clean.shape, generator=generator).to(self.device)
-        index = torch.randint(number, (count,), generator=generator).to(self.device)
+        noise = self.source.normal(count, generator).to(self.device)
+        index = self.source.part(torch.randint(number, (count,), generator=generator)).to(self.device)
         upper, lower = rho_levels(index / number), rho_levels((index + 1) / number).clamp(min=SIGMA_MIN)
         x = clean + expand_sigma(upper, clean) * noise
         if self.teacher is None:
@@ -140,26 +148,25 @@ class ConsistencyLoss:
     def _visited(self, target: Network, step: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """Random states of the present pool of trajectories, and their ends."""
         states, levels = self._trajectories(step // self.config.trajectory_reuse)
-        generator = step_generator(self.config.seed, "visits", step, self.source.process)
-        which = torch.randint(states.shape[1], (count,), generator=generator).to(self.device)
-        where = torch.randint(states.shape[0] - 1, (count,), generator=generator).to(self.device)
-        return states[where, which], levels[where, which], states[-1, which]
+        generator = step_generator(self.config.seed, "visits", step)
+        which = torch.randint(len(states), (count,), generator=generator)
+        where = torch.randint(states.shape[1] - 1, (count,), generator=generator)
+        which, where = self.source.part(which).to(self.device), self.source.part(where).to(self.device)
+        return states[which, where], levels[which, where], states[which, -1]
 
     def _trajectories(self, pool: int) -> tuple[Tensor, Tensor]:
-        """The states and levels of a pool; computed when first asked for, and again after a resume."""
+        """States (B, n, C, H, W) and levels (B, n) of a pool; computed when first asked for."""
         if self._pool is None or self._pool[0] != pool:
             assert self.teacher is not None
             count, steps = self.config.trajectory_pool, self.config.trajectory_steps
-            generator = step_generator(self.config.seed, "trajectories", pool, self.source.process)
+            generator = step_generator(self.config.seed, "trajectories", pool)
             clean = self.source.images(pool, count, "starts").to(self.device)
-            start = clean + SIGMA_MAX * torch.randn(clean.shape, generator=generator).to(self.device)
+            start = clean + SIGMA_MAX * self.source.normal(count, generator).to(self.device)
             offset = torch.rand(count, generator=generator)
-            inner = (torch.arange(steps - 1)[:, None] + offset) / (
-                steps - 1
-            )  # levels between those of the grid
+            inner = (torch.arange(steps - 1)[:, None] + offset) / (steps - 1)  # levels between those of the grid
             u = torch.cat([torch.zeros(1, count), inner, torch.ones(1, count)])
-            levels = rho_levels(u).clamp(SIGMA_MIN, SIGMA_MAX).to(self.device)
-            parts = range(0, count, 128)
-            states = [integrate(self.teacher, start[i : i + 128], levels[:, i : i + 128]) for i in parts]
-            self._pool = (pool, torch.cat(states, dim=1), levels)
+            levels = rho_levels(self.source.part(u.T)).clamp(SIGMA_MIN, SIGMA_MAX).to(self.device)
+            parts = zip(start.split(128), levels.split(128), strict=True)
+            states = [integrate(self.teacher, x, level.T).transpose(0, 1) for x, level in parts]
+            self._pool = (pool, self._gather(torch.cat(states)), self._gather(levels))
         return self._pool[1], self._pool[2]

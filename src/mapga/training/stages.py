@@ -24,7 +24,7 @@ from mapga.training.objectives import ClassifierLoss, ConsistencyLoss, DenoiserL
 __all__ = ["run"]
 
 FIGURE_LEVELS = (0.5, 2.0, 10.0, 80.0)
-FIGURE_IMAGES, FIGURE_STEPS, GRID_IMAGES = 48, 40, 32
+FIGURE_IMAGES, FIGURE_STEPS, GRID_IMAGES = 32, 24, 32
 
 
 def run(config: TrainingConfig, output: Path, dataset: Dataset, heldout: Dataset) -> Path:
@@ -46,7 +46,7 @@ def run(config: TrainingConfig, output: Path, dataset: Dataset, heldout: Dataset
     """
     folder = output / config.name
     folder.mkdir(parents=True, exist_ok=True)
-    accelerator = Accelerator(cpu=config.device == "cpu")
+    accelerator = Accelerator(cpu=config.device == "cpu" or not torch.cuda.is_available())
     if config.device == "cuda" and accelerator.device.type != "cuda":
         raise ValueError("train.device='cuda', but no CUDA device is visible; set train.device=cpu")
     torch.manual_seed(config.seed)
@@ -56,17 +56,13 @@ def run(config: TrainingConfig, output: Path, dataset: Dataset, heldout: Dataset
 
 
 def _source(config: TrainingConfig, accelerator: Accelerator, dataset: Dataset) -> ImageSource:
-    if config.batch % accelerator.num_processes:
-        raise ValueError(
-            f"train.batch={config.batch} is no multiple of the {accelerator.num_processes} processes"
-        )
     return ImageSource(
         dataset,
         seed=config.seed,
-        batch=config.batch // accelerator.num_processes,
         augment=config.augment,
         flip=config.flip,
         process=accelerator.process_index,
+        processes=accelerator.num_processes,
     )
 
 
@@ -100,7 +96,7 @@ def _train_prior(
     objective = (
         DenoiserLoss(config, source, device)
         if kind == "edm"
-        else ConsistencyLoss(config, source, device, denoiser)
+        else ConsistencyLoss(config, source, device, denoiser, accelerator.gather)
     )
     clean = held_images(heldout, FIGURE_IMAGES).to(device)
     figures = _Figures(folder, kind, denoiser, clean, config.seed)
@@ -118,8 +114,8 @@ def _train_classifier(
 ) -> Path:
     if dataset.image_shape != (1, 32, 32) or dataset.n_classes != 10:
         raise ValueError(
-            f"train.stage='classifier' reads 32x32 grey digits of 10 classes, not {dataset.image_shape} images "
-            f"of {dataset.n_classes} classes; set dataset=mnist"
+            f"train.stage='classifier' reads 32x32 grey digits of 10 classes, not {dataset.image_shape} "
+            f"images of {dataset.n_classes} classes; set dataset=mnist"
         )
     path = folder / f"{config.name}.safetensors"
     source = _source(config, accelerator, dataset)
@@ -133,7 +129,7 @@ def _train_classifier(
         write_tensors(path, average, {"format": FORMAT}, dtype=torch.float16)
 
     network = DigitNet().to(accelerator.device)
-    train(config, network, ClassifierLoss(source, accelerator.device), accelerator, folder, observe)
+    train(config, network, ClassifierLoss(config, source, accelerator.device), accelerator, folder, observe)
     return path
 
 

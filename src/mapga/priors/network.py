@@ -1,0 +1,197 @@
+r"""A prior made of networks: a denoiser, a consistency function, or both, of one probability flow.
+
+    D(x, sigma) = edm scalings around F_D,    C(x, sigma) = consistency scalings around F_C
+
+(``mapga.priors.preconditioning`` has the formulas.) The networks are frozen and in evaluation mode: a
+gradient with respect to x costs no gradient with respect to the weights.
+
+Sources: Karras et al., 2022, arXiv 2206.00364; Song et al., 2023, arXiv 2303.01469.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from mapga.priors.base import SIGMA_MAX, Prior
+from mapga.priors.preconditioning import Kind, precondition
+from mapga.priors.unet import read_network, sha256_of
+
+__all__ = ["SHIPPED", "NetworkPrior", "Precision"]
+
+SHIPPED = Path(__file__).parent / "weights"
+Precision = Literal["float32", "bfloat16"]
+FILE_KINDS: dict[str, Kind] = {"denoiser": "edm", "consistency": "consistency"}
+
+
+class NetworkPrior(Prior):
+    """A denoiser and a consistency network as one prior.
+
+    Args:
+        denoiser: F_D, called as F(x, time) or, if class-conditional, F(x, time, labels) with x (B, C, H, W),
+            time and labels (B,); None if there is none.
+        consistency: F_C, called alike; None if there is none.
+        image_shape: (C, H, W).
+        n_classes: Number of classes of class-conditional networks, else None.
+        precision: ``bfloat16`` runs the networks under autocast, twice as fast where the hardware has it; the
+            scalings around them stay in the dtype of x.
+        fingerprint: What identifies the weights, for a run's identity.
+
+    Raises:
+        ValueError: No network at all, or an unknown precision.
+    """
+
+    sigma_max = SIGMA_MAX
+
+    def __init__(
+        self,
+        denoiser: nn.Module | None,
+        consistency: nn.Module | None,
+        image_shape: tuple[int, int, int],
+        *,
+        n_classes: int | None = None,
+        precision: Precision = "float32",
+        fingerprint: str = "",
+    ) -> None:
+        if denoiser is None and consistency is None:
+            raise ValueError("a network prior needs a denoiser, a consistency network, or both; none is given")
+        if precision not in ("float32", "bfloat16"):
+            raise ValueError(f"prior.precision={precision!r}: choose float32 or bfloat16")
+        self.image_shape, self.n_classes = image_shape, n_classes
+        self.precision, self.fingerprint = precision, fingerprint
+        self.has_denoiser, self.has_consistency = denoiser is not None, consistency is not None
+        self._denoiser, self._consistency = _frozen(denoiser), _frozen(consistency)
+        self._labels: Tensor | None = None
+
+    @classmethod
+    def shipped(cls, name: str = "mnist", precision: Precision = "float32") -> Self:
+        """A pair whose weights come with the package.
+
+        Args:
+            name: Which pair; the model card beside the weights describes it.
+            precision: As for the class.
+
+        Raises:
+            ValueError: An unknown name, or a file that is cut or altered.
+            FileNotFoundError: A file is missing from the installation.
+        """
+        manifest = json.loads((SHIPPED / "manifest.json").read_text())
+        if name not in manifest:
+            raise ValueError(f"prior.name={name!r}: the package ships {', '.join(manifest)}")
+        paths = {}
+        for role, entry in manifest[name].items():
+            path = SHIPPED / entry["file"]
+            if not path.is_file():
+                raise FileNotFoundError(f"{path}: missing from the installation; reinstall mapga")
+            if sha256_of(path) != entry["sha256"]:
+                raise ValueError(
+                    f"{path}: {path.stat().st_size} bytes of {entry['size']}, or altered (SHA-256 differs "
+                    "from the manifest's); restore the file with `git checkout` or reinstall mapga"
+                )
+            paths[role] = str(path)
+        return cls.from_files(**paths, precision=precision)
+
+    @classmethod
+    def from_files(
+        cls, denoiser: str | None = None, consistency: str | None = None, precision: Precision = "float32"
+    ) -> Self:
+        """Networks that ``mapga train`` wrote.
+
+        Args:
+            denoiser: Weights file of kind ``edm``, or None.
+            consistency: Weights file of kind ``consistency``, or None.
+            precision: As for the class.
+
+        Raises:
+            FileNotFoundError: No such file.
+            ValueError: A damaged file, one of the other kind, or two networks of different image shapes.
+        """
+        given = {role: Path(path) for role, path in _roles(denoiser, consistency).items()}
+        networks = {role: read_network(path, FILE_KINDS[role]) for role, path in given.items()}
+        shapes = {net.architecture.image_shape for net in networks.values()}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"prior.denoiser={denoiser} and prior.consistency={consistency} are made for images of "
+                f"{' and '.join(map(str, shapes))}; give two networks of one image shape"
+            )
+        digest = hashlib.sha256("".join(f"{role}{sha256_of(path)}" for role, path in given.items()).encode())
+        return cls(
+            networks.get("denoiser"),
+            networks.get("consistency"),
+            shapes.pop() if shapes else (0, 0, 0),
+            precision=precision,
+            fingerprint=digest.hexdigest(),
+        )
+
+    def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """D(x, sigma) for x (B, C, H, W).
+
+        Raises:
+            ValueError: There is no denoiser, or labels are missing or do not fit.
+        """
+        return self._answer("denoiser", self._denoiser, x, sigma)
+
+    def consistency(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """C(x, sigma) for x (B, C, H, W); x itself at sigma_min.
+
+        Raises:
+            ValueError: There is no consistency network, or labels are missing or do not fit.
+        """
+        return self._answer("consistency", self._consistency, x, sigma)
+
+    def conditioned(self, labels: Tensor | None) -> Self:
+        """The prior given one class label an image (B,); itself where it takes none.
+
+        Raises:
+            ValueError: Labels outside 0..n_classes-1.
+        """
+        if self.n_classes is None or labels is None:
+            return self
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self.n_classes:
+            raise ValueError(f"labels {labels.tolist()} must lie in 0..{self.n_classes - 1}")
+        conditioned = copy.copy(self)
+        conditioned._labels = labels.long()
+        return conditioned
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        """A copy whose networks live on ``device`` in ``dtype``."""
+        moved = copy.copy(self)
+        moved._denoiser = _moved(self._denoiser, device, dtype)
+        moved._consistency = _moved(self._consistency, device, dtype)
+        moved._labels = None if self._labels is None else self._labels.to(device)
+        return moved
+
+    def _answer(self, role: str, network: nn.Module | None, x: Tensor, sigma: float | Tensor) -> Tensor:
+        if network is None:
+            raise ValueError(f"this prior holds no {role} network; give prior.{role}, or choose another solver")
+        if self.n_classes is not None and (self._labels is None or len(self._labels) != len(x)):
+            got = "none" if self._labels is None else len(self._labels)
+            raise ValueError(f"class-conditional networks need a label for each of {len(x)} images, got {got}")
+        weights = next(network.parameters(), x)
+        labels = () if self._labels is None else (self._labels.to(x.device),)
+        half = self.precision == "bfloat16"
+
+        def raw(scaled: Tensor, time: Tensor) -> Tensor:
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+                return network(scaled.to(weights.dtype), time.to(weights.dtype), *labels).to(x.dtype)
+
+        return precondition(FILE_KINDS[role], raw, x, sigma)
+
+
+def _roles(denoiser: str | None, consistency: str | None) -> dict[str, str]:
+    pairs = {"denoiser": denoiser, "consistency": consistency}
+    return {role: path for role, path in pairs.items() if path is not None}
+
+
+def _frozen(network: nn.Module | None) -> nn.Module | None:
+    return None if network is None else network.requires_grad_(False).eval()
+
+
+def _moved(network: nn.Module | None, device: torch.device | str, dtype: torch.dtype) -> nn.Module | None:
+    return None if network is None else copy.deepcopy(network).to(device, dtype)
