@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mapga.components import ConfigError, Slot, build, closest
 from mapga.datasets.base import Dataset
+from mapga.metrics.base import ImageMetric, SetMetric
 from mapga.operators.base import Operator
 from mapga.pixels import from_uint8, sigma_to_sym
 from mapga.priors.base import Prior
@@ -164,9 +165,7 @@ def make_job(config: Mapping[str, Any], names: Mapping[str, str]) -> Job:
     tracker = build(TRACKER, config["tracker"])
     schedule = build(SCHEDULE, config["schedule"])
     solver: Solver = build(SOLVER, config["solver"], {"schedule": schedule})
-    metrics = [
-        build(Slot(f"metrics.{name}", "mapga.metrics", "ImageMetric"), node) for name, node in config["metrics"].items()
-    ]
+    metrics = build_metrics(config, device)
     dataset = build_dataset(config)
     operator: Operator = build(OPERATOR, config["task"]["operator"], {"image_shape": dataset.image_shape})
     prior = make_prior(config["prior"], dataset)
@@ -203,6 +202,20 @@ def build_dataset(config: Mapping[str, Any]) -> Dataset:
     """The dataset of a resolved config."""
     dataset: Dataset = build(DATASET, config["dataset"])
     return dataset
+
+
+def build_metrics(config: Mapping[str, Any], device: torch.device) -> list[ImageMetric | SetMetric]:
+    """The metrics of a resolved config, each ready to be used.
+
+    Raises:
+        ConfigError: A metric that is not ours, or whose files or libraries are missing.
+    """
+    metrics: list[ImageMetric | SetMetric] = [
+        build(Slot(f"metrics.{name}", "mapga.metrics", "Metric"), node) for name, node in config["metrics"].items()
+    ]
+    if missing := [line for metric in metrics for line in metric.missing()]:
+        raise ConfigError(f"metrics need what is not here: {'; '.join(dict.fromkeys(missing))}")
+    return [metric.to(device) for metric in metrics]
 
 
 def make_prior(node: Mapping[str, Any], dataset: Dataset) -> Prior:

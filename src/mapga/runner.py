@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mapga.datasets.base import Dataset, Item
 from mapga.metered import Meter, MeteredPrior
-from mapga.metrics.base import ImageMetric, Scored
+from mapga.metrics.base import ImageMetric, Scored, SetMetric
 from mapga.operators.base import Operator
 from mapga.pixels import Rounding, from_uint8, to_uint8
 from mapga.priors.base import Prior
@@ -27,6 +27,7 @@ from mapga.records.files import write_json
 from mapga.records.journal import Row
 from mapga.records.provenance import provenance
 from mapga.rng import NoiseSource
+from mapga.set_scores import score_sets
 from mapga.solvers.base import Solver
 from mapga.summary import summarise
 from mapga.trackers import Tracker
@@ -56,7 +57,7 @@ class Job:
     sigma_y: float
     prior: Prior
     solver: Solver
-    metrics: Sequence[ImageMetric]
+    metrics: Sequence[ImageMetric | SetMetric]
     tracker: Tracker
     seed: int = 0
     batch_size: int = 32
@@ -64,6 +65,10 @@ class Job:
     dtype: torch.dtype = torch.float32
     shard: Shard = WHOLE
     rounding: Rounding = "round"
+
+    @property
+    def image_metrics(self) -> list[ImageMetric]:
+        return [metric for metric in self.metrics if isinstance(metric, ImageMetric)]
 
     def run(self, reporter: Reporter) -> Mapping[str, Any] | None:
         """Restore what is not yet restored; the summary once every row of every shard is recorded, else None."""
@@ -109,7 +114,13 @@ class Job:
         recorded = self.folder.progress(total)
         if not recorded.complete:
             return None
-        summary = summarise(self.folder, recorded, [metric.name for metric in self.metrics])
+        of_sets = [metric for metric in self.metrics if isinstance(metric, SetMetric)]
+        summary = summarise(
+            self.folder,
+            recorded,
+            [metric.name for metric in self.image_metrics],
+            score_sets(self.folder, recorded, self.dataset, of_sets),
+        )
         self.folder.finish(recorded, summary)
         mirror.tell("finish", summary)
         return summary
@@ -199,7 +210,7 @@ class _Worker:
         known = None if any(label is None for label in labels) else np.array(labels, dtype=np.int64)
         exact = Problem(problem.y.cpu().double(), self.scoring, problem.sigma_y)
         scored = Scored(restored, truth, known, exact)
-        return {metric.name: metric(scored) for metric in self.job.metrics}
+        return {metric.name: metric(scored) for metric in self.job.image_metrics}
 
 
 def solve(

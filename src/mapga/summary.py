@@ -12,8 +12,10 @@ from mapga.statistics import mean_sem
 __all__ = ["summarise"]
 
 
-def summarise(folder: RunFolder, progress: Progress, metrics: Sequence[str]) -> dict[str, Any]:
-    """Means with standard errors over the images that were restored, and what they cost.
+def summarise(
+    folder: RunFolder, progress: Progress, metrics: Sequence[str], of_sets: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Means with standard errors over the images that were restored, numbers of the whole set, and what they cost.
 
     ``n`` of a metric may be smaller than ``n_images``: a value may be infinite (PSNR of a perfect image) and is then
     left out and counted in ``n_infinite``.
@@ -29,7 +31,7 @@ def summarise(folder: RunFolder, progress: Progress, metrics: Sequence[str]) -> 
         "rounding": folder.config["rounding"],
         "n_images": progress.total,
         "n_failed": progress.total - len(done),
-        "metrics": {name: _estimate([row.metrics[name] for row in done]) for name in metrics} if done else {},
+        "metrics": {name: _estimate([row.metrics[name] for row in done]) for name in metrics} | dict(of_sets),
         "compute": _compute(folder.costs()),
     }
 

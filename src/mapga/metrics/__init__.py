@@ -4,7 +4,7 @@ Optional libraries (lpips, clean-fid, torchvision, torch-fidelity, the weights o
 imported when a metric that needs them is used, never before.
 """
 
-from mapga.metrics.base import ImageMetric, Scored, SetMetric, SetScore
+from mapga.metrics.base import ImageMetric, Metric, Scored, SetMetric, SetScore
 from mapga.metrics.digits import DigitAccuracy, FDDigits
 from mapga.metrics.efficientnet import FDEfficientNet
 from mapga.metrics.inception import FID, KID
@@ -24,6 +24,7 @@ __all__ = [
     "FDDigits",
     "FDEfficientNet",
     "ImageMetric",
+    "Metric",
     "Reference",
     "Scored",
     "SetMetric",

@@ -20,7 +20,7 @@ from mapga.fetch import RemoteFile
 if TYPE_CHECKING:
     from mapga.metrics.reference import Reference
 
-__all__ = ["ImageMetric", "Measured", "Measuring", "Scored", "SetMetric", "SetScore", "check_images"]
+__all__ = ["ImageMetric", "Measured", "Measuring", "Metric", "Scored", "SetMetric", "SetScore", "check_images"]
 
 
 class Measuring(Protocol):
@@ -55,9 +55,7 @@ def check_images(images: np.ndarray, *, what: str) -> None:
         ValueError: Another shape.
     """
     if images.dtype != np.uint8:
-        span = (
-            f" in [{images.min():g}, {images.max():g}]" if images.size and images.dtype.kind in "fiu" else ""
-        )
+        span = f" in [{images.min():g}, {images.max():g}]" if images.size and images.dtype.kind in "fiu" else ""
         raise TypeError(
             f"{what}: metrics read stored uint8 images, got {images.dtype}{span}; "
             "convert [-1, 1] floats with mapga.pixels.to_uint8"
@@ -95,9 +93,7 @@ class Scored:
                 "score each image against the truth of the same index"
             )
         if self.labels is not None and self.labels.shape != (len(self.restored),):
-            raise ValueError(
-                f"labels of shape {self.labels.shape} for {len(self.restored)} images; give one an image"
-            )
+            raise ValueError(f"labels of shape {self.labels.shape} for {len(self.restored)} images; give one an image")
 
     def __len__(self) -> int:
         return len(self.restored)
@@ -121,8 +117,8 @@ class SetScore:
     notes: tuple[str, ...] = ()
 
 
-class ImageMetric(ABC):
-    """One number an image.
+class Metric(ABC):
+    """What both kinds share.
 
     Attributes:
         name: Column name; the protocol is in it.
@@ -131,10 +127,6 @@ class ImageMetric(ABC):
 
     name: str
     lower_is_better: bool
-
-    @abstractmethod
-    def __call__(self, batch: Scored) -> np.ndarray:
-        """float64 (B,): each image's number, whatever else is in the batch."""
 
     def files(self) -> list[RemoteFile]:
         """Files from elsewhere that the metric works with."""
@@ -149,19 +141,23 @@ class ImageMetric(ABC):
         return self
 
 
-class SetMetric(ABC):
+class ImageMetric(Metric):
+    """One number an image."""
+
+    @abstractmethod
+    def __call__(self, batch: Scored) -> np.ndarray:
+        """float64 (B,): each image's number, whatever else is in the batch."""
+
+
+class SetMetric(Metric):
     """One number a set of images, from features that are kept image by image.
 
     Attributes:
-        name: Column name; the protocol is in it.
-        lower_is_better: Direction.
         reference: What the set is compared with: ``"truth"``, ``"training"`` or a statistics file.
         flavour: Name of the extractor and its resizing; metrics of one flavour have the same features.
         needs_features: Whether ``compare`` needs the reference's features, not only mean and covariance.
     """
 
-    name: str
-    lower_is_better: bool
     reference: str
     flavour: str
     needs_features: ClassVar[bool]
@@ -182,15 +178,3 @@ class SetMetric(ABC):
             ValueError: Features that are not (N, D), not finite, fewer than two, or of another width than the
                 reference's.
         """
-
-    def files(self) -> list[RemoteFile]:
-        """Files from elsewhere that the metric works with."""
-        return []
-
-    def missing(self) -> list[str]:
-        """What must be fetched or installed before the metric can work, each with its source; [] if ready."""
-        return [problem for file in self.files() if (problem := file.problem()) is not None]
-
-    def to(self, device: torch.device | str) -> Self:
-        """Compute on ``device`` from now on."""
-        return self

@@ -105,6 +105,7 @@ def make_table(runs: Sequence[Run]) -> Table:
             f"{compute['seconds']:.1f}",
         ]
         lines.append([*start, *cells, *map(Cell, end)])
+    notes += _protocol_notes(runs, names)
     if lines:
         notes.append(
             "mean ± standard error over images; bold: the best mean of a problem; NFE: forward passes plus "
@@ -172,10 +173,31 @@ def _best(runs: Sequence[Run], names: Sequence[str]) -> dict[str, set[object]]:
         winners: dict[object, tuple[float, object]] = {}
         for run in runs:
             mean = run.metrics.get("metrics", {}).get(name, {}).get("mean")
-            if mean is not None and (run.problem not in winners or sign * mean < winners[run.problem][0]):
+            if mean is None or len(_protocols(runs, run.problem, name)) > 1:
+                continue
+            if (run.problem not in winners or sign * mean < winners[run.problem][0]:
                 winners[run.problem] = sign * mean, run.folder
         best[name] = {folder for _, folder in winners.values()}
     return best
+
+
+def _protocols(runs: Sequence[Run], problem: Problem, name: str) -> set[str]:
+    """The protocols (flavour, N, reference) by which a metric was computed for one problem's runs."""
+    cells = (run.metrics.get("metrics", {}).get(name, {}) for run in runs if run.problem == problem)
+    return {cell["key"] for cell in cells if "key" in cell}
+
+
+def _protocol_notes(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
+    """What set metrics say of themselves, and where their protocols differ."""
+    notes = []
+    for name in names:
+        cells = [run.metrics.get("metrics", {}).get(name, {}) for run in runs]
+        notes += [note for cell in cells for note in cell.get("notes", [])]
+        for problem in dict.fromkeys(run.problem for run in runs):
+            if len(found := _protocols(runs, problem, name)) > 1:
+                notes.append(f"{problem}: {name} was computed by different protocols and is not compared: "
+                             f"{', '.join(sorted(found))}")
+    return list(dict.fromkeys(notes))
 
 
 def _estimate(name: str, cell: dict[str, float | None] | None) -> str:

@@ -1,0 +1,84 @@
+"""Distances of a run's whole set, from features that are kept image by image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mapga.datasets.base import Dataset
+from mapga.metrics.base import SetMetric
+from mapga.metrics.distribution import FrechetDistance
+from mapga.metrics.reference import reference_for
+from mapga.records import ImageStore, Progress, RunFolder
+
+__all__ = ["score_sets"]
+
+_BATCH = 64
+
+
+def score_sets(
+    folder: RunFolder, progress: Progress, dataset: Dataset, metrics: Sequence[SetMetric]
+) -> dict[str, dict[str, Any]]:
+    """Each metric's value over the restored images, with n, its protocol's key, notes, and for Frechet distances the
+    bootstrap interval. Failed images are left out, on both sides.
+
+    Features are streamed in batches from ``images.npy`` and kept as ``features-<flavour>.npy``; those of the truth lie
+    with the problem, for all its runs.
+    """
+    done = [row for row in progress.rows.values() if row.status == "done"]
+    rows, indices = [row.row for row in done], [row.index for row in done]
+    restored: dict[str, np.ndarray] = {}
+    cells: dict[str, dict[str, Any]] = {}
+    for metric in metrics:
+        if len(rows) < 2:
+            note = f"{metric.name}: a distance of sets needs at least two images, got {len(rows)}"
+            cells[metric.name] = {"mean": None, "sem": None, "n": len(rows), "notes": [note]}
+            continue
+        if metric.flavour not in restored:
+            restored[metric.flavour] = _features(metric, ImageStore.open(folder.path / "images.npy"), rows)
+            _keep(folder.path / f"features-{metric.flavour}.npy", restored[metric.flavour])
+        features = restored[metric.flavour]
+        reference = reference_for(
+            metric,
+            truth_features=_truth_features(metric, folder.problem_path, progress.total)[rows],
+            restored_indices=indices,
+            truth_indices=indices,
+            training=dataset.training,
+        )
+        score = metric.compare(features, reference)
+        cell: dict[str, Any] = {
+            "mean": score.value,
+            "sem": None,
+            "n": score.n,
+            "key": score.key,
+            "notes": list(score.notes),
+        }
+        if isinstance(metric, FrechetDistance):
+            interval = metric.interval(features, reference)
+            cell["interval"] = [interval.low, interval.high]
+        cells[metric.name] = cell
+    return cells
+
+
+def _truth_features(metric: SetMetric, problem: Path, total: int) -> np.ndarray:
+    """Features of all true images of a problem, computed once for all its runs."""
+    kept = problem / f"features-{metric.flavour}-{metric.extractor_hash()[:12]}.npy"
+    if not kept.exists():
+        _keep(kept, _features(metric, ImageStore.open(problem / "truth.npy"), range(total)))
+    return np.load(kept, allow_pickle=False)
+
+
+def _features(metric: SetMetric, images: ImageStore, rows: Sequence[int]) -> np.ndarray:
+    parts = [metric.features(images.read(rows[k : k + _BATCH])) for k in range(0, len(rows), _BATCH)]
+    return np.concatenate(parts)
+
+
+def _keep(path: Path, features: np.ndarray) -> None:
+    neighbour = path.with_name(f".{path.name}.{os.getpid()}")
+    with neighbour.open("wb") as file:
+        np.save(file, features, allow_pickle=False)
+    neighbour.replace(path)
