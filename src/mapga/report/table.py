@@ -175,7 +175,7 @@ def _best(runs: Sequence[Run], names: Sequence[str]) -> dict[str, set[object]]:
             mean = run.metrics.get("metrics", {}).get(name, {}).get("mean")
             if mean is None or len(_protocols(runs, run.problem, name)) > 1:
                 continue
-            if (run.problem not in winners or sign * mean < winners[run.problem][0]:
+            if run.problem not in winners or sign * mean < winners[run.problem][0]:
                 winners[run.problem] = sign * mean, run.folder
         best[name] = {folder for _, folder in winners.values()}
     return best
@@ -195,8 +195,10 @@ def _protocol_notes(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
         notes += [note for cell in cells for note in cell.get("notes", [])]
         for problem in dict.fromkeys(run.problem for run in runs):
             if len(found := _protocols(runs, problem, name)) > 1:
-                notes.append(f"{problem}: {name} was computed by different protocols and is not compared: "
-                             f"{', '.join(sorted(found))}")
+                notes.append(
+                    f"{problem}: {name} was computed by different protocols and is not compared: "
+                    f"{', '.join(sorted(found))}"
+                )
     return list(dict.fromkeys(notes))
 
 
