@@ -15,8 +15,9 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from mapga.datasets import Dataset
+from mapga.pixels import from_uint8
 
-__all__ = ["ImageSource", "draw_affine", "step_generator", "warp"]
+__all__ = ["ImageSource", "draw_affine", "first_images", "step_generator", "warp"]
 
 _IN_MEMORY = 2**30  # bytes of images that are kept; larger datasets are read again at every step
 
@@ -57,6 +58,12 @@ def warp(images: Tensor, theta: Tensor) -> Tensor:
     grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
     moved = functional.grid_sample(images + 1, grid, mode="bicubic", align_corners=False)
     return (moved - 1).clamp(-1, 1)
+
+
+def first_images(dataset: Dataset, count: int) -> Tensor:
+    """The first ``count`` images of a dataset, or all, (B, C, H, W) in [-1, 1], float32."""
+    pixels = np.stack([dataset[i].image for i in range(min(count, len(dataset)))])
+    return from_uint8(pixels).float()
 
 
 class ImageSource:
@@ -140,4 +147,4 @@ class ImageSource:
             if self._images is None
             else self._images[np.array(indices)]
         )
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return from_uint8(pixels).float()
