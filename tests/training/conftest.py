@@ -1,0 +1,71 @@
+"""A micro training: 8x8 grey blobs, a network of a few thousand weights, seconds a stage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mapga.datasets import Dataset, Item
+from mapga.training import TrainingConfig
+
+
+class Blobs(Dataset):
+    """Squares at random places, drawn once."""
+
+    n_classes = 2
+
+    def __init__(self, count: int = 40, size: int = 8, channels: int = 1) -> None:
+        self.image_shape = (channels, size, size)
+        rng = np.random.default_rng(0)
+        self._images = np.zeros((count, size, size, channels), np.uint8)
+        for image, (top, left) in zip(self._images, rng.integers(0, size - 3, (count, 2)), strict=True):
+            image[top : top + 4, left : left + 4] = 255
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, position: int) -> Item:
+        return Item(position, self._images[position], position % 2)
+
+    def fingerprint(self) -> str:
+        return "blobs"
+
+
+MICRO = TrainingConfig(
+    stage="denoiser",
+    name="denoiser",
+    steps=8,
+    batch=4,
+    warmup=2,
+    decay=3,
+    precision="fp32",
+    device="cpu",
+    widths=(8, 8),
+    attention=(False, True),
+    head=8,
+    groups=4,
+    augment=6.0,
+    log_every=1,
+    sample_every=8,
+    checkpoint_every=3,
+    trajectory_steps=3,
+    trajectory_pool=4,
+    trajectory_reuse=3,
+)
+
+
+@pytest.fixture(scope="session")
+def blobs() -> Blobs:
+    return Blobs()
+
+
+@pytest.fixture
+def micro() -> TrainingConfig:
+    return MICRO
+
+
+@pytest.fixture
+def distillation() -> TrainingConfig:
+    return replace(MICRO, stage="distillation", name="consistency", trajectory_fraction=0.5, target_decay=0.9, steps=7)

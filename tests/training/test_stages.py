@@ -1,0 +1,185 @@
+"""Stages end to end on the micro network: resume, refusals, survival."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mapga.datasets import Dataset
+from mapga.priors.network import NetworkPrior
+from mapga.training import TrainingConfig, run
+from mapga.training import loop as loop_module
+from mapga.training.checkpoint import load_checkpoint
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing catches it and nothing is written after it."""
+
+
+@pytest.fixture
+def kill_at(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    return monkeypatch
+
+
+def die_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    def fatal(config: TrainingConfig, at: int) -> float:
+        if at == step:
+            raise Killed
+        return rate(config, at)
+
+    rate = loop_module.learning_rate
+    monkeypatch.setattr(loop_module, "learning_rate", fatal)
+
+
+def same_files(one: Path, other: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("step", [1, 3, 5])
+def test_a_killed_denoiser_training_ends_with_the_same_bits(
+    step: int, micro: TrainingConfig, blobs: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(micro, tmp_path / "whole", blobs, blobs)
+    with monkeypatch.context() as patch:
+        die_at(patch, step)
+        with pytest.raises(Killed):
+            run(micro, tmp_path / "cut", blobs, blobs)
+    run(micro, tmp_path / "cut", blobs, blobs)
+    names = ("denoiser.safetensors", "losses.csv", "figures.csv", "samples-000008.png")
+    same_files(tmp_path / "whole/denoiser", tmp_path / "cut/denoiser", names)
+
+
+def test_a_killed_distillation_ends_with_the_same_bits_and_loads(
+    micro: TrainingConfig,
+    distillation: TrainingConfig,
+    blobs: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    teacher = run(micro, tmp_path, blobs, blobs)
+    student = replace(distillation, teacher=str(teacher))
+    whole = run(student, tmp_path / "whole", blobs, blobs)
+    with monkeypatch.context() as patch:
+        die_at(patch, 5)
+        with pytest.raises(Killed):
+            run(student, tmp_path / "cut", blobs, blobs)
+    cut = run(student, tmp_path / "cut", blobs, blobs)
+    assert whole.read_bytes() == cut.read_bytes()
+    prior = NetworkPrior.from_files(str(teacher), str(whole))
+    x = torch.randn(2, 1, 8, 8)
+    assert torch.isfinite(prior.consistency(x, 80.0)).all() and torch.equal(prior.consistency(x, 0.002), x)
+
+
+def test_a_finished_stage_is_not_done_again(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:
+    path = run(micro, tmp_path, blobs, blobs)
+    before = path.stat().st_mtime_ns
+    assert run(micro, tmp_path, blobs, blobs) == path
+    assert path.stat().st_mtime_ns == before
+
+
+def test_consistency_training_needs_no_teacher(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:
+    path = run(replace(micro, stage="consistency", name="ct"), tmp_path, blobs, blobs)
+    assert NetworkPrior.from_files(consistency=str(path)).has_consistency
+    with pytest.raises(ValueError, match=r"trajectory_fraction=0\.5: trajectories need a teacher"):
+        run(replace(micro, stage="consistency", name="x", trajectory_fraction=0.5), tmp_path, blobs, blobs)
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(
+    micro: TrainingConfig, blobs: Dataset, tmp_path: Path
+) -> None:
+    run(micro, tmp_path, blobs, blobs)
+    with pytest.raises(ValueError, match="this checkpoint is of another configuration"):
+        run(replace(micro, learning_rate=0.5), tmp_path, blobs, blobs)
+    with pytest.raises(ValueError, match=r"falls already: it cannot become one of train\.steps=20"):
+        run(replace(micro, steps=20), tmp_path, blobs, blobs)
+
+
+def test_more_steps_are_taken_while_the_learning_rate_is_level(
+    micro: TrainingConfig, blobs: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(replace(micro, steps=12), tmp_path / "whole", blobs, blobs)
+    with monkeypatch.context() as patch:
+        die_at(patch, 5)
+        with pytest.raises(Killed):
+            run(replace(micro, steps=9), tmp_path / "longer", blobs, blobs)
+    run(replace(micro, steps=12), tmp_path / "longer", blobs, blobs)
+    same_files(tmp_path / "whole/denoiser", tmp_path / "longer/denoiser", ("denoiser.safetensors", "losses.csv"))
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(
+    micro: TrainingConfig, blobs: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Poisoned:
+        def __init__(self, config: TrainingConfig, source: object, device: object) -> None:
+            pass
+
+        def __call__(self, network: nn.Module, target: nn.Module, step: int) -> Tensor:
+            out = network(torch.ones(1, 1, 8, 8), torch.zeros(1)).mean()
+            return out * float("nan") if step == 4 else out
+
+    monkeypatch.setattr("mapga.training.stages.DenoiserLoss", Poisoned)
+    with pytest.raises(FloatingPointError, match="the loss is nan at step 4; the last good checkpoint is kept") as e:
+        run(micro, tmp_path, blobs, blobs)
+    assert "\n" not in str(e.value)
+    state = load_checkpoint(tmp_path / "denoiser", micro)
+    assert state is not None and state.step == 3
+    assert all(torch.isfinite(value).all() for value in state.network.values())
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(
+    micro: TrainingConfig, blobs: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def full(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
+
+    sync = os.fsync
+    monkeypatch.setattr("mapga.training.checkpoint.os.fsync", full)
+    with pytest.raises(OSError, match=r"cannot write the checkpoint of step 6 .*No space left") as caught:
+        run(micro, tmp_path, blobs, blobs)
+    assert "\n" not in str(caught.value)
+    state = load_checkpoint(tmp_path / "denoiser", micro)
+    assert state is not None and state.step == 3
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_damaged_checkpoint_is_refused(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:
+    run(micro, tmp_path, blobs, blobs)
+    path = tmp_path / "denoiser/checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"checkpoint\.pt: unreadable checkpoint"):
+        run(micro, tmp_path, blobs, blobs)
+
+
+def test_teachers_that_do_not_fit_are_refused(
+    micro: TrainingConfig, distillation: TrainingConfig, blobs: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError, match="denoiser: no such weights file"):
+        run(distillation, tmp_path, blobs, blobs)
+    run(micro, tmp_path, blobs, blobs)
+    with pytest.raises(ValueError, match=r"the teacher is Architecture.*the student Architecture"):
+        run(replace(distillation, widths=(8, 16)), tmp_path, blobs, blobs)
+
+
+def test_the_classifier_reads_labelled_digits_only(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"reads 32x32 grey digits of 10 classes, not \(1, 8, 8\)"):
+        run(replace(micro, stage="classifier", name="digits"), tmp_path, blobs, blobs)
+
+
+def test_losses_are_a_table_of_every_step(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:
+    run(micro, tmp_path, blobs, blobs)
+    with (tmp_path / "denoiser/losses.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == list(range(1, 9))
+    assert all(float(row["loss"]) > 0 for row in rows)
