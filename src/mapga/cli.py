@@ -25,7 +25,7 @@ _BAD = {"failed": FAILED, "refused": BAD_INPUT, "skipped": BAD_INPUT}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    arguments = _parser().parse_args(argv)
+    arguments = _parse(argv)
     try:
         return int(arguments.command(arguments))
     except ConfigError as error:
@@ -34,6 +34,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _complain("interrupted; the same command continues where it stopped")
         return FAILED
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line, with overrides on either side of an option (argparse alone takes one side only)."""
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    overrides = getattr(arguments, "overrides", None)
+    if rest and (overrides is None or any(text.startswith("-") for text in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.overrides = [*(overrides or []), *rest]
+    return arguments
 
 
 def _parser() -> argparse.ArgumentParser:

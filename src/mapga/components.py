@@ -48,9 +48,9 @@ class Slot:
 
 
 def closest(word: str, known: Sequence[str]) -> str:
-    """``"; did you mean 'x'?"`` or nothing."""
+    """``"; did you mean 'x'?"`` or ``";"``, to go on with what is known."""
     match = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {match[0]!r}?" if match else ""
+    return f"; did you mean {match[0]!r}?" if match else ";"
 
 
 def check(slot: Slot, node: Mapping[str, Any], given: Sequence[str] = ()) -> tuple[Callable[..., Any], dict[str, Any]]:
@@ -64,7 +64,7 @@ def check(slot: Slot, node: Mapping[str, Any], given: Sequence[str] = ()) -> tup
     Raises:
         ConfigError: A target outside the allowlist, an unknown or missing key, or a value of the wrong kind.
     """
-    make = _resolve(slot, node.get("_target_"))
+    make = _resolve(slot, node)
     parameters = inspect.signature(make).parameters
     own = [name for name in parameters if name not in given]
     hints = get_type_hints(make.__init__ if isinstance(make, type) else make)  # type: ignore[misc]
@@ -87,26 +87,30 @@ def build(slot: Slot, node: Mapping[str, Any], given: Mapping[str, Any] | None =
     Raises:
         ConfigError: As ``check``, or the constructor refuses a value.
     """
-    make = _resolve(slot, node.get("_target_"))
+    make = _resolve(slot, node)
     taken = {name: value for name, value in (given or {}).items() if name in inspect.signature(make).parameters}
     make, arguments = check(slot, node, tuple(taken))
     try:
         return make(**arguments, **taken)
     except ConfigError:
         raise
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{slot.key}: {error}") from error
+    except (ValueError, TypeError, OSError) as error:
+        text = str(error)
+        raise ConfigError(text if text.startswith(f"{slot.key}.") else f"{slot.key}: {text}") from error
 
 
-def _resolve(slot: Slot, target: object) -> Callable[..., Any]:
-    """The class, or a named constructor of it, that a ``_target_`` names."""
+def _resolve(slot: Slot, node: object) -> Callable[..., Any]:
+    """The class, or a named constructor of it, that a node's ``_target_`` names."""
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"{slot.key}={node!r}: a component with a _target_ is wanted, as in the files of conf/")
+    target = node.get("_target_")
     choices = slot.choices()
     allowed = f"choose one of {', '.join(f'{slot.package}.{name}' for name in choices)}"
     if not isinstance(target, str) or not target.startswith(slot.package + "."):
         raise ConfigError(f"{slot.key}._target_={target!r} is not one of ours; {allowed}")
     name, _, constructor = target.removeprefix(slot.package + ".").partition(".")
     if name not in choices:
-        raise ConfigError(f"{slot.key}._target_={target!r} is not one of ours{closest(name, list(choices))}; {allowed}")
+        raise ConfigError(f"{slot.key}._target_={target!r} is not one of ours{closest(name, list(choices))} {allowed}")
     if not constructor:
         return choices[name]
     if not isinstance(inspect.getattr_static(choices[name], constructor, None), classmethod):

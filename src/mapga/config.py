@@ -107,6 +107,8 @@ def compose_run(overrides: Sequence[str]) -> DictConfig:
             return compose("run", overrides=list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from error
+    except ValueError as error:  # Hydra's own, without the name of the override
+        raise ConfigError(f"one of the overrides {' '.join(overrides)} is not understood: {error}") from error
 
 
 def one_line(error: BaseException) -> str:
@@ -114,8 +116,10 @@ def one_line(error: BaseException) -> str:
     text = " ".join(f"{error} {error.__cause__ or ''}".split())
     if unknown := re.search(r"Key '(\w+)' (?:is not in struct|not in '\w+') full_key: ([\w.]+)", text):
         key = unknown[2]
+        if "." in key:
+            return f"unknown key '{key}'; 'mapga run --cfg' prints the keys there are"
         known = list(RootConfig.__dataclass_fields__)
-        return f"unknown key '{key}'{closest(key.split('.')[0], known)} the top-level keys are {', '.join(known)}"
+        return f"unknown key '{key}'{closest(key, known)} the top-level keys are {', '.join(known)}"
     if group := re.search(r"Could not find '(\w+)/([^']+)' Available options in '\w+': (.*?) Config search", text):
         options = group[3].split()
         return (
@@ -124,6 +128,8 @@ def one_line(error: BaseException) -> str:
     if kind := re.search(r"Value '([^']*)' of type '\w+' could not be converted to (\w+) full_key: ([\w.]+)", text):
         wanted = {"Integer": "a whole number", "Float": "a number", "String": "text"}.get(kind[2], kind[2])
         return f"{kind[3]}={kind[1]!r}: {wanted} is wanted"
+    if missing := re.search(r"Missing mandatory value: .*?full_key: ([\w.]+)", text):
+        return f"missing key '{missing[1]}': write {missing[1]}=..."
     return text
 
 
@@ -220,7 +226,7 @@ def build_metrics(config: Mapping[str, Any], device: torch.device) -> list[Image
 
 def make_prior(node: Mapping[str, Any], dataset: Dataset) -> Prior:
     """The prior of a node; one that is fitted gets the dataset's training images."""
-    fitted = str(node.get("_target_", "")).endswith(".from_images")
+    fitted = isinstance(node, Mapping) and str(node.get("_target_", "")).endswith(".from_images")
     try:
         given = {"images": from_uint8(dataset.training())} if fitted else {}
     except ValueError as error:

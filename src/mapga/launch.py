@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
@@ -18,9 +19,10 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mapga.components import ConfigError
-from mapga.config import Unsupported, compose_run, conf_dir, make_job, one_line, resolve
+from mapga.config import Unsupported, build_dataset, compose_run, conf_dir, make_job, one_line, resolve
 from mapga.progress import Reporter
 from mapga.records import LockedError, RunFolder
+from mapga.runner import Job, check_data
 
 __all__ = ["Outcome", "run_one", "sweep"]
 
@@ -50,9 +52,10 @@ def run_one(cfg: DictConfig) -> Outcome:
         folder = str(run.path)
         check_writable(Path(config["results_dir"]).expanduser())
         if run.done:
+            if "root" in config["dataset"]:  # the id does not know what lies there
+                check_data(run, build_dataset(config))
             return Outcome("done", folder, "was finished before")
-        job = make_job(config, names)
-        job.run(Reporter())
+        _made(config, names, run).run(Reporter())
         return Outcome("done" if run.done else "partial", folder)
     except Unsupported as error:
         return Outcome("skipped", folder, str(error))
@@ -65,12 +68,25 @@ def run_one(cfg: DictConfig) -> Outcome:
         return Outcome("failed", folder, f"{reason} (traceback in {Path(folder) / 'error.txt'})")
 
 
+def _made(config: dict[str, Any], names: dict[str, str], run: RunFolder) -> Job:
+    """The job of a config; an error that is nobody's bad input leaves its traceback in the run's folder."""
+    try:
+        return make_job(config, names)
+    except ConfigError:
+        raise
+    except Exception:
+        run.open()
+        run.fail(traceback.format_exc())
+        raise
+
+
 def sweep(overrides: Sequence[str]) -> list[Outcome]:
     """Run every combination of swept values through the chosen Hydra launcher; the outcome of each.
 
     Raises:
         ConfigError: A sweep that cannot be composed.
     """
+    check_writable(Path(results_dir(overrides)).expanduser())
     GlobalHydra.instance().clear()
     Plugins.instance()  # finds launchers and sweepers
     try:
@@ -112,5 +128,9 @@ def check_writable(folder: Path) -> None:
         there = there.parent
     if not there.is_dir():
         raise ConfigError(f"results_dir={folder}: {there} is a file; choose another folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(f"results_dir={folder}: {there} cannot be written; choose another folder")
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise ConfigError(
+            f"results_dir={folder}: {there} cannot be written ({error.strerror}); choose another folder"
+        ) from error

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mapga.components import ConfigError
 from mapga.datasets.base import Dataset, Item
 from mapga.metered import Meter, MeteredPrior
 from mapga.metrics.base import ImageMetric, Scored, SetMetric
@@ -32,7 +33,7 @@ from mapga.solvers.base import Solver
 from mapga.summary import summarise
 from mapga.trackers import Tracker
 
-__all__ = ["Job", "solve"]
+__all__ = ["Job", "check_data", "solve"]
 
 _log = logging.getLogger(__name__)
 
@@ -78,13 +79,15 @@ class Job:
         with self.folder.lock(self.shard):
             try:
                 return self._run(reporter)
+            except ConfigError:
+                raise
             except Exception:
                 self.folder.fail(traceback.format_exc())
                 raise
 
     def _run(self, reporter: Reporter) -> Mapping[str, Any] | None:
         total = len(self.dataset)
-        self._same_data()
+        check_data(self.folder, self.dataset, str(self.device))
         channels, height, width = self.dataset.image_shape
         shape = (total, height, width, channels)
         stores = Stores(
@@ -106,8 +109,8 @@ class Job:
             for rows in _batches(pending, self.batch_size):
                 share = len(rows) / self.solver.n_steps
                 fresh, cost = worker.restore(rows, lambda share=share: progress(share))
+                self.folder.spent(cost)  # before the rows, so that every row's cost is known
                 journal.append(fresh)
-                self.folder.spent(cost)
                 for row in fresh:
                     mirror.tell("row", row.as_dict())
 
@@ -115,29 +118,11 @@ class Job:
         if not recorded.complete:
             return None
         of_sets = [metric for metric in self.metrics if isinstance(metric, SetMetric)]
-        summary = summarise(
-            self.folder,
-            recorded,
-            [metric.name for metric in self.image_metrics],
-            score_sets(self.folder, recorded, self.dataset, of_sets),
-        )
+        directions = {metric.name: metric.lower_is_better for metric in self.metrics}
+        summary = summarise(self.folder, recorded, directions, score_sets(self.folder, recorded, self.dataset, of_sets))
         self.folder.finish(recorded, summary)
         mirror.tell("finish", summary)
         return summary
-
-    def _same_data(self) -> None:
-        """Refuse to continue a run on other images than it was begun with."""
-        path = self.folder.path / "provenance.json"
-        record = provenance(str(self.device)) | {"dataset": self.dataset.fingerprint()}
-        if not path.exists():
-            write_json(path, record)
-            return
-        before = json.loads(path.read_text()).get("dataset")
-        if before != record["dataset"]:
-            raise ValueError(
-                f"{self.folder.path} was begun with other images (fingerprint {str(before)[:12]}, now "
-                f"{record['dataset'][:12]}); move the folder away or restore the data"
-            )
 
 
 @dataclass(frozen=True)
@@ -211,6 +196,24 @@ class _Worker:
         exact = Problem(problem.y.cpu().double(), self.scoring, problem.sigma_y)
         scored = Scored(restored, truth, known, exact)
         return {metric.name: metric(scored) for metric in self.job.image_metrics}
+
+
+def check_data(folder: RunFolder, dataset: Dataset, device: str = "") -> None:
+    """Write down what a run and its problem are begun with; refuse to go on with other images.
+
+    Raises:
+        ConfigError: The run, or another run of its problem, was begun with other images.
+    """
+    now = dataset.fingerprint()
+    for place in (folder.path, folder.problem_path):
+        path = place / "provenance.json"
+        if not path.exists():
+            write_json(path, provenance(device) | {"dataset": now})
+        elif (before := json.loads(path.read_text()).get("dataset")) != now:
+            raise ConfigError(
+                f"{place} was begun with other images (fingerprint {str(before)[:12]}, now {now[:12]}); "
+                "use another results_dir, or restore the data"
+            )
 
 
 def solve(

@@ -82,15 +82,17 @@ class RunFolder:
         return Progress({key: rows[key] for key in sorted(rows) if key < total}, total)
 
     def spent(self, batch: Mapping[str, Any]) -> None:
-        """Note what a batch cost."""
+        """Note what a batch cost. A blank line first seals off a line torn by a kill."""
         with (self.path / "batches.jsonl").open("a") as file:
-            file.write(json.dumps(dict(batch)) + "\n")
+            file.write("\n" + json.dumps(dict(batch)) + "\n")
 
     def costs(self) -> list[dict[str, Any]]:
         """What each batch cost, in the order noted."""
         path = self.path / "batches.jsonl"
         costs = []
         for line in path.read_text().splitlines() if path.exists() else []:
+            if not line:
+                continue
             try:
                 costs.append(json.loads(line))
             except ValueError:

@@ -16,8 +16,8 @@ _PLACES = ("root",)  # where data lies on this machine
 
 
 def digest(value: Any) -> str:
-    """Twelve hex digits of the SHA-256 of a plain value's canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """Twelve hex digits of the SHA-256 of a plain value's canonical JSON; 80 and 80.0 are the same number."""
+    text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -34,6 +34,14 @@ def problem_science(config: Mapping[str, Any]) -> dict[str, Any]:
 def run_identity(config: Mapping[str, Any]) -> str:
     """The run's hash, whatever the order of its keys."""
     return digest(run_science(config))
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _part(config: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

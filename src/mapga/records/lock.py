@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = ["Lock", "LockedError"]
@@ -22,8 +25,8 @@ class LockedError(RuntimeError):
 class Lock:
     """Hold ``path`` while the block runs; a heartbeat keeps its modification time fresh.
 
-    A lock is stale, and is taken over, if its process on this host is gone, or if its heart on another host has not
-    beaten for three minutes.
+    A lock is stale, and is taken over, if its process on this host is gone (another process that has got its number
+    since does not count), or if its heart on another host has not beaten for three minutes.
 
     Raises:
         LockedError: On entry, if a live process holds it.
@@ -41,7 +44,8 @@ class Lock:
                 self._heart = threading.Thread(target=self._beat, name="mapga-lock", daemon=True)
                 self._heart.start()
                 return self
-            self._displace_if_stale()
+            with self._alone():
+                self._displace_if_stale()
         raise LockedError(f"{self.path}: another process keeps taking this run; wait for it or choose another")
 
     def __exit__(self, *_: object) -> None:
@@ -56,7 +60,13 @@ class Lock:
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             return False
-        owner = {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time(), "token": self._token}
+        owner = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "born": _birth(os.getpid()),
+            "time": time.time(),
+            "token": self._token,
+        }
         with os.fdopen(descriptor, "w") as file:
             json.dump(owner, file)
         return True
@@ -69,19 +79,24 @@ class Lock:
             return
         here = owner.get("host") == socket.gethostname()
         # An empty lock is one that is being written, or whose writer died before it could sign.
-        alive = _is_running(owner.get("pid")) if here else abs(silent) < (_STALE_SECONDS if owner else 5.0)
+        alive = _is_running(owner) if here else abs(silent) < (_STALE_SECONDS if owner else 5.0)
         if alive:
             raise LockedError(
                 f"{self.path.parent.name} is being worked on by process {owner.get('pid')} on {owner.get('host')} "
                 f"(last sign of life {silent:.0f} s ago); wait for it, or remove {self.path} if it is dead"
             )
-        # Of processes that see the same stale lock, one can rename it.
-        aside = self.path.with_name(f".{self.path.name}.{self._token.replace(':', '-')}")
+        self.path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Of processes that see the same stale lock one at a time judges it, so none displaces its successor."""
+        descriptor = os.open(self.path.parent, os.O_RDONLY)
         try:
-            self.path.rename(aside)
-        except FileNotFoundError:
-            return
-        aside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a file system without flock
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _owner(self) -> dict[str, object]:
         try:
@@ -98,7 +113,8 @@ class Lock:
                 return
 
 
-def _is_running(pid: object) -> bool:
+def _is_running(owner: dict[str, object]) -> bool:
+    pid = owner.get("pid")
     if not isinstance(pid, int) or pid <= 0:
         return False
     try:
@@ -106,5 +122,13 @@ def _is_running(pid: object) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    return owner.get("born") in (None, _birth(pid))
+
+
+def _birth(pid: int) -> int | None:
+    """When a process was started, in clock ticks since boot; None where there is no /proc."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
