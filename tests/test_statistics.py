@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from mapga.statistics import bootstrap_interval, mean_sem, paired_difference_interval
+from mapga.statistics import bootstrap_interval, check_same_protocol, mean_sem, paired_difference_interval
 
 
 def test_mean_and_standard_error() -> None:
@@ -79,6 +79,14 @@ def test_equal_infinities_differ_by_nothing() -> None:
 def test_bad_input_is_refused(call: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()  # type: ignore[operator]
+
+
+def test_cells_of_different_protocols_are_not_mixed() -> None:
+    few, many = "fid_clean|n=1000|reference=truth", "fid_clean|n=50000|reference=truth"
+    check_same_protocol({"map_ga": few, "pgdm": few})
+    check_same_protocol({})
+    with pytest.raises(ValueError, match=r"pgdm is .*n=1000.* but ddrm is .*n=50000.*split"):
+        check_same_protocol({"pgdm": few, "map_ga": few, "ddrm": many})
 
 
 def test_module_needs_no_torch() -> None:

@@ -6,12 +6,19 @@ Intervals are percentile bootstrap intervals over images (Efron, "Bootstrap meth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Estimate", "Interval", "bootstrap_interval", "mean_sem", "paired_difference_interval"]
+__all__ = [
+    "Estimate",
+    "Interval",
+    "bootstrap_interval",
+    "check_same_protocol",
+    "mean_sem",
+    "paired_difference_interval",
+]
 
 _CHUNK = 1 << 22  # resampled values held at once
 
@@ -57,6 +64,25 @@ def mean_sem(values: Sequence[float] | np.ndarray) -> Estimate:
     if len(array) == 1 or not np.isfinite(array).all():
         return Estimate(float(array.mean()), float("nan"), len(array))
     return Estimate(float(array.mean()), float(array.std(ddof=1) / np.sqrt(len(array))), len(array))
+
+
+def check_same_protocol(keys: Mapping[str, str]) -> None:
+    """Refuse to put set metrics of different protocols in one column of a table.
+
+    Args:
+        keys: The key of each cell (flavour, N, reference), by the cell's label.
+
+    Raises:
+        ValueError: Two cells of different keys, naming the first of each.
+    """
+    first: dict[str, str] = {}
+    for label, key in keys.items():
+        first.setdefault(key, label)
+    if len(first) > 1:
+        (key, label), (other_key, other_label) = list(first.items())[:2]
+        raise ValueError(
+            f"{label} is {key!r} but {other_label} is {other_key!r}: different metrics; split them into two columns"
+        )
 
 
 def bootstrap_interval(

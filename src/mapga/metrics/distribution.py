@@ -33,18 +33,14 @@ class _Distance(SetMetric):
     def _checked(self, restored: np.ndarray, reference: Reference) -> np.ndarray:
         restored = check_features(restored, what=f"{self.name}: features of the restored images")
         if len(restored) < 2:
-            raise ValueError(
-                f"{self.name}: a distance of sets needs at least two images, got {len(restored)}"
-            )
+            raise ValueError(f"{self.name}: a distance of sets needs at least two images, got {len(restored)}")
         if restored.shape[1] != reference.width:
             raise ValueError(
                 f"{self.name}: features are {restored.shape[1]} wide, reference {reference.name!r} is "
                 f"{reference.width}; use statistics of the same extractor"
             )
         if reference.paired and reference.n != len(restored):
-            raise ValueError(
-                f"{self.name}: {len(restored)} restored and {reference.n} true images; pair them"
-            )
+            raise ValueError(f"{self.name}: {len(restored)} restored and {reference.n} true images; pair them")
         return restored
 
     def _key(self, n: int, reference: Reference) -> str:
@@ -69,14 +65,10 @@ class FrechetDistance(_Distance):
     def compare(self, restored: np.ndarray, reference: Reference) -> SetScore:
         restored = self._checked(restored, reference)
         n = len(restored)
-        value = frechet_distance(
-            restored.mean(axis=0), small_factor(restored), reference.mean, reference.factor
-        )
+        value = frechet_distance(restored.mean(axis=0), small_factor(restored), reference.mean, reference.factor)
         notes: tuple[str, ...] = ()
         if n < SMALL_N:
-            notes = (
-                f"{self.name}: N={n} < {SMALL_N}, biased upwards; compare only with cells of the same N",
-            )
+            notes = (f"{self.name}: N={n} < {SMALL_N}, biased upwards; compare only with cells of the same N",)
         return SetScore(value, n, self._key(n, reference), notes)
 
     def interval(
@@ -107,10 +99,13 @@ class FrechetDistance(_Distance):
 class KernelDistance(_Distance):
     r"""Unbiased squared maximum mean discrepancy with the kernel k(x, y) = (x . y / D + 1)^3.
 
-    (sum_{i != j} k(x_i, x_j) + k(y_i, y_j)) / (m (m - 1)) - 2 sum_{i,j} k(x_i, y_j) / m^2, as clean-fid
-    computes it: over all images if both sets have the same number m <= ``subset``, else averaged over
-    random subsets of m = min(N_1, N_2, subset). Without the bias of a Frechet distance at small N; may be
-    slightly negative.
+    mean_{i != j} (k(x_i, x_j) + k(y_i, y_j)) - 2 mean_{i, j} k(x_i, y_j), over all images if both sets
+    have the same number m <= ``subset``, else averaged over random subsets of m = min(N_1, N_2, subset),
+    as clean-fid computes it. Without the bias of a Frechet distance at small N; may be slightly negative.
+
+    **Differs from the paper:** against the images' own truths the two sets are not independent, and the pairs
+    i = j would pull the value below 0. There the last mean is over i != j as well: unbiased, and 0 for
+    equal sets.
 
     Source: Binkowski, Sutherland, Arbel, Gretton, "Demystifying MMD GANs", 2018, arXiv 1801.01401.
 
@@ -135,9 +130,7 @@ class KernelDistance(_Distance):
                 "needs features; choose 'truth' or 'training'"
             )
         if subset < 2 or subsets < 1:
-            raise ValueError(
-                f"{self.name}: subset={subset}, subsets={subsets}: need subset >= 2 and subsets >= 1"
-            )
+            raise ValueError(f"{self.name}: subset={subset}, subsets={subsets}: need subset >= 2 and subsets >= 1")
         self.subset, self.subsets, self.seed = subset, subsets, seed
 
     def compare(self, restored: np.ndarray, reference: Reference) -> SetScore:
@@ -147,29 +140,23 @@ class KernelDistance(_Distance):
         others, n = reference.features, len(restored)
         m = min(n, len(others), self.subset)
         if m < 2:
-            raise ValueError(
-                f"{self.name}: reference {reference.name!r} has {len(others)} images; two are needed"
-            )
-        if m == n == len(others):
-            value = _squared_mmd(restored, others)
-        else:
-            draw = np.random.default_rng(self.seed)
-            value = float(
-                np.mean(
-                    [
-                        _squared_mmd(
-                            restored[draw.choice(n, m, replace=False)],
-                            others[draw.choice(len(others), m, replace=False)],
-                        )
-                        for _ in range(self.subsets)
-                    ]
-                )
-            )
-        return SetScore(value, n, self._key(n, reference))
+            raise ValueError(f"{self.name}: reference {reference.name!r} has {len(others)} images; two are needed")
+        draw = np.random.default_rng(self.seed)
+        values = []
+        for _ in range(1 if m == n == len(others) else self.subsets):
+            rows = draw.permutation(n)[:m]
+            other_rows = rows if reference.paired else draw.permutation(len(others))[:m]
+            values.append(_squared_mmd(restored[rows], others[other_rows], paired=reference.paired))
+        notes: tuple[str, ...] = ()
+        if reference.paired:
+            notes = (f"{self.name}: against the images' own truths, pairs of an image and its truth left out",)
+        return SetScore(float(np.mean(values)), n, self._key(n, reference), notes)
 
 
-def _squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
+def _squared_mmd(x: np.ndarray, y: np.ndarray, *, paired: bool) -> float:
     m, width = x.shape
     within = (x @ x.T / width + 1) ** 3 + (y @ y.T / width + 1) ** 3
     across = (x @ y.T / width + 1) ** 3
-    return float((within.sum() - np.trace(within)) / (m * (m - 1)) - 2 * across.sum() / m**2)
+    apart = m * (m - 1)
+    mean_across = (across.sum() - np.trace(across)) / apart if paired else across.mean()
+    return float((within.sum() - np.trace(within)) / apart - 2 * mean_across)

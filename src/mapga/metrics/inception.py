@@ -14,6 +14,7 @@ Values of different flavours are different metrics.
 from __future__ import annotations
 
 import io
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Literal, Self, cast
@@ -205,7 +206,10 @@ class KID(KernelDistance):
 
 @cache
 def _script(path: Path, device: torch.device) -> nn.Module:
-    return frozen(torch.jit.load(str(path), map_location=device), device)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # the published file is TorchScript, deprecated or not
+        script: nn.Module = torch.jit.load(str(path), map_location=device)
+    return script.eval()
 
 
 @cache
