@@ -13,12 +13,18 @@ __all__ = ["summarise"]
 
 
 def summarise(
-    folder: RunFolder, progress: Progress, metrics: Sequence[str], of_sets: Mapping[str, Any]
+    folder: RunFolder, progress: Progress, directions: Mapping[str, bool], of_sets: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Means with standard errors over the images that were restored, numbers of the whole set, and what they cost.
 
     ``n`` of a metric may be smaller than ``n_images``: a value may be infinite (PSNR of a perfect image) and is then
     left out and counted in ``n_infinite``.
+
+    Args:
+        folder: The run's.
+        progress: All its rows.
+        directions: For each metric, by name, whether lower is better.
+        of_sets: The values of set metrics, by name.
     """
     done = [row for row in progress.rows.values() if row.status == "done"]
     return {
@@ -31,7 +37,11 @@ def summarise(
         "rounding": folder.config["rounding"],
         "n_images": progress.total,
         "n_failed": progress.total - len(done),
-        "metrics": {name: _estimate([row.metrics[name] for row in done]) for name in metrics} | dict(of_sets),
+        "metrics": {
+            name: dict(of_sets[name] if name in of_sets else _estimate([row.metrics[name] for row in done]))
+            | {"lower_is_better": lower}
+            for name, lower in directions.items()
+        },
         "compute": _compute(folder.costs()),
     }
 

@@ -104,7 +104,8 @@ def _flatten(run: Run) -> Iterator[tuple[str, Any]]:
     for part in _DISTINGUISHING:
         value = run.config.get(part)
         if isinstance(value, Mapping):
-            yield from ((f"{part}.{key}", item) for key, item in value.items() if key != "_target_")
+            plain = {key: item for key, item in value.items() if not isinstance(item, Mapping)}
+            yield from ((f"{part}.{key}", item) for key, item in plain.items() if key != "_target_")
             if part in run.names:
                 yield part, run.names[part]
         else:

@@ -16,7 +16,6 @@ __all__ = ["Cell", "Table", "csv_text", "make_table"]
 
 # What a reader looks for first; other metrics follow by name.
 _ORDER = ("psnr", "ssim", "lpips_alex", "lpips_vgg", "consistency")
-_HIGHER_IS_BETTER = ("psnr", "ssim", "digit_accuracy")
 _DIGITS = {"psnr": 2, "ssim": 3}
 
 
@@ -169,14 +168,14 @@ def _best(runs: Sequence[Run], names: Sequence[str]) -> dict[str, set[object]]:
     """For each metric the folders of the runs with the best mean of their problem."""
     best: dict[str, set[object]] = {}
     for name in names:
-        sign = -1 if name in _HIGHER_IS_BETTER else 1
         winners: dict[object, tuple[float, object]] = {}
         for run in runs:
-            mean = run.metrics.get("metrics", {}).get(name, {}).get("mean")
-            if mean is None or len(_protocols(runs, run.problem, name)) > 1:
+            cell = run.metrics.get("metrics", {}).get(name, {})
+            if cell.get("mean") is None or len(_protocols(runs, run.problem, name)) > 1:
                 continue
-            if run.problem not in winners or sign * mean < winners[run.problem][0]:
-                winners[run.problem] = sign * mean, run.folder
+            score = cell["mean"] if cell["lower_is_better"] else -cell["mean"]
+            if run.problem not in winners or score < winners[run.problem][0]:
+                winners[run.problem] = score, run.folder
         best[name] = {folder for _, folder in winners.values()}
     return best
 
