@@ -66,8 +66,12 @@ class Solver(ABC):
         spectral: bool = False,
         denoiser: bool = False,
         consistency: bool = False,
+        levels: int = 0,
     ) -> str | None:
-        """The first of these requirements that is not met, as a reason; None if all are."""
+        """The first of these requirements that is not met, as a reason; None if all are.
+
+        ``levels`` is how many noise levels the solver will ask its schedule for, 0 for none.
+        """
         if spectral and not isinstance(operator, SpectralOperator):
             return f"it needs an operator with a closed-form SVD, and {type(operator).__name__} has none"
         if linear and not isinstance(operator, LinearOperator):
@@ -86,4 +90,9 @@ class Solver(ABC):
                 f"its schedule ends at sigma={self.schedule.sigma_min:g}, below the prior's "
                 f"sigma_min={prior.sigma_min:g}; raise schedule.sigma_min"
             )
+        try:
+            if levels:
+                self.schedule.levels(levels)
+        except ValueError as error:
+            return str(error)
         return None

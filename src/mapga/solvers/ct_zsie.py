@@ -50,7 +50,7 @@ class CTZSIE(Solver):
         self.start, self.clip = start, clip
 
     def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
-        return self._lacks(operator, prior, linear=True, consistency=True)
+        return self._lacks(operator, prior, linear=True, consistency=True, levels=self.schedule.steps + 1)
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         operator = linear_operator(problem)

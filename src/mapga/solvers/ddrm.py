@@ -51,7 +51,7 @@ class DDRM(Solver):
         self.eta, self.eta_b = eta, eta_b
 
     def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
-        return self._lacks(operator, prior, spectral=True, denoiser=True)
+        return self._lacks(operator, prior, spectral=True, denoiser=True, levels=self.schedule.steps)
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         levels = self.schedule.levels(self.schedule.steps).tolist()

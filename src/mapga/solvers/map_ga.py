@@ -77,6 +77,7 @@ class MAPGA(Solver):
             linear=True,
             consistency=self.consistency,
             denoiser=self.use_prior or not self.consistency,
+            levels=self.schedule.steps + 1,
         )
 
     def on(self, schedule: Schedule) -> MAPGA:

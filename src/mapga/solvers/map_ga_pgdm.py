@@ -72,14 +72,24 @@ class MAPGAPGDM(Solver):
                 f"it hands over from MAP-GA to PGDM at sigma = sigma_y, so it needs noise with {low:g} < sigma_y < "
                 f"{high:g}, and sigma_y = {sigma_y:g}; for noiseless measurements use map_ga_np"
             )
+        try:
+            self._levels(sigma_y)
+        except ValueError as error:
+            return str(error)
         return self._lacks(operator, prior, linear=True, denoiser=True, consistency=self.first_half.consistency)
+
+    def _levels(self, sigma_y: float) -> tuple[list[float], list[float]]:
+        """The levels of both halves. Raises ValueError if the schedule cannot give them."""
+        first = self.schedule.spanning(self.schedule.sigma_max, sigma_y)
+        second = self.schedule.spanning(sigma_y, self.schedule.sigma_min)
+        return first.levels(self.schedule.steps + 1).tolist(), second.levels(self.pgdm_steps + 1).tolist()
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         ascent = self.first_half.on(self.schedule.spanning(self.schedule.sigma_max, problem.sigma_y))
+        _, levels = self._levels(problem.sigma_y)
         for state in ascent.iterate(problem, prior, noise):
             yield state
         x = state.x
-        levels = self.schedule.spanning(problem.sigma_y, self.schedule.sigma_min).levels(self.pgdm_steps + 1).tolist()
         for i, (t, t_next) in enumerate(pairwise(levels), start=self.schedule.steps):
             r2 = posterior_variance(t, self.r_rule, self.sigma_data)
             x0, shift = pseudo_inverse_guidance(problem, prior, x, t, r2)

@@ -81,7 +81,7 @@ class PGDM(Solver):
         self.eta, self.r_rule, self.sigma_data, self.guidance = eta, r_rule, sigma_data, guidance
 
     def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
-        return self._lacks(operator, prior, linear=True, denoiser=True)
+        return self._lacks(operator, prior, linear=True, denoiser=True, levels=self.schedule.steps)
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         levels = self.schedule.levels(self.schedule.steps).tolist()
