@@ -172,7 +172,7 @@ def test_one_step_returns_the_denoised_start():
 
 
 @pytest.mark.parametrize("sigma_y", [0.0, 0.2])
-@pytest.mark.parametrize("item", CASES, ids=lambda item: item.name)
+@pytest.mark.parametrize("item", [item for item in CASES if item.channels == 1], ids=lambda item: item.name)
 def test_finite_for_every_operator(item: Case, sigma_y: float):
     problem = measure(item.images(2), item.operator, sigma_y, seed=0, indices=[0, 1])
     n = torch.randn(5, 2, *item.shape, dtype=torch.float64, generator=torch.manual_seed(1))

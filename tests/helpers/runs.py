@@ -1,0 +1,135 @@
+"""Runs small enough for tests: eight 8x8 images, an exact Gaussian prior, and jobs made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mapga.datasets.base import Dataset, Item
+from mapga.metrics import PSNR, DataConsistency
+from mapga.operators import CentralBox
+from mapga.priors import GaussianPrior, Prior
+from mapga.progress import Reporter
+from mapga.records import RunFolder, Shard
+from mapga.runner import Job
+from mapga.schedules import Karras
+from mapga.solvers import MAPGA, Solver
+from mapga.trackers import NoTracker, Tracker
+
+__all__ = ["NAMES", "Killed", "TinyImages", "tiny_config", "tiny_job", "tiny_prior", "what_lasts"]
+
+SHAPE = (1, 8, 8)
+NAMES = {"dataset": "tiny", "task": "box50", "prior": "gaussian", "solver": "map_ga", "schedule": "karras"}
+
+
+class Killed(BaseException):
+    """Passes every ``except Exception``, as a kill does."""
+
+
+class TinyImages(Dataset):
+    """``n`` smooth random 8x8 images; ``read`` lists the positions that were asked for."""
+
+    image_shape = SHAPE
+    n_classes = 10
+
+    def __init__(self, n: int = 8, seed: int = 0) -> None:
+        coarse = np.random.default_rng(seed).integers(0, 256, (n, 4, 4, 1))
+        self._images = coarse.repeat(2, axis=1).repeat(2, axis=2).astype(np.uint8)
+        self.read: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, position: int) -> Item:
+        self.read.append(position)
+        return Item(position, self._images[position], position % 10)
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self._images.tobytes()).hexdigest()
+
+    def training(self) -> np.ndarray:
+        return TinyImages(50, seed=99)._images
+
+
+def tiny_prior() -> GaussianPrior:
+    """A Gaussian with correlated neighbours."""
+    flat = torch.from_numpy(TinyImages(200, seed=99)._images).double().flatten(1) / 127.5 - 1
+    covariance = torch.cov(flat.T) + 1e-3 * torch.eye(64, dtype=torch.float64)
+    return GaussianPrior(flat.mean(0).reshape(SHAPE), covariance)
+
+
+def tiny_config(results: Path, **changes: Any) -> dict[str, Any]:
+    """A resolved config, enough for an identity."""
+    config = {
+        "dataset": {"limit": 8},
+        "task": {"operator": {}, "sigma_y": 0.1, "sigma_y_unit": "[-1,1]"},
+        "prior": {},
+        "solver": {},
+        "schedule": {"steps": 3},
+        "metrics": {},
+        "tracker": {},
+        "seed": 0,
+        "batch_size": 3,
+        "device": "cpu",
+        "dtype": "float64",
+        "rounding": "round",
+        "shard": "0/1",
+        "results_dir": str(results),
+    }
+    return config | changes
+
+
+def tiny_job(
+    results: Path,
+    *,
+    solver: Solver | None = None,
+    dataset: Dataset | None = None,
+    prior: Prior | None = None,
+    tracker: Tracker | None = None,
+    batch_size: int = 3,
+    shard: str = "0/1",
+    sigma_y: float = 0.1,
+    dtype: torch.dtype = torch.float64,
+) -> Job:
+    """A job in float64 on the CPU whose folder lies below ``results``."""
+    return Job(
+        folder=RunFolder(results, tiny_config(results), NAMES),
+        dataset=TinyImages() if dataset is None else dataset,
+        operator=CentralBox(SHAPE, width=0.5),
+        sigma_y=sigma_y,
+        prior=tiny_prior() if prior is None else prior,
+        solver=MAPGA(Karras(steps=3)) if solver is None else solver,
+        metrics=[PSNR(), DataConsistency()],
+        tracker=NoTracker() if tracker is None else tracker,
+        batch_size=batch_size,
+        dtype=dtype,
+        shard=Shard.parse(shard),
+    )
+
+
+def run_quietly(job: Job) -> Any:
+    return job.run(Reporter(quiet=True))
+
+
+def what_lasts(job: Job) -> dict[str, Any]:
+    """What must not depend on how a run came about: bytes of images and journal, numbers without times."""
+    summary = json.loads((job.folder.path / "metrics.json").read_text())
+    summary["compute"] = {key: summary["compute"][key] for key in ("forward", "vjp")}
+    files = {name: (job.folder.path / name).read_bytes() for name in ("images.npy", "journal.jsonl", "done")}
+    problem = {name: (job.folder.problem_path / name).read_bytes() for name in ("truth.npy", "measurement.npy")}
+    return {"metrics": summary} | files | problem
+
+
+def restored(job: Job) -> np.ndarray:
+    return np.load(job.folder.path / "images.npy")
+
+
+def measured(problem_y: Tensor) -> str:
+    """Hash of a measurement."""
+    return hashlib.sha256(problem_y.contiguous().numpy().tobytes()).hexdigest()
