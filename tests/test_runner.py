@@ -1,0 +1,180 @@
+"""The path of a datum: every number and pixel is a function of the config and the image, not of how it was run."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+
+import numpy as np
+import pytest
+import torch
+from helpers.runs import TinyImages, measured, restored, run_quietly, tiny_job, what_lasts
+
+from mapga.pixels import from_uint8
+from mapga.priors import GaussianPrior
+from mapga.records import Journal
+from mapga.runner import solve
+from mapga.schedules import Karras
+from mapga.solvers import CTZSIE, DDRM, MAPGA, MAPGAPGDM, PGDM, PseudoInverse, Solver, State
+
+SOLVERS = {
+    "map_ga": lambda: MAPGA(Karras(steps=3), num_iter=2),
+    "map_ga_d_np": lambda: MAPGA(Karras(steps=3), consistency=False, use_prior=False),
+    "map_ga_pgdm": lambda: MAPGAPGDM(Karras(steps=3), pgdm_steps=2),
+    "pgdm": lambda: PGDM(Karras(steps=3)),
+    "ddrm": lambda: DDRM(Karras(steps=3)),
+    "ct_zsie": lambda: CTZSIE(Karras(steps=3)),
+    "pinv": lambda: PseudoInverse(Karras(steps=3)),
+}
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_batch_size_and_shards_do_not_change_a_bit(tmp_path, name):
+    whole = tiny_job(tmp_path / "8", solver=SOLVERS[name](), batch_size=8)
+    run_quietly(whole)
+    for size in (1, 3):
+        job = tiny_job(tmp_path / str(size), solver=SOLVERS[name](), batch_size=size)
+        run_quietly(job)
+        assert what_lasts(job) == what_lasts(whole)
+    for shard in ("1/2", "0/2"):
+        job = tiny_job(tmp_path / "shards", solver=SOLVERS[name](), shard=shard)
+        run_quietly(job)
+    assert what_lasts(job) == what_lasts(whole)
+
+
+@pytest.mark.parametrize("shards", [("0/3", "1/3", "2/3"), ("3/3", "2/3", "1/3")])
+def test_shards_counted_from_zero_or_one_cover_every_image_once(tmp_path, shards):
+    results = []
+    read: list[int] = []
+    for shard in shards:
+        dataset = TinyImages()
+        job = tiny_job(tmp_path, shard=shard, dataset=dataset)
+        results.append(run_quietly(job))
+        read += dataset.read
+    assert sorted(read) == list(range(8))
+    assert results[:2] == [None, None] and results[2]["n_images"] == 8
+
+
+def test_the_solver_does_not_change_the_measurement(tmp_path):
+    class Watching(Solver):
+        """Keeps what it was given."""
+
+        seen: dict[str, list] = defaultdict(list)
+
+        def __init__(self, inner: Solver, name: str) -> None:
+            super().__init__(inner.schedule)
+            self.inner, self.name = inner, name
+
+        def iterate(self, problem, prior, noise):
+            self.seen[self.name] += [measured(y) for y in problem.y]
+            return self.inner.iterate(problem, prior, noise)
+
+        def supports(self, operator, sigma_y, prior):
+            return None
+
+    for batch, (name, make) in enumerate(SOLVERS.items()):
+        run_quietly(tiny_job(tmp_path / name, solver=Watching(make(), name), batch_size=batch + 1))
+    assert len(Watching.seen) == len(SOLVERS)
+    assert len({tuple(hashes) for hashes in Watching.seen.values()}) == 1
+    assert len(set(Watching.seen["pinv"])) == 8
+
+
+class Poisoned(MAPGA):
+    """MAP-GA whose state of one image becomes NaN at one step, whichever batch it is in."""
+
+    def __init__(self, image: int, step: int) -> None:
+        super().__init__(Karras(steps=3))
+        self.image_index, self.at = image, step
+
+    def iterate(self, problem, prior, noise):
+        for state in super().iterate(problem, prior, noise):
+            x = state.x.clone()
+            if state.step >= self.at and self.image_index in noise.indices:
+                x[noise.indices.index(self.image_index)] = float("nan")
+            yield State(state.step, state.sigma, x)
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_nan_in_one_image_leaves_the_others_alone(tmp_path, step):
+    sound, ill = tiny_job(tmp_path / "sound", batch_size=4), tiny_job(tmp_path / "ill", solver=Poisoned(5, step))
+    run_quietly(sound)
+    summary = run_quietly(ill)
+    rows = {row.row: row for row in Journal(ill.folder.path / "journal.jsonl").rows()}
+    expected = {row.row: row for row in Journal(sound.folder.path / "journal.jsonl").rows()}
+    assert (rows[5].status, rows[5].step, rows[5].metrics) == ("diverged", step, {})
+    others = [k for k in range(8) if k != 5]
+    assert [rows[k] for k in others] == [expected[k] for k in others]
+    assert np.array_equal(restored(ill)[others], restored(sound)[others])
+    assert not restored(ill)[5].any()
+    assert summary["n_failed"] == 1 and summary["n_images"] == 8
+    mean = np.mean([expected[k].metrics["psnr"] for k in others])
+    assert summary["metrics"]["psnr"]["mean"] == pytest.approx(mean, abs=1e-12) and summary["metrics"]["psnr"]["n"] == 7
+
+
+def test_a_run_in_which_every_image_diverges_still_ends(tmp_path):
+    class Hopeless(MAPGA):
+        def iterate(self, problem, prior, noise):
+            for state in super().iterate(problem, prior, noise):
+                yield State(state.step, state.sigma, state.x / 0 * 0)
+
+    job = tiny_job(tmp_path, solver=Hopeless(Karras(steps=2)))
+    summary = run_quietly(job)
+    assert job.folder.done and summary["n_failed"] == 8
+    assert summary["metrics"]["psnr"]["mean"] is None and summary["metrics"]["psnr"]["n"] == 0
+    json.loads((job.folder.path / "metrics.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_the_restored_image_is_the_solvers_last_state(tmp_path):
+    job = tiny_job(tmp_path, solver=PseudoInverse(Karras(steps=1)), sigma_y=0.0)
+    run_quietly(job)
+    truth, hole = np.load(job.folder.problem_path / "truth.npy"), slice(2, 6)
+    assert np.array_equal(truth, np.stack([item.image for item in (TinyImages()[k] for k in range(8))]))
+    seen = np.ones((8, 8), bool)
+    seen[hole, hole] = False
+    assert np.array_equal(restored(job)[:, seen], truth[:, seen])
+    assert (restored(job)[:, hole, hole] == 128).all()  # zero in [-1, 1]
+
+
+def test_metrics_read_the_stored_image(tmp_path):
+    job = tiny_job(tmp_path)
+    run_quietly(job)
+    truth, images = from_uint8(np.load(job.folder.problem_path / "truth.npy")), from_uint8(restored(job))
+    for row in Journal(job.folder.path / "journal.jsonl").rows():
+        error = ((truth[row.row] - images[row.row]) / 2).square().mean().item()
+        assert row.metrics["psnr"] == pytest.approx(-10 * np.log10(error), abs=1e-9)
+        assert (row.index, row.label) == (row.row, row.row)
+
+
+def test_a_solver_that_yields_nothing_is_an_error():
+    class Silent(PseudoInverse):
+        def iterate(self, problem, prior, noise):
+            return iter(())
+
+    with pytest.raises(RuntimeError, match="Silent yielded no state"):
+        solve(Silent(Karras(steps=1)), None, None, None)
+
+
+def test_no_graph_outlives_a_step():
+    """Tensors alive after step 50 are those after step 5 (acceptance: memory)."""
+    import gc
+
+    from mapga.operators import CentralBox
+    from mapga.problem import measure
+    from mapga.rng import NoiseSource
+
+    shape = (1, 8, 8)
+    prior = GaussianPrior(torch.zeros(shape, dtype=torch.float64), torch.eye(64, dtype=torch.float64))
+    x = torch.zeros(2, *shape, dtype=torch.float64)
+    problem = measure(x, CentralBox(shape, width=0.5), 0.1, seed=0, indices=[0, 1])
+    alive = []
+
+    def count() -> None:
+        gc.collect()
+        alive.append(sum(isinstance(item, torch.Tensor) for item in gc.get_objects()))
+
+    for solver in (MAPGA(Karras(steps=50)), PGDM(Karras(steps=50)), DDRM(Karras(steps=50)), CTZSIE(Karras(steps=50))):
+        alive.clear()
+        with NoiseSource(0, [0, 1], shape, dtype=torch.float64) as noise:
+            last, _ = solve(solver, problem, prior, noise, count)
+        assert len(alive) == 50 and alive[48] == alive[4], type(solver).__name__
+        assert last.grad_fn is None and not last.requires_grad
