@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mapga.components import ConfigError
-from mapga.datasets.base import Dataset, Item
+from mapga.datasets.base import Dataset, Item, UnreadableImageError
 from mapga.metered import Meter, MeteredPrior
 from mapga.metrics.base import ImageMetric, Scored, SetMetric
 from mapga.operators.base import Operator
@@ -36,6 +36,13 @@ from mapga.trackers import Tracker
 __all__ = ["Job", "check_data", "solve"]
 
 _log = logging.getLogger(__name__)
+_NOTHING = {
+    "rows": [],
+    "forward": 0,
+    "vjp": 0,
+    "seconds": 0.0,
+    "seconds_network": 0.0,
+}  # what a batch without images cost
 
 
 @dataclass(frozen=True)
@@ -146,14 +153,18 @@ class _Worker:
     def restore(self, rows: Sequence[int], on_step: Any) -> tuple[list[Row], dict[str, Any]]:
         """Restore some rows, with their pixels on disk on return; the journal rows, and what it cost."""
         job = self.job
-        items = [job.dataset[row] for row in rows]
+        items, failed = self._read(rows)
+        rows = [row for row in rows if row not in failed]
+        if not rows:
+            return list(failed.values()), _NOTHING | {"device": str(job.device)}
         indices = [item.index for item in items]
         truth = np.stack([item.image for item in items])
         clean = from_uint8(truth)
         problem = measure(clean.to(job.device, job.dtype), self.operator, job.sigma_y, seed=job.seed, indices=indices)
 
         meter = Meter(job.device)
-        prior = MeteredPrior(self.prior, meter).conditioned(_labels(items, job.device))
+        labels = self.prior.labels_for(indices, _labels(items, job.device))
+        prior = MeteredPrior(self.prior, meter).conditioned(labels)
         begun = time.perf_counter()
         with NoiseSource(job.seed, indices, job.dataset.image_shape, device=job.device, dtype=job.dtype) as noise:
             x, diverged_at = solve(job.solver, problem, prior, noise, on_step)
@@ -186,7 +197,18 @@ class _Worker:
             "seconds_network": meter.seconds(),
             "device": str(job.device),
         }
-        return records, cost
+        return [*records, *failed.values()], cost
+
+    def _read(self, rows: Sequence[int]) -> tuple[list[Item], dict[int, Row]]:
+        """The images of those rows that can be read; for each of the others, by row, what the journal says of it."""
+        items, failed = [], {}
+        for row in rows:
+            try:
+                items.append(self.job.dataset[row])
+            except UnreadableImageError as error:
+                _log.warning("row %d failed: %s; the run goes on", row, error)
+                failed[row] = Row(row, self.job.dataset.index(row), None, "failed", None, {})
+        return items, failed
 
     def _score(
         self, restored: np.ndarray, truth: np.ndarray, items: Sequence[Item], problem: Problem

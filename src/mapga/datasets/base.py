@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Dataset", "Item"]
+__all__ = ["Dataset", "Item", "UnreadableImageError"]
+
+
+class UnreadableImageError(ValueError):
+    """One image that cannot be read; the others can. The message is one line with its path and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,15 @@ class Dataset(ABC):
 
     @abstractmethod
     def __getitem__(self, position: int) -> Item:
-        """The image at ``position`` in 0..len-1."""
+        """The image at ``position`` in 0..len-1.
+
+        Raises:
+            UnreadableImageError: It is damaged.
+        """
+
+    def index(self, position: int) -> int:
+        """The ``Item.index`` of the image at ``position``, without reading it."""
+        return position
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -3,5 +3,7 @@
 from mapga.priors.base import SIGMA_MAX, SIGMA_MIN, Prior
 from mapga.priors.gaussian import GaussianPrior
 from mapga.priors.mixture import MixturePrior
+from mapga.priors.none import NoPrior
+from mapga.priors.published import PublishedPrior
 
-__all__ = ["SIGMA_MAX", "SIGMA_MIN", "GaussianPrior", "MixturePrior", "Prior"]
+__all__ = ["SIGMA_MAX", "SIGMA_MIN", "GaussianPrior", "MixturePrior", "NoPrior", "Prior", "PublishedPrior"]

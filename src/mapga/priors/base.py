@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Self
 
 import torch
@@ -63,8 +64,20 @@ class Prior(ABC):
         """grad_x log p_sigma(x) = (D(x, sigma) - x) / sigma^2."""
         return (self.denoise(x, sigma) - x) / expand_sigma(sigma, x).square()
 
+    def labels_for(self, indices: Sequence[int], labels: Tensor | None) -> Tensor | None:
+        """The class labels to condition on, int64 (B,), for images with these indices and true labels: the true ones."""
+        return labels
+
     def conditioned(self, labels: Tensor | None) -> Self:
         """The prior given one class label an image (B,); itself where it takes none."""
+        return self
+
+    def loaded(self) -> Self:
+        """The prior with everything it needs in memory; itself unless it reads files.
+
+        Raises:
+            ConfigError: A file that is missing, damaged or of another kind.
+        """
         return self
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:

@@ -1,0 +1,184 @@
+"""ImageNet at 64x64 for the published networks: three sources, one output.
+
+* ``jpeg``: full-size JPEGs, prepared as for the networks' training (``preparation.imagenet_square``)
+* ``downsampled``: the ``.npz`` of downsampled ImageNet: ``data`` uint8, planar (N, 12288) or (N, 64, 64, 3), and
+  ``labels`` 1..1000 in the order of the challenge's development kit
+* ``reference``: a reference batch of guided-diffusion, ``arr_0`` uint8 (N, 64, 64, 3), labels in ``arr_1`` if any
+
+The three differ in their resizing, so the variant is part of a run's identity. Labels come out in the networks' order:
+0..999 over the sorted WordNet ids.
+
+Sources: Russakovsky et al., "ImageNet large scale visual recognition challenge", 2015, arXiv 1409.0575; Chrabaszcz,
+Loshchilov, Hutter, "A downsampled variant of ImageNet", 2017, arXiv 1707.08819; Dhariwal, Nichol, 2021, arXiv 2105.05233.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mapga.datasets.arrays import PixelArrays
+from mapga.datasets.base import Dataset, Item
+from mapga.datasets.preparation import decode, imagenet_square
+from mapga.datasets.selection import choose, read_list
+
+__all__ = ["VAL_1K", "ImageNet64", "development_labels", "wordnet_labels"]
+
+SIDE = 64
+CLASSES = 1000
+VAL_1K = "val_1k"  # the shipped list: one validation image a class
+_DATA = Path(__file__).parent / "data"
+_SUFFIXES = (".jpeg", ".jpg", ".png")
+
+
+@cache
+def _label_map() -> list[tuple[int, str, int]]:
+    with (_DATA / "imagenet64_label_map.csv").open(newline="") as file:
+        return [(int(row["npz_label"]), row["wnid"], int(row["model_label"])) for row in csv.DictReader(file)]
+
+
+def development_labels() -> np.ndarray:
+    """int64 (1001,): the networks' label of each label 1..1000 of the development kit; -1 at place 0."""
+    labels = np.full(CLASSES + 1, -1, dtype=np.int64)
+    for npz_label, _, model_label in _label_map():
+        labels[npz_label] = model_label
+    return labels
+
+
+def wordnet_labels() -> dict[str, int]:
+    """The networks' label of each WordNet id: its place among the sorted ids."""
+    return {wnid: model_label for _, wnid, model_label in _label_map()}
+
+
+class ImageNet64(Dataset):
+    """ImageNet images, uint8 (64, 64, 3), with labels in the networks' order.
+
+    Args:
+        root: A folder of JPEGs (flat, or in folders named by WordNet id), or an ``.npz`` file.
+        variant: ``jpeg``, ``downsampled`` or ``reference``.
+        list: For ``jpeg``: a CSV (``file,model_label``) of the images and their order, or ``val_1k`` for the shipped
+            list of one validation image a class; None for every picture below the folder, by path.
+        limit: Only so many images; None for all.
+        subset_seed: None for the first ``limit``; else the seed of a random choice.
+        list_sha256: SHA-256 that the list must have; None for any.
+
+    Raises:
+        FileNotFoundError: No such folder, file or list, or a list that names absent files.
+        ValueError: Another content than the variant's, labels out of range, or a limit outside 1..len.
+    """
+
+    image_shape = (3, SIDE, SIDE)
+
+    def __init__(
+        self,
+        root: str,
+        variant: Literal["jpeg", "downsampled", "reference"] = "jpeg",
+        list: str | None = None,
+        limit: int | None = None,
+        subset_seed: int | None = None,
+        list_sha256: str | None = None,
+    ) -> None:
+        self.root, self.variant = Path(root).expanduser(), variant
+        self._paths: tuple[Path, ...] = ()
+        self._labels: np.ndarray | None
+        self._arrays: PixelArrays | None = None
+        if variant == "jpeg":
+            paths, labels = _pictures(self.root, list_path(list, list_sha256))
+            self._paths, self._labels = tuple(paths), labels
+            total = len(paths)
+        else:
+            if list is not None:
+                raise ValueError(f"dataset.list={list}: lists are for dataset.variant=jpeg, not {variant}")
+            keys = ("data", "labels") if variant == "downsampled" else ("arr_0", "arr_1")
+            self._arrays = PixelArrays(self.root, *keys, SIDE)
+            self._labels = self._arrays.labels()
+            total = len(self._arrays)
+            if self._labels is not None:
+                self._labels = _in_order(self._labels, variant, self.root)
+        self._chosen = choose(total, limit, subset_seed)
+        self.n_classes = None if self._labels is None else CLASSES
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __getitem__(self, position: int) -> Item:
+        index = int(self._chosen[position])
+        label = None if self._labels is None else int(self._labels[index])
+        if self._arrays is not None:
+            return Item(index, self._arrays[index], label)
+        path = self._paths[index]
+        return Item(index, imagenet_square(decode(path.read_bytes(), str(path)), SIDE), label)
+
+    def index(self, position: int) -> int:
+        return int(self._chosen[position])
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(f"{self.variant}{self._chosen.tolist()}".encode())
+        if self._arrays is not None:
+            digest.update(self._arrays.digest().encode())
+        else:
+            for index in self._chosen:
+                path = self._paths[index]
+                digest.update(f"{path.name}{path.stat().st_size}".encode())
+        return digest.hexdigest()
+
+
+def list_path(name: str | None, sha256: str | None = None) -> Path | None:
+    """The list file of a name: a path, or ``val_1k``; None for no list.
+
+    Raises:
+        ValueError: Another SHA-256 than stated.
+    """
+    if name is None:
+        return None
+    path = _DATA / "imagenet_val_1k_list.csv" if name == VAL_1K else Path(name).expanduser()
+    if sha256 is not None and path.is_file():
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != sha256:
+            raise ValueError(f"dataset.list={path}: SHA-256 {found[:16]} instead of {sha256[:16]}; another list")
+    return path
+
+
+def _pictures(root: Path, listed: Path | None) -> tuple[list[Path], np.ndarray | None]:
+    """The pictures in order, and their labels: from the list, else from folders named by WordNet id."""
+    if not root.is_dir():
+        raise FileNotFoundError(f"dataset.root={root}: no such folder; give one that holds ImageNet's JPEGs")
+    if listed is None:
+        paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in _SUFFIXES)
+        if not paths:
+            raise FileNotFoundError(f"dataset.root={root}: no pictures in it ({', '.join(_SUFFIXES)})")
+        known = [wordnet_labels().get(path.parent.name) for path in paths]
+        return paths, None if None in known else np.array(known, dtype=np.int64)
+    entries = read_list(listed, CLASSES)
+    found = [_find(root, entry.file) for entry in entries]
+    absent = [entry.file for entry, path in zip(entries, found, strict=True) if path is None]
+    if absent:
+        raise FileNotFoundError(
+            f"dataset.list={listed}: {len(absent)} of its {len(entries)} files are not below {root}, the first is "
+            f"{absent[0]}; mend dataset.root or the list"
+        )
+    labels = [entry.label for entry in entries]
+    return [path for path in found if path], None if None in labels else np.array(labels, dtype=np.int64)
+
+
+def _find(root: Path, name: str) -> Path | None:
+    """A listed file at its path below the root, or, where all lie in one folder, by its name."""
+    for path in (root / name, root / Path(name).name):
+        if path.is_file():
+            return path
+    return None
+
+
+def _in_order(labels: np.ndarray, variant: str, root: Path) -> np.ndarray:
+    first, last = (1, CLASSES) if variant == "downsampled" else (0, CLASSES - 1)
+    if labels.min() < first or labels.max() > last:
+        raise ValueError(
+            f"{root}: labels {labels.min()}..{labels.max()} where dataset.variant={variant} has {first}..{last}; "
+            "mend the file or choose its variant"
+        )
+    return development_labels()[labels] if variant == "downsampled" else labels

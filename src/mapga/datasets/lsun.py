@@ -1,0 +1,115 @@
+"""LSUN at 256x256 for the published networks: an LMDB as published, or a folder of pictures.
+
+Source: Yu et al., "LSUN: construction of a large-scale image dataset using deep learning with humans in the loop", 2015,
+arXiv 1506.03365. The preparation is that of the networks' training (``preparation.lsun_square``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mapga.datasets.base import Dataset, Item
+from mapga.datasets.imagenet64 import list_path
+from mapga.datasets.lmdb_reader import LMDBReader
+from mapga.datasets.preparation import decode, lsun_square
+from mapga.datasets.selection import choose, read_list
+
+__all__ = ["LSUN"]
+
+SIDE = 256
+_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
+
+
+class LSUN(Dataset):
+    """Pictures of one LSUN category, uint8 (256, 256, 3), ordered by key; no labels.
+
+    Args:
+        root: The folder of an LMDB (``.../cat``, with ``data.mdb`` in it), or of pictures at any depth.
+        variant: ``lmdb`` or ``folder``.
+        list: CSV with the column ``file``: the keys, or paths below the folder, to take, in this order; None for all.
+        limit: Only so many images; None for all.
+        subset_seed: None for the first ``limit``; else the seed of a random choice.
+        list_sha256: SHA-256 that the list must have; None for any.
+
+    Raises:
+        FileNotFoundError: No such folder or list, or a list that names absent pictures.
+        ValueError: A cut or damaged database, no pictures, or a limit outside 1..len.
+        ImportError: The extra ``lsun`` is not installed.
+    """
+
+    image_shape = (3, SIDE, SIDE)
+
+    def __init__(
+        self,
+        root: str,
+        variant: Literal["lmdb", "folder"] = "lmdb",
+        list: str | None = None,
+        limit: int | None = None,
+        subset_seed: int | None = None,
+        list_sha256: str | None = None,
+    ) -> None:
+        self.root, self.variant = Path(root).expanduser(), variant
+        if not self.root.exists():
+            raise FileNotFoundError(f"dataset.root={root}: no such folder; give one with LSUN's pictures or LMDB")
+        self._reader = LMDBReader(self.root) if variant == "lmdb" else None
+        listed = list_path(list, list_sha256)
+        keys = self._every() if listed is None else [entry.file for entry in read_list(listed)]
+        total = len(self._reader) if self._reader is not None and keys is None else len(keys or ())
+        if not total:
+            raise FileNotFoundError(f"dataset.root={root}: no pictures in it ({', '.join(_SUFFIXES)})")
+        self._chosen = choose(total, limit, subset_seed)
+        self._keys = self._found(keys, listed)
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __getitem__(self, position: int) -> Item:
+        key = self._keys[position]
+        if self._reader is None:
+            content, name = (self.root / key).read_bytes(), str(self.root / key)
+        else:
+            content, name = self._reader[key.encode()], f"{self.root}: key {key}"
+        return Item(int(self._chosen[position]), lsun_square(decode(content, name), SIDE))
+
+    def index(self, position: int) -> int:
+        return int(self._chosen[position])
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(f"{self.variant}{self._chosen.tolist()}".encode())
+        for key in self._keys:
+            size = 0 if self._reader is not None else (self.root / key).stat().st_size
+            digest.update(f"{key}\0{size}\0".encode())
+        if self._reader is not None:
+            digest.update(f"{len(self._reader)}".encode())
+        return digest.hexdigest()
+
+    def _every(self) -> Sequence[str] | None:
+        """The paths of all pictures, sorted; None for a database, whose keys are read when it is known which."""
+        if self._reader is not None:
+            return None
+        paths = (path for path in self.root.rglob("*") if path.suffix.lower() in _SUFFIXES)
+        return sorted(path.relative_to(self.root).as_posix() for path in paths)
+
+    def _found(self, keys: Sequence[str] | None, listed: Path | None) -> tuple[str, ...]:
+        """The chosen keys, each of them there."""
+        if keys is None:
+            assert self._reader is not None
+            return tuple(key.decode() for key in self._reader.keys_at(self._chosen))
+        taken = [keys[place] for place in np.asarray(self._chosen).tolist()]
+        if listed is not None:
+            absent = (
+                [key for key in taken if not (self.root / key).is_file()]
+                if self._reader is None
+                else [key.decode() for key in self._reader.missing([key.encode() for key in taken])]
+            )
+            if absent:
+                raise FileNotFoundError(
+                    f"dataset.list={listed}: {len(absent)} of {len(taken)} pictures are not in {self.root}, the first "
+                    f"is {absent[0]}; mend dataset.root or the list"
+                )
+        return tuple(taken)

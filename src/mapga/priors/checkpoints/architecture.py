@@ -1,0 +1,110 @@
+"""The U-Net of the published networks, in the form of diffusers' ``UNet2DModel``.
+
+Source: Dhariwal, Nichol, "Diffusion models beat GANs on image synthesis", 2021, arXiv 2105.05233; the two settings that
+Song et al., "Consistency models", 2023, arXiv 2303.01469, released weights for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["PublishedArchitecture", "PublishedNetwork"]
+
+
+@dataclass(frozen=True)
+class PublishedArchitecture:
+    """What the shapes of a network follow from.
+
+    Attributes:
+        image_size: Side of an image in pixels.
+        widths: Channels at each resolution, finest first.
+        attention: Whether there is attention at each resolution; as long as ``widths``.
+        blocks: Residual blocks at each resolution on the way down (one more on the way up).
+        classes: Number of classes of a class-conditional network, else None.
+        scale_shift: Whether the time embedding scales and shifts a normalised layer, or is added to it.
+        head: Channels of one attention head.
+        parameters: Number of parameters, for checking.
+    """
+
+    image_size: int
+    widths: tuple[int, ...]
+    attention: tuple[bool, ...]
+    blocks: int
+    classes: int | None
+    scale_shift: bool
+    head: int
+    parameters: int
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return 3, self.image_size, self.image_size
+
+    def modules(self) -> Iterator[tuple[str, str, str]]:
+        """(kind, name in a published file, name in diffusers) of every block; kind is ``"res"`` or ``"attn"``."""
+        levels, place = len(self.widths), 1
+        for level, attended in enumerate(self.attention):
+            for j in range(self.blocks):
+                yield "res", f"input_blocks.{place}.0", f"down_blocks.{level}.resnets.{j}"
+                if attended:
+                    yield "attn", f"input_blocks.{place}.1", f"down_blocks.{level}.attentions.{j}"
+                place += 1
+            if level < levels - 1:
+                yield "res", f"input_blocks.{place}.0", f"down_blocks.{level}.downsamplers.0"
+                place += 1
+        yield "res", "middle_block.0", "mid_block.resnets.0"
+        yield "attn", "middle_block.1", "mid_block.attentions.0"
+        yield "res", "middle_block.2", "mid_block.resnets.1"
+        for up, attended in enumerate(reversed(self.attention)):
+            for j in range(self.blocks + 1):
+                place = up * (self.blocks + 1) + j
+                yield "res", f"output_blocks.{place}.0", f"up_blocks.{up}.resnets.{j}"
+                if attended:
+                    yield "attn", f"output_blocks.{place}.1", f"up_blocks.{up}.attentions.{j}"
+            if up < levels - 1:
+                yield "res", f"output_blocks.{place}.{1 + attended}", f"up_blocks.{up}.upsamplers.0"
+
+    def empty(self) -> PublishedNetwork:
+        """The network without numbers, on the meta device."""
+        with torch.device("meta"):
+            return PublishedNetwork(self)
+
+
+class PublishedNetwork(nn.Module):
+    """F(x, time, labels): images (B, 3, H, W), time inputs 250 ln sigma (B,), int64 labels (B,) -> (B, 3, H, W)."""
+
+    def __init__(self, architecture: PublishedArchitecture) -> None:
+        from diffusers import UNet2DModel
+
+        super().__init__()
+        self.architecture = architecture
+        kinds = ["Attn" if attended else "Resnet" for attended in architecture.attention]
+        down = {"Attn": "AttnDownBlock2D", "Resnet": "ResnetDownsampleBlock2D"}
+        up = {"Attn": "AttnUpBlock2D", "Resnet": "ResnetUpsampleBlock2D"}
+        body: Any = UNet2DModel(
+            sample_size=architecture.image_size,
+            in_channels=3,
+            out_channels=3,
+            layers_per_block=architecture.blocks,
+            block_out_channels=architecture.widths,
+            down_block_types=tuple(down[kind] for kind in kinds),
+            up_block_types=tuple(up[kind] for kind in reversed(kinds)),
+            downsample_type="resnet",
+            upsample_type="resnet",
+            attention_head_dim=architecture.head,
+            attn_norm_num_groups=32,
+            norm_num_groups=32,
+            norm_eps=1e-5,
+            resnet_time_scale_shift="scale_shift" if architecture.scale_shift else "default",
+            num_class_embeds=architecture.classes,
+        )
+        self.body: nn.Module = body
+
+    def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
+        out: Tensor = self.body(x, time, class_labels=labels, return_dict=False)[0]
+        return out

@@ -1,0 +1,115 @@
+"""Where the weights of a published network come from: its publisher, a mirror, a file, a folder, a hub."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mapga.fetch import FileRefusedError, RemoteFile, cache_folder, check_file, fetch, sha256_of
+from mapga.priors.checkpoints.files import weights_path
+from mapga.priors.checkpoints.manifest import PublishedFile
+
+__all__ = ["WeightsSource"]
+
+_HUB_ID = re.compile(r"[\w-]+/[\w.-]+")
+_HUB_FILES = ["model_index.json", *(f"unet/diffusion_pytorch_model.{end}" for end in ("safetensors", "bin"))]
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """The place of one network's weights.
+
+    Attributes:
+        entry: Which network.
+        given: None for its publisher; an http(s) address; the path of a file or of a folder of diffusers; a hub id
+            (``owner/name``, if no such path exists).
+        sha256: SHA-256 that the weights file must have, or None.
+        command: What a user types to fetch it.
+    """
+
+    entry: PublishedFile
+    given: str | None
+    sha256: str | None
+    command: str
+
+    @property
+    def hub_id(self) -> str | None:
+        """The hub id, if the source is one."""
+        if self.given is None or not _HUB_ID.fullmatch(self.given) or Path(self.given).exists():
+            return None
+        return self.given
+
+    def described(self) -> str:
+        """Where it comes from, for a person."""
+        return f"hub:{self.hub_id}" if self.hub_id else self._file().source() if self._remote else str(self.given)
+
+    def problem(self) -> str | None:
+        """None if the weights are there, else one line: what is missing, where it comes from, how to get it.
+
+        Sizes and, where one is known, the SHA-256 are checked; nothing is read into memory.
+        """
+        if self._remote:
+            return self._file().problem()
+        try:
+            check_file(weights_path(self.path()), self.sha256 or self.entry.sha256, self.entry.size)
+        except (FileNotFoundError, FileRefusedError) as error:
+            remedy = f"fetch it with `{self.command}`" if self.hub_id else "give the path of the whole file or folder"
+            return f"{error}; {remedy}"
+        return None
+
+    def path(self) -> Path:
+        """The file or folder, present or not.
+
+        Raises:
+            FileNotFoundError: A hub's files that were not fetched yet.
+        """
+        if self._remote:
+            return self._file().path()
+        if self.hub_id is None:
+            return Path(str(self.given)).expanduser()
+        return self._snapshot(fetched=True)
+
+    def digest(self) -> str | None:
+        """SHA-256 of the weights file; None if it is not there."""
+        try:
+            return sha256_of(weights_path(self.path()))
+        except FileNotFoundError:
+            return None
+
+    def fetch(self) -> Path:
+        """Bring it here unless it is, and return its path.
+
+        Raises:
+            FileRefusedError: It cannot be had, or is another file.
+        """
+        if self._remote:
+            return fetch(self._file())
+        if self.hub_id is not None:
+            self._snapshot(fetched=False)
+        if problem := self.problem():
+            raise FileRefusedError(problem)
+        return self.path()
+
+    @property
+    def _remote(self) -> bool:
+        return self.given is None or "://" in self.given
+
+    def _file(self) -> RemoteFile:
+        name, stated = self.entry.name, self.sha256 or self.entry.sha256
+        address = self.given or self.entry.address
+        return RemoteFile(name, f"{name}.pt", address, stated, self.entry.size, command=self.command)
+
+    def _snapshot(self, *, fetched: bool) -> Path:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        place: dict[str, Any] = {"cache_dir": cache_folder() / "hub", "allow_patterns": _HUB_FILES}
+        try:
+            return Path(snapshot_download(str(self.hub_id), local_files_only=fetched, **place))
+        except LocalEntryNotFoundError:
+            raise FileNotFoundError(f"hub:{self.hub_id}: not in {cache_folder() / 'hub'}") from None
+        except Exception as error:  # the hub's client raises a dozen kinds, of several libraries
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise FileRefusedError(f"hub:{self.hub_id}: {reason}") from None

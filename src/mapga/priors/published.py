@@ -1,0 +1,226 @@
+r"""The published networks as a prior: an EDM denoiser and a consistency model of one dataset.
+
+    D(x, sigma) = edm scalings around F_D,    C(x, sigma) = consistency scalings around F_C
+
+(``mapga.priors.preconditioning`` has the formulas.) What the prior can do is known from the manifest, so that a solver
+may refuse it, and missing files be named, before any weights are read.
+
+Source: Song, Dhariwal, Chen, Sutskever, "Consistency models", 2023, arXiv 2303.01469, and its released weights.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from torch import Tensor
+
+from mapga.components import ConfigError
+from mapga.priors.base import SIGMA_MAX, Prior
+from mapga.priors.checkpoints import (
+    NetworkPrecision,
+    PublishedNetwork,
+    architectures,
+    load_network,
+    published,
+    set_precision,
+)
+from mapga.priors.checkpoints.sources import WeightsSource
+from mapga.priors.network import FILE_KINDS, NetworkPrior
+from mapga.rng import generator
+
+__all__ = ["PublishedPrior"]
+
+ROLES = ("denoiser", "consistency")
+
+
+class PublishedPrior(Prior):
+    """Released networks, read when they are first needed.
+
+    Args:
+        architecture: ``imagenet64`` or ``lsun256``.
+        denoiser: Published name of an EDM network; None for none.
+        consistency: Published name of a consistency model; None for none.
+        denoiser_source: Where the denoiser's weights are: None for the publisher's address; else an http(s) address, a
+            ``.pt`` or ``.safetensors`` file, a folder of diffusers, or a hub id.
+        consistency_source: The same of the consistency model.
+        denoiser_sha256: SHA-256 that the denoiser's file must have; None for any.
+        consistency_sha256: The same of the consistency model.
+        labels: Class given to a class-conditional network: ``truth``, the dataset's; ``random``, one an image, of its
+            index and the seed; or one number for all. None for networks without classes.
+        precision: float32; or bfloat16 or float16, in which convolutions and attention compute, while norms,
+            embeddings and the scalings stay in float32.
+        channels_last: Lay images out as (B, H, W, C) in memory, faster on GPUs of recent kinds.
+        compile: Compile the networks with ``torch.compile``.
+        seed: Of random labels.
+        dataset_classes: Number of classes of the dataset, None if it has no labels.
+
+    Raises:
+        ValueError: An unknown name, a network in the wrong role or of another architecture, or labels that do not
+            fit the networks or the dataset.
+    """
+
+    sigma_max = SIGMA_MAX
+
+    def __init__(
+        self,
+        architecture: str,
+        denoiser: str | None,
+        consistency: str | None,
+        denoiser_source: str | None = None,
+        consistency_source: str | None = None,
+        denoiser_sha256: str | None = None,
+        consistency_sha256: str | None = None,
+        labels: int | Literal["truth", "random"] | None = None,
+        precision: NetworkPrecision = "float32",
+        *,
+        channels_last: bool = False,
+        compile: bool = False,
+        seed: int = 0,
+        dataset_classes: int | None = None,
+    ) -> None:
+        if architecture not in architectures():
+            raise ValueError(f"prior.architecture={architecture!r}: choose {' or '.join(architectures())}")
+        self._architecture, shape = architecture, architectures()[architecture]
+        self.image_shape, self.n_classes = shape.image_shape, shape.classes
+        self.precision, self.channels_last, self.compile = precision, channels_last, compile
+        self._labels, self._seed = labels, seed
+        given = {"denoiser": (denoiser, denoiser_source, denoiser_sha256)}
+        given["consistency"] = (consistency, consistency_source, consistency_sha256)
+        self.sources = {
+            role: self._source(role, name, place, digest) for role, (name, place, digest) in given.items() if name
+        }
+        if not self.sources:
+            raise ValueError("prior.denoiser and prior.consistency are both null; name one, or use prior=none")
+        self.has_denoiser, self.has_consistency = (role in self.sources for role in ROLES)
+        self._check_labels(dataset_classes)
+        self._networks: dict[str, PublishedNetwork] = {}
+        self._inner: NetworkPrior | None = None
+
+    def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """D(x, sigma) for x (B, 3, H, W).
+
+        Raises:
+            ConfigError: Weights that cannot be read.
+            ValueError: There is no denoiser, or labels are missing or do not fit.
+        """
+        return self._ready().denoise(x, sigma)
+
+    def consistency(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """C(x, sigma) for x (B, 3, H, W); x itself at sigma_min.
+
+        Raises:
+            ConfigError: Weights that cannot be read.
+            ValueError: There is no consistency model, or labels are missing or do not fit.
+        """
+        return self._ready().consistency(x, sigma)
+
+    def labels_for(self, indices: Sequence[int], labels: Tensor | None) -> Tensor | None:
+        """The labels the networks are given, int64 (B,): the truth, one number, or random ones.
+
+        A random label is a function of the seed and the image's index alone.
+        """
+        if self._labels is None or self.n_classes is None or self._labels == "truth":
+            return labels
+        if self._labels == "random":
+            drawn = [int(generator(self._seed, "label", index).integers(self.n_classes)) for index in indices]
+            return torch.tensor(drawn, dtype=torch.int64)
+        return torch.full((len(indices),), int(self._labels), dtype=torch.int64)
+
+    def conditioned(self, labels: Tensor | None) -> Self:
+        """The prior given one class label an image (B,); itself where it takes none.
+
+        Raises:
+            ValueError: Labels outside 0..n_classes-1.
+        """
+        conditioned = copy.copy(self)
+        conditioned._inner = self._ready().conditioned(labels)
+        return conditioned
+
+    def loaded(self) -> Self:
+        """The prior with its networks in memory, on the CPU.
+
+        Raises:
+            ConfigError: Weights that are missing, damaged, of another architecture or of another kind.
+        """
+        if self._networks:
+            return self
+        loaded = copy.copy(self)
+        try:
+            loaded._networks = {role: self._read(source) for role, source in self.sources.items()}
+        except (ValueError, FileNotFoundError) as error:
+            raise ConfigError(f"prior: {error}") from error
+        return loaded
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        """A copy whose networks are on ``device``; they keep their own precision, whatever the images' dtype."""
+        moved = copy.copy(self.loaded())
+        moved._networks = {role: _on(network, torch.device(device)) for role, network in moved._networks.items()}
+        if self.compile:
+            for network in moved._networks.values():
+                network.compile()
+        networks = (moved._networks.get(role) for role in ROLES)
+        moved._inner = NetworkPrior(*networks, self.image_shape, n_classes=self.n_classes)
+        return moved
+
+    def _ready(self) -> NetworkPrior:
+        if self._inner is None:
+            self._inner = self.to("cpu", torch.float32)._inner
+        assert self._inner is not None
+        return self._inner
+
+    def _source(self, role: str, name: str, place: str | None, digest: str | None) -> WeightsSource:
+        try:
+            entry = published(name)
+        except ValueError as error:
+            raise ValueError(f"prior.{role}={error}") from None
+        if entry.preconditioning != FILE_KINDS[role]:
+            what = "a denoiser" if entry.kind == "edm" else "a consistency model"
+            other = "consistency" if role == "denoiser" else "denoiser"
+            raise ValueError(f"prior.{role}={name} is {what} ({entry.kind}); give it as prior.{other}")
+        if entry.architecture != self._architecture:
+            raise ValueError(
+                f"prior.{role}={name} is of architecture {entry.architecture}, prior.architecture is "
+                f"{self._architecture}; choose networks of one architecture"
+            )
+        return WeightsSource(entry, place, digest, command=f"mapga prefetch prior={_group(name)} prior.{role}={name}")
+
+    def _read(self, source: WeightsSource) -> PublishedNetwork:
+        if problem := source.problem():
+            raise FileNotFoundError(problem)
+        network = load_network(Path(source.path()), source.entry)
+        set_precision(network, self.precision)
+        if self.channels_last:
+            network.to(memory_format=torch.channels_last)
+        return network
+
+    def _check_labels(self, dataset_classes: int | None) -> None:
+        labels, classes = self._labels, self.n_classes
+        if classes is None:
+            if labels is not None:
+                raise ValueError(f"prior.labels={labels}: {self._architecture} networks take no class; set it to null")
+            return
+        if labels is None:
+            raise ValueError(f"prior.labels is null: {self._architecture} needs truth, random or 0..{classes - 1}")
+        if isinstance(labels, int) and not 0 <= labels < classes:
+            raise ValueError(f"prior.labels={labels}: choose 0..{classes - 1}, truth or random")
+        if labels == "truth" and dataset_classes != classes:
+            has = "no labels" if dataset_classes is None else f"{dataset_classes} classes"
+            raise ValueError(
+                f"prior.labels=truth: the networks know {classes} classes, the dataset has {has}; "
+                "set prior.labels=random or to one class"
+            )
+
+
+def _group(name: str) -> str:
+    """The config of conf/prior that a published network belongs to."""
+    dataset = name.split("_")[1]
+    return {"cat256": "lsun_cat256", "bedroom256": "lsun_bedroom256"}.get(dataset, dataset)
+
+
+def _on(network: PublishedNetwork, device: torch.device) -> PublishedNetwork:
+    there = next(network.parameters()).device
+    return network if there.type == device.type else copy.deepcopy(network).to(device)
