@@ -8,8 +8,8 @@
 The three differ in their resizing, so the variant is part of a run's identity. Labels come out in the networks' order:
 0..999 over the sorted WordNet ids.
 
-Sources: Russakovsky et al., "ImageNet large scale visual recognition challenge", 2015, arXiv 1409.0575; Chrabaszcz,
-Loshchilov, Hutter, "A downsampled variant of ImageNet", 2017, arXiv 1707.08819; Dhariwal, Nichol, 2021, arXiv 2105.05233.
+Sources: Russakovsky et al., "ImageNet large scale visual recognition challenge", 2015, arXiv 1409.0575; Chrabaszcz et
+al., "A downsampled variant of ImageNet", 2017, arXiv 1707.08819; Dhariwal, Nichol, 2021, arXiv 2105.05233.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from mapga.datasets.arrays import PixelArrays
 from mapga.datasets.base import Dataset, Item
 from mapga.datasets.preparation import decode, imagenet_square
 from mapga.datasets.selection import choose, read_list
+from mapga.fetch import RemoteFile
 
-__all__ = ["VAL_1K", "ImageNet64", "development_labels", "wordnet_labels"]
+__all__ = ["VAL_1K", "ImageNet64", "development_labels", "fetched_file", "list_path", "wordnet_labels"]
 
 SIDE = 64
 CLASSES = 1000
@@ -59,13 +60,15 @@ class ImageNet64(Dataset):
     """ImageNet images, uint8 (64, 64, 3), with labels in the networks' order.
 
     Args:
-        root: A folder of JPEGs (flat, or in folders named by WordNet id), or an ``.npz`` file.
+        root: A folder of JPEGs (flat, or in folders named by WordNet id), or an ``.npz`` file; None for the one fetched
+            from ``source``.
         variant: ``jpeg``, ``downsampled`` or ``reference``.
         list: For ``jpeg``: a CSV (``file,model_label``) of the images and their order, or ``val_1k`` for the shipped
             list of one validation image a class; None for every picture below the folder, by path.
         limit: Only so many images; None for all.
         subset_seed: None for the first ``limit``; else the seed of a random choice.
         list_sha256: SHA-256 that the list must have; None for any.
+        source: Address that ``mapga prefetch`` fetches the ``.npz`` file from.
 
     Raises:
         FileNotFoundError: No such folder, file or list, or a list that names absent files.
@@ -76,14 +79,18 @@ class ImageNet64(Dataset):
 
     def __init__(
         self,
-        root: str,
+        root: str | None,
         variant: Literal["jpeg", "downsampled", "reference"] = "jpeg",
         list: str | None = None,
         limit: int | None = None,
         subset_seed: int | None = None,
         list_sha256: str | None = None,
+        source: str | None = None,
     ) -> None:
-        self.root, self.variant = Path(root).expanduser(), variant
+        if root is None and (variant == "jpeg" or source is None):
+            raise ValueError(f"dataset.root is null and variant={variant} is not fetched; give dataset.root")
+        self.root = fetched_file(str(source)).path() if root is None else Path(root).expanduser()
+        self.variant = variant
         self._paths: tuple[Path, ...] = ()
         self._labels: np.ndarray | None
         self._arrays: PixelArrays | None = None
@@ -126,6 +133,12 @@ class ImageNet64(Dataset):
                 path = self._paths[index]
                 digest.update(f"{path.name}{path.stat().st_size}".encode())
         return digest.hexdigest()
+
+
+def fetched_file(source: str) -> RemoteFile:
+    """The ``.npz`` file that is fetched from an address."""
+    name = Path(source).name
+    return RemoteFile("imagenet64", f"datasets/{name}", source, None, command="mapga prefetch dataset=imagenet64")
 
 
 def list_path(name: str | None, sha256: str | None = None) -> Path | None:

@@ -1,7 +1,7 @@
 """LSUN at 256x256 for the published networks: an LMDB as published, or a folder of pictures.
 
-Source: Yu et al., "LSUN: construction of a large-scale image dataset using deep learning with humans in the loop", 2015,
-arXiv 1506.03365. The preparation is that of the networks' training (``preparation.lsun_square``).
+Source: Yu et al., "LSUN: construction of a large-scale image dataset using deep learning with humans in the loop",
+2015, arXiv 1506.03365. The preparation is that of the networks' training (``preparation.lsun_square``).
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Prior(ABC):
         return (self.denoise(x, sigma) - x) / expand_sigma(sigma, x).square()
 
     def labels_for(self, indices: Sequence[int], labels: Tensor | None) -> Tensor | None:
-        """The class labels to condition on, int64 (B,), for images with these indices and true labels: the true ones."""
+        """The labels, int64 (B,), to condition on for images with these indices and true labels: the true ones."""
         return labels
 
     def conditioned(self, labels: Tensor | None) -> Self:

@@ -25,16 +25,13 @@ from mapga.priors.checkpoints import (
     PublishedNetwork,
     architectures,
     load_network,
-    published,
     set_precision,
 )
-from mapga.priors.checkpoints.sources import WeightsSource
-from mapga.priors.network import FILE_KINDS, NetworkPrior
+from mapga.priors.checkpoints.sources import ROLES, WeightsSource, sources_of
+from mapga.priors.network import NetworkPrior
 from mapga.rng import generator
 
 __all__ = ["PublishedPrior"]
-
-ROLES = ("denoiser", "consistency")
 
 
 class PublishedPrior(Prior):
@@ -82,20 +79,15 @@ class PublishedPrior(Prior):
         seed: int = 0,
         dataset_classes: int | None = None,
     ) -> None:
-        if architecture not in architectures():
-            raise ValueError(f"prior.architecture={architecture!r}: choose {' or '.join(architectures())}")
+        node = {"architecture": architecture, "denoiser": denoiser, "consistency": consistency}
+        node |= {"denoiser_source": denoiser_source, "consistency_source": consistency_source}
+        node |= {"denoiser_sha256": denoiser_sha256, "consistency_sha256": consistency_sha256}
+        self.sources = sources_of(node)
+        self.has_denoiser, self.has_consistency = (role in self.sources for role in ROLES)
         self._architecture, shape = architecture, architectures()[architecture]
         self.image_shape, self.n_classes = shape.image_shape, shape.classes
         self.precision, self.channels_last, self.compile = precision, channels_last, compile
         self._labels, self._seed = labels, seed
-        given = {"denoiser": (denoiser, denoiser_source, denoiser_sha256)}
-        given["consistency"] = (consistency, consistency_source, consistency_sha256)
-        self.sources = {
-            role: self._source(role, name, place, digest) for role, (name, place, digest) in given.items() if name
-        }
-        if not self.sources:
-            raise ValueError("prior.denoiser and prior.consistency are both null; name one, or use prior=none")
-        self.has_denoiser, self.has_consistency = (role in self.sources for role in ROLES)
         self._check_labels(dataset_classes)
         self._networks: dict[str, PublishedNetwork] = {}
         self._inner: NetworkPrior | None = None
@@ -172,22 +164,6 @@ class PublishedPrior(Prior):
         assert self._inner is not None
         return self._inner
 
-    def _source(self, role: str, name: str, place: str | None, digest: str | None) -> WeightsSource:
-        try:
-            entry = published(name)
-        except ValueError as error:
-            raise ValueError(f"prior.{role}={error}") from None
-        if entry.preconditioning != FILE_KINDS[role]:
-            what = "a denoiser" if entry.kind == "edm" else "a consistency model"
-            other = "consistency" if role == "denoiser" else "denoiser"
-            raise ValueError(f"prior.{role}={name} is {what} ({entry.kind}); give it as prior.{other}")
-        if entry.architecture != self._architecture:
-            raise ValueError(
-                f"prior.{role}={name} is of architecture {entry.architecture}, prior.architecture is "
-                f"{self._architecture}; choose networks of one architecture"
-            )
-        return WeightsSource(entry, place, digest, command=f"mapga prefetch prior={_group(name)} prior.{role}={name}")
-
     def _read(self, source: WeightsSource) -> PublishedNetwork:
         if problem := source.problem():
             raise FileNotFoundError(problem)
@@ -213,12 +189,6 @@ class PublishedPrior(Prior):
                 f"prior.labels=truth: the networks know {classes} classes, the dataset has {has}; "
                 "set prior.labels=random or to one class"
             )
-
-
-def _group(name: str) -> str:
-    """The config of conf/prior that a published network belongs to."""
-    dataset = name.split("_")[1]
-    return {"cat256": "lsun_cat256", "bedroom256": "lsun_bedroom256"}.get(dataset, dataset)
 
 
 def _on(network: PublishedNetwork, device: torch.device) -> PublishedNetwork:

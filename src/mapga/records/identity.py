@@ -12,7 +12,11 @@ __all__ = ["digest", "problem_science", "run_identity", "run_science"]
 # Whatever changes a restored pixel or a number. Not: device, batch size, shard, tracker, launcher, folders.
 _SCIENCE = ("dataset", "task", "prior", "solver", "schedule", "metrics", "seed", "dtype", "rounding")
 _PROBLEM = ("dataset", "task", "seed")
-_PLACES = ("root",)  # where data lies on this machine
+# Per component: where its files lie on this machine (their hashes stay), and what changes speed only.
+_PLACES = {
+    "dataset": ("root", "list", "source"),
+    "prior": ("denoiser_source", "consistency_source", "channels_last", "compile"),
+}
 
 
 def digest(value: Any) -> str:
@@ -46,5 +50,7 @@ def _canonical(value: Any) -> Any:
 
 def _part(config: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     part = {key: config[key] for key in keys if key in config}
-    part["dataset"] = {key: value for key, value in part["dataset"].items() if key not in _PLACES}
+    for name, places in _PLACES.items():
+        if isinstance(part.get(name), Mapping):
+            part[name] = {key: value for key, value in part[name].items() if key not in places}
     return part

@@ -25,8 +25,9 @@ class PublishedFile:
         name: Its published name.
         kind: ``edm`` a denoiser, ``cd`` a distilled, ``ct`` a trained consistency model.
         architecture: Name of its architecture.
-        grid: Noise levels of the last stage of a consistency model's training; None for EDM.
+        prior: The file of conf/prior that it belongs to.
         address: Where its publisher serves it.
+        grid: Noise levels of the last stage of a consistency model's training; None for EDM.
         size: Bytes, where known.
         sha256: In hexadecimal, where known.
         hub: Hub id of a diffusers copy, if there is one.
@@ -35,8 +36,9 @@ class PublishedFile:
     name: str
     kind: Literal["edm", "cd", "ct"]
     architecture: str
-    grid: int | None
+    prior: str
     address: str
+    grid: int | None = None
     size: int | None = None
     sha256: str | None = None
     hub: str | None = None

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mapga.fetch import FileRefusedError, RemoteFile, cache_folder, check_file, fetch, sha256_of
 from mapga.priors.checkpoints.files import weights_path
-from mapga.priors.checkpoints.manifest import PublishedFile
+from mapga.priors.checkpoints.manifest import PublishedFile, architectures, published
+from mapga.priors.preconditioning import Kind
 
-__all__ = ["WeightsSource"]
+__all__ = ["ROLES", "WeightsSource", "sources_of"]
+
+ROLES: dict[str, Kind] = {"denoiser": "edm", "consistency": "consistency"}
 
 _HUB_ID = re.compile(r"[\w-]+/[\w.-]+")
 _HUB_FILES = ["model_index.json", *(f"unet/diffusion_pytorch_model.{end}" for end in ("safetensors", "bin"))]
@@ -113,3 +117,36 @@ class WeightsSource:
         except Exception as error:  # the hub's client raises a dozen kinds, of several libraries
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise FileRefusedError(f"hub:{self.hub_id}: {reason}") from None
+
+
+def sources_of(node: Mapping[str, Any]) -> dict[str, WeightsSource]:
+    """The sources, by role, that a prior's keys name: ``architecture`` and for each role ``<role>``,
+    ``<role>_source``, ``<role>_sha256``.
+
+    Raises:
+        ValueError: An unknown name, a network in the wrong role or of another architecture, or no network at all.
+    """
+    architecture = node.get("architecture")
+    if architecture not in architectures():
+        raise ValueError(f"prior.architecture={architecture!r}: choose {' or '.join(architectures())}")
+    found = {}
+    for role, kind in ROLES.items():
+        if (name := node.get(role)) is None:
+            continue
+        try:
+            entry = published(name)
+        except ValueError as error:
+            raise ValueError(f"prior.{role}={error}; its file or folder goes into prior.{role}_source") from None
+        if entry.preconditioning != kind:
+            what, other = ("a denoiser", "denoiser") if entry.kind == "edm" else ("a consistency model", "consistency")
+            raise ValueError(f"prior.{role}={name} is {what} ({entry.kind}); give it as prior.{other}")
+        if entry.architecture != architecture:
+            raise ValueError(
+                f"prior.{role}={name} is of architecture {entry.architecture}, prior.architecture is {architecture}; "
+                "choose networks of one architecture"
+            )
+        command = f"mapga prefetch prior={entry.prior} prior.{role}={name}"
+        found[role] = WeightsSource(entry, node.get(f"{role}_source"), node.get(f"{role}_sha256"), command)
+    if not found:
+        raise ValueError("prior.denoiser and prior.consistency are both null; name one, or use prior=none")
+    return found
