@@ -50,7 +50,7 @@ def test_training_digits_are_nearer_than_noisy_ones(digits: tuple[np.ndarray, np
 
 
 def test_other_images_are_refused(digits: tuple[np.ndarray, np.ndarray]) -> None:
-    images, labels = digits
+    images, _ = digits
     with pytest.raises(ValueError, match="needs labels"):
         DigitAccuracy()(Scored(images, images))
     with pytest.raises(ValueError, match=r"expected 32x32 grey digits.*\(200, 28, 28, 1\)"):
