@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from mapga.records import RunFolder, Shard
 from mapga.runner import Job
 from mapga.schedules import Karras
 from mapga.solvers import MAPGA, Solver
-from mapga.trackers import NoTracker, Tracker
+from mapga.trackers import Tracker
 
 __all__ = ["NAMES", "Killed", "TinyImages", "tiny_config", "tiny_job", "tiny_prior", "what_lasts"]
 
@@ -91,7 +92,7 @@ def tiny_job(
     solver: Solver | None = None,
     dataset: Dataset | None = None,
     prior: Prior | None = None,
-    tracker: Tracker | None = None,
+    trackers: Sequence[Tracker] = (),
     batch_size: int = 3,
     shard: str = "0/1",
     sigma_y: float = 0.1,
@@ -106,7 +107,7 @@ def tiny_job(
         prior=tiny_prior() if prior is None else prior,
         solver=MAPGA(Karras(steps=3)) if solver is None else solver,
         metrics=[PSNR(), DataConsistency()],
-        tracker=NoTracker() if tracker is None else tracker,
+        trackers=list(trackers),
         batch_size=batch_size,
         dtype=dtype,
         shard=Shard.parse(shard),

@@ -1,0 +1,142 @@
+"""The folder of a run: progress over shards, costs, and the order in which things become final."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+import yaml
+
+from helpers.runs import NAMES, tiny_config
+from mapga.records import Journal, Row, RunFolder, Shard
+from mapga.records import folder as folder_module
+from mapga.records.files import write_json, write_text
+from mapga.records.provenance import provenance
+
+
+@pytest.fixture
+def folder(tmp_path) -> RunFolder:
+    made = RunFolder(tmp_path, tiny_config(tmp_path), NAMES)
+    made.open()
+    return made
+
+
+def _rows(*numbers: int) -> list[Row]:
+    return [Row(k, k, None, "done", None, {"psnr": float(k)}) for k in numbers]
+
+
+def test_knowing_a_folder_makes_nothing(tmp_path):
+    folder = RunFolder(tmp_path, tiny_config(tmp_path), NAMES)
+    assert not folder.done and folder.progress(4).rows == {} and folder.costs() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_config_is_written_with_the_names_and_the_problem(folder, tmp_path):
+    record = yaml.safe_load((folder.path / "config.yaml").read_text())
+    assert record.pop("names") == NAMES
+    assert (tmp_path / record.pop("problem")).resolve() == folder.problem_path.resolve()
+    assert record == tiny_config(tmp_path)
+
+
+def test_progress_is_the_union_of_all_journals_in_row_order(folder):
+    folder.journal(Shard(1, 2)).append(_rows(3, 1))
+    folder.journal(Shard(0, 2)).append(_rows(2, 0))
+    progress = folder.progress(5)
+    assert list(progress.rows) == [0, 1, 2, 3] and not progress.complete
+    folder.journal(Shard(0, 1)).append(_rows(4, 7))  # 7 belongs to no image
+    assert list(folder.progress(5).rows) == [0, 1, 2, 3, 4] and folder.progress(5).complete
+
+
+def test_finishing_merges_and_marks(folder):
+    folder.journal(Shard(1, 2)).append(_rows(3, 1))
+    folder.journal(Shard(0, 2)).append(_rows(2, 0))
+    folder.fail("an old traceback")
+    folder.finish(folder.progress(4), {"run_id": folder.run_id})
+    assert [row.row for row in Journal(folder.path / "journal.jsonl").rows()] == [0, 1, 2, 3]
+    assert json.loads((folder.path / "metrics.json").read_text()) == {"run_id": folder.run_id}
+    assert folder.done and not (folder.path / "error.txt").exists()
+
+
+def test_the_marker_is_written_last(folder, monkeypatch):
+    there_before = {}
+    write = folder_module.write_text
+
+    def watch(path, text):
+        there_before[path.name] = {item.name for item in folder.path.iterdir()}
+        write(path, text)
+
+    monkeypatch.setattr(folder_module, "write_text", watch)
+    folder.journal(Shard(0, 1)).append(_rows(0))
+    folder.fail("x")
+    folder.finish(folder.progress(1), {})
+    assert list(there_before)[-1] == "done"
+    assert {"journal.jsonl", "metrics.json"} <= there_before["done"] and "error.txt" not in there_before["done"]
+
+
+def test_costs_survive_a_torn_line(folder):
+    folder.spent({"rows": [0], "forward": 1})
+    path = folder.path / "batches.jsonl"
+    path.write_text(path.read_text() + '{"rows": [1], "forw')
+    folder.spent({"rows": [1], "forward": 3})
+    assert folder.costs() == [{"rows": [0], "forward": 1}, {"rows": [1], "forward": 3}]
+
+
+def test_a_skip_says_why(folder):
+    folder.skip("it cannot: because")
+    skipped = json.loads((folder.path / "skipped.json").read_text())
+    assert skipped == {"run_id": folder.run_id, **NAMES, "reason": "it cannot: because"}
+
+
+def test_locks_and_journals_of_shards_are_told_apart(folder):
+    names = {folder.lock(shard).path.name for shard in (Shard(0, 1), Shard(0, 2), Shard(1, 2), Shard(1, 3))}
+    names |= {folder.journal(shard).path.name for shard in (Shard(0, 1), Shard(0, 2), Shard(1, 2), Shard(1, 3))}
+    assert len(names) == 8
+
+
+# Files
+
+
+def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path, monkeypatch):
+    path = tmp_path / "metrics.json"
+    write_text(path, "old")
+    monkeypatch.setattr("mapga.records.files.os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_text(path, "new")
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_json_has_no_nan(tmp_path):
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+    write_json(tmp_path / "a.json", {"x": "é", "y": None})
+    assert (tmp_path / "a.json").read_text() == '{\n  "x": "é",\n  "y": null\n}\n'
+
+
+# Provenance
+
+
+def test_provenance_knows_code_and_machine():
+    record = provenance("cuda:1")
+    assert record["device"] == "cuda:1" and record["versions"]["torch"] and record["python"].count(".") == 2
+    json.dumps(record, allow_nan=False)
+
+
+def test_provenance_knows_the_commit_of_a_checkout(monkeypatch):
+    answers = {"ls-files": "provenance.py\n", "rev-parse": "abc123\n", "status": " M file\n"}
+
+    def run(command, **options):
+        return subprocess.CompletedProcess(command, 0, answers[command[1]], "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert provenance("cpu")["git"] == {"commit": "abc123", "dirty": True}
+    answers["status"] = ""
+    assert provenance("cpu")["git"] == {"commit": "abc123", "dirty": False}
+    answers["ls-files"] = ""  # installed somewhere inside another project's checkout
+    assert provenance("cpu")["git"] is None
+
+
+def test_provenance_does_without_git(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert provenance("cpu")["git"] is None

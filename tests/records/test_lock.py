@@ -1,0 +1,181 @@
+"""One process a run: live owners keep it, dead ones do not, and of several heirs one gets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from mapga.records import Lock, LockedError
+from mapga.records import lock as lock_module
+
+
+def _sign(path: Path, *, host: str | None = None, pid: int | None = None, silent: float = 0.0, **more) -> None:
+    """A lock as another process would have left it, ``silent`` seconds ago."""
+    owner = {"host": socket.gethostname() if host is None else host, "pid": pid, "time": 0.0, "token": "theirs"}
+    path.write_text(json.dumps(owner | more))
+    then = time.time() - silent
+    os.utime(path, (then, then))
+
+
+@pytest.fixture
+def dead_pid() -> int:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def test_it_is_held_inside_and_gone_after(tmp_path):
+    path = tmp_path / "lock"
+    with Lock(path):
+        owner = json.loads(path.read_text())
+        assert (owner["host"], owner["pid"]) == (socket.gethostname(), os.getpid())
+    assert not path.exists()
+
+
+def test_it_is_gone_after_an_error(tmp_path):
+    with pytest.raises(ZeroDivisionError), Lock(tmp_path / "lock"):
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_owner_is_refused_by_name(tmp_path):
+    with (
+        Lock(tmp_path / "lock"),
+        pytest.raises(LockedError, match=f"process {os.getpid()} on {socket.gethostname()}"),
+        Lock(tmp_path / "lock"),
+    ):
+        pytest.fail("two owners")
+
+
+def test_another_lock_beside_it_is_free(tmp_path):
+    with Lock(tmp_path / "lock-0-of-2"), Lock(tmp_path / "lock-1-of-2"):
+        assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_lock_of_a_dead_process_is_taken_over_at_once(tmp_path, dead_pid):
+    _sign(tmp_path / "lock", pid=dead_pid)
+    with Lock(tmp_path / "lock"):
+        assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_number_given_out_again_is_not_the_owner(tmp_path):
+    """After a restart in a container the same number is another process, often our own."""
+    _sign(tmp_path / "lock", pid=os.getpid(), born=1)
+    with Lock(tmp_path / "lock"):
+        assert json.loads((tmp_path / "lock").read_text())["token"] != "theirs"
+
+
+def test_a_live_process_of_this_host_keeps_it_however_silent(tmp_path):
+    _sign(tmp_path / "lock", pid=os.getppid(), silent=10_000)
+    with pytest.raises(LockedError), Lock(tmp_path / "lock"):
+        pytest.fail("taken from a live process")
+    assert json.loads((tmp_path / "lock").read_text())["token"] == "theirs"
+
+
+@pytest.mark.parametrize(("silent", "taken"), [(60.0, False), (170.0, False), (190.0, True)])
+def test_another_host_keeps_it_while_its_heart_beats(tmp_path, silent, taken):
+    _sign(tmp_path / "lock", host="elsewhere", pid=1, silent=silent)
+    if taken:
+        with Lock(tmp_path / "lock"):
+            return
+    with pytest.raises(LockedError, match="elsewhere"), Lock(tmp_path / "lock"):
+        pytest.fail("taken from a live process")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null"])
+def test_an_unsigned_lock_is_given_a_moment(tmp_path, text):
+    (tmp_path / "lock").write_text(text)
+    with pytest.raises(LockedError), Lock(tmp_path / "lock"):
+        pytest.fail("taken while it was being signed")
+    then = time.time() - 60
+    os.utime(tmp_path / "lock", (then, then))
+    with Lock(tmp_path / "lock"):
+        pass
+
+
+def test_the_heart_beats(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock_module, "_BEAT_SECONDS", 0.02)
+    path = tmp_path / "lock"
+    with Lock(path):
+        os.utime(path, (1000, 1000))
+        limit = time.monotonic() + 5
+        while path.stat().st_mtime < 2000 and time.monotonic() < limit:
+            time.sleep(0.01)
+        assert time.time() - path.stat().st_mtime < 5
+    assert not [thread for thread in threading.enumerate() if thread.name == "mapga-lock"]
+
+
+def test_leaving_does_not_remove_a_successors_lock(tmp_path):
+    path = tmp_path / "lock"
+    with Lock(path):
+        _sign(path, host="elsewhere", pid=1)
+    assert json.loads(path.read_text())["token"] == "theirs"
+
+
+def test_of_two_heirs_one_inherits(tmp_path, dead_pid, monkeypatch):
+    """The second sees the stale lock before the first has taken it, and must not displace the first."""
+    path = tmp_path / "lock"
+    _sign(path, pid=dead_pid)
+    holders, locks = [], (Lock(path), Lock(path))
+    slow, quick = locks
+
+    def enter(lock: Lock) -> None:
+        try:
+            lock.__enter__()
+            holders.append(lock)
+        except LockedError:
+            pass
+
+    rival = threading.Thread(target=enter, args=(quick,))
+    read = Lock._owner
+
+    def read_then_dawdle(lock: Lock):
+        owner = read(lock)
+        if lock is slow and not rival.ident:
+            rival.start()
+            rival.join(0.5)
+        return owner
+
+    monkeypatch.setattr(Lock, "_owner", read_then_dawdle)
+    enter(slow)
+    rival.join()
+    assert len(holders) == 1
+    holders[0].__exit__()
+    assert not path.exists()
+
+
+def test_many_processes_want_one_stale_lock(tmp_path, dead_pid):
+    _sign(tmp_path / "lock", pid=dead_pid)
+    inside, most = 0, 0
+    count = threading.Lock()
+    outcomes = []
+
+    def compete() -> None:
+        nonlocal inside, most
+        try:
+            with Lock(tmp_path / "lock"):
+                with count:
+                    inside += 1
+                    most = max(most, inside)
+                time.sleep(0.002)
+                with count:
+                    inside -= 1
+            outcomes.append("held")
+        except LockedError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=compete) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1 and "held" in outcomes and len(outcomes) == 20

@@ -1,0 +1,210 @@
+"""Config nodes become objects of ours only, with every key and kind checked."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pytest
+
+from mapga import components
+from mapga.components import ConfigError, Slot, build, check, closest
+
+
+class Thing(ABC):
+    @abstractmethod
+    def act(self) -> None: ...
+
+
+class Lamp(Thing):
+    def __init__(
+        self,
+        bright: float,
+        bulbs: int = 1,
+        *,
+        on: bool = False,
+        colour: str = "red",
+        mode: Literal["slow", "fast"] = "slow",
+        levels: Sequence[float] = (),
+        limit: int | None = None,
+        width: int | float = 1,
+        anything: Any = None,
+    ) -> None:
+        self.given = dict(locals())
+        if bright < 0:
+            raise ValueError(f"lamp.bright={bright}: at least 0")
+        if bulbs > 9:
+            raise TypeError(f"too many bulbs: {bulbs}")
+        if colour == "missing":
+            raise FileNotFoundError(f"no paint of colour {colour}")
+
+    def act(self) -> None: ...
+
+    @classmethod
+    def dim(cls, bulbs: int, room: str = "hall") -> Lamp:
+        return cls(0.1, bulbs, colour=room)
+
+    def not_a_constructor(self) -> None: ...
+
+    @staticmethod
+    def nor_this() -> None: ...
+
+
+class Stranger:
+    """Exported, but no Thing."""
+
+
+SLOT = Slot("lamp", "things", "Thing")
+
+
+@pytest.fixture(autouse=True)
+def _package(monkeypatch):
+    import types
+
+    package = types.ModuleType("things")
+    package.__all__ = ["Lamp", "Stranger", "Thing", "text"]
+    package.Lamp, package.Stranger, package.Thing, package.text, package.Hidden = Lamp, Stranger, Thing, "text", Lamp
+    load = components.importlib.import_module
+    monkeypatch.setattr(components.importlib, "import_module", lambda name: package if name == "things" else load(name))
+
+
+def _lamp(**arguments) -> dict:
+    return build(SLOT, {"_target_": "things.Lamp", "bright": 1.0} | arguments).given
+
+
+def test_an_object_is_built_with_its_arguments():
+    given = _lamp(bulbs=2, on=True, mode="fast", levels=[1, 2.5], limit=None)
+    assert (given["bright"], given["bulbs"], given["on"], given["mode"]) == (1.0, 2, True, "fast")
+    assert given["levels"] == [1.0, 2.5] and given["limit"] is None
+
+
+def test_a_named_constructor_is_a_target_too():
+    lamp = build(SLOT, {"_target_": "things.Lamp.dim", "bulbs": 3})
+    assert lamp.given["bulbs"] == 3 and lamp.given["colour"] == "hall"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "things.Hidden",
+        "things.Stranger",
+        "things.Thing",
+        "things.text",
+        "things.Lamp.not_a_constructor",
+        "things.Lamp.nor_this",
+        "things.Lamp.__init__",
+        "things.Lamp.__init_subclass__",
+        "things.Lamp.__class__",
+        "things.Lamp.mro",
+        "things.Lamp.dim.__func__",
+        "things.sub.Lamp",
+        "things",
+        "things.",
+        "thingsLamp",
+        "builtins.eval",
+        "",
+        None,
+        7,
+        ["things.Lamp"],
+    ],
+)
+def test_nothing_else_is_a_target(target):
+    with pytest.raises(ConfigError, match=r"^lamp\._target_="):
+        build(SLOT, {"_target_": target, "bright": 1.0})
+
+
+@pytest.mark.parametrize("node", [None, 5, "things.Lamp", ["a"], {}])
+def test_what_is_no_node_is_refused(node):
+    with pytest.raises(ConfigError, match=r"^lamp(\._target_)?="):
+        build(SLOT, node)
+
+
+def test_a_near_miss_is_suggested():
+    with pytest.raises(ConfigError, match="did you mean 'Lamp'"):
+        build(SLOT, {"_target_": "things.Lmap"})
+    with pytest.raises(ConfigError, match=r"unknown key 'lamp.brigth'; did you mean 'bright'\?.* takes bright, bulbs"):
+        _lamp(brigth=2)
+    assert closest("zzz", ["abc"]) == ";"
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(ConfigError, match=r"missing key 'lamp\.bright': Lamp needs it"):
+        build(SLOT, {"_target_": "things.Lamp"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "becomes"),
+    [
+        ("bright", 1, 1.0),
+        ("bright", "1e-3", 0.001),
+        ("bright", "2", 2.0),
+        ("bulbs", "2", 2),
+        ("limit", "3", 3),
+        ("levels", ["1e-3", 2], [0.001, 2.0]),
+        ("levels", (1,), [1.0]),
+        ("width", 2, 2),
+        ("width", 2.5, 2.5),
+        ("anything", {"a": [1]}, {"a": [1]}),
+    ],
+)
+def test_numbers_may_be_written_as_text(key, value, becomes):
+    given = _lamp(**{key: value})[key]
+    assert given == becomes and type(given) is type(becomes)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("bright", "abc", "a number"),
+        ("bright", True, "a number"),
+        ("bright", None, "a number"),
+        ("bright", [1.0], "a number"),
+        ("bulbs", 2.5, "a whole number"),
+        ("bulbs", "2.5", "a whole number"),
+        ("bulbs", True, "a whole number"),
+        ("on", 1, "true or false"),
+        ("on", "true", "true or false"),
+        ("colour", 3, "text"),
+        ("mode", "medium", "'slow', 'fast'"),
+        ("levels", 3.0, "a list"),
+        ("levels", "1,2", "a list"),
+        ("limit", "many", "a whole number"),
+    ],
+)
+def test_a_wrong_kind_is_refused_by_name(key, value, wanted):
+    with pytest.raises(ConfigError) as caught:
+        _lamp(**{key: value})
+    message = str(caught.value)
+    assert message.startswith(f"lamp.{key}={value!r}") and wanted in message and "\n" not in message
+
+
+def test_an_item_of_a_list_is_named():
+    with pytest.raises(ConfigError, match=r"lamp\.levels\[1\]='x'"):
+        _lamp(levels=[1.0, "x"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"bright": -1.0}, "lamp.bright=-1.0: at least 0"),
+        ({"bulbs": 10}, "lamp: too many bulbs: 10"),
+        ({"colour": "missing"}, "lamp: no paint of colour missing"),
+    ],
+)
+def test_what_a_constructor_refuses_keeps_its_key_once(arguments, message):
+    with pytest.raises(ConfigError) as caught:
+        _lamp(**arguments)
+    assert str(caught.value) == message
+
+
+def test_given_arguments_are_handed_over_where_taken_and_cannot_be_set():
+    assert build(SLOT, {"_target_": "things.Lamp"}, {"bright": 4.0, "unknown": 1}).given["bright"] == 4.0
+    with pytest.raises(ConfigError, match=r"unknown key 'lamp\.bright'"):
+        build(SLOT, {"_target_": "things.Lamp", "bright": 1.0}, {"bright": 4.0})
+
+
+def test_checking_builds_nothing():
+    make, arguments = check(SLOT, {"_target_": "things.Lamp", "bright": -1})
+    assert make is Lamp and arguments == {"bright": -1.0}
