@@ -28,8 +28,8 @@ from mapga.config import OPERATOR, SCHEDULE, SOLVER, build_dataset, compose_run,
 from mapga.pixels import from_uint8
 from mapga.priors import Prior
 from mapga.problem import Problem, measure
+from mapga.restore import solve
 from mapga.rng import NoiseSource
-from mapga.runner import solve
 from mapga.solvers import Solver
 
 SEED = 0

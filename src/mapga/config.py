@@ -25,6 +25,7 @@ from mapga.datasets.base import Dataset
 from mapga.metrics.base import ImageMetric, SetMetric
 from mapga.operators.base import Operator
 from mapga.pixels import from_uint8, sigma_to_sym
+from mapga.prefetch import missing, needs, pinned
 from mapga.priors.base import Prior
 from mapga.records import RunFolder, Shard
 from mapga.runner import Job
@@ -33,6 +34,7 @@ from mapga.solvers.base import Solver
 __all__ = [
     "RootConfig",
     "Unsupported",
+    "build_metrics",
     "compose_run",
     "conf_dir",
     "make_job",
@@ -46,7 +48,6 @@ OPERATOR = Slot("task.operator", "mapga.operators", "Operator")
 PRIOR = Slot("prior", "mapga.priors", "Prior")
 SOLVER = Slot("solver", "mapga.solvers", "Solver")
 SCHEDULE = Slot("schedule", "mapga.schedules", "Schedule")
-TRACKER = Slot("tracker", "mapga.trackers", "Tracker")
 
 _NAMED = ("dataset", "task", "prior", "solver", "schedule", "metrics", "tracker", "experiment")
 _SOME_NOISE = 0.05  # a usual sigma_y, for asking what a solver supports
@@ -134,7 +135,7 @@ def one_line(error: BaseException) -> str:
 
 
 def resolve(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
-    """The resolved config as plain values, and the names of the chosen groups.
+    """The resolved config as plain values, with the hashes of its files, and the names of the chosen groups.
 
     Raises:
         ConfigError: A value that cannot be resolved.
@@ -146,7 +147,8 @@ def resolve(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from error
     assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}, {name: choices.get(name, "none") for name in _NAMED}
+    values = pinned({str(key): value for key, value in plain.items()})
+    return values, {name: choices.get(name, "none") for name in _NAMED}
 
 
 def make_job(config: Mapping[str, Any], names: Mapping[str, str]) -> Job:
@@ -168,13 +170,17 @@ def make_job(config: Mapping[str, Any], names: Mapping[str, str]) -> Job:
     except ValueError as error:
         raise ConfigError(f"task.{error}" if str(error).startswith("sigma") else str(error)) from error
     device = _device(config["device"])
-    tracker = build(TRACKER, config["tracker"])
+    trackers = [
+        build(Slot(f"tracker.{name}", "mapga.trackers", "Tracker"), node) for name, node in config["tracker"].items()
+    ]
     schedule = build(SCHEDULE, config["schedule"])
     solver: Solver = build(SOLVER, config["solver"], {"schedule": schedule})
-    metrics = build_metrics(config, device)
+    metrics = build_metrics(config)
+    if absent := missing(needs(config, metrics)):
+        raise ConfigError(absent)
     dataset = build_dataset(config)
     operator: Operator = build(OPERATOR, config["task"]["operator"], {"image_shape": dataset.image_shape})
-    prior = make_prior(config["prior"], dataset)
+    prior = make_prior(config["prior"], dataset, config["seed"])
     if prior.image_shape != dataset.image_shape:
         raise ConfigError(
             f"prior={names['prior']} is for images of {prior.image_shape}, dataset={names['dataset']} has "
@@ -191,10 +197,10 @@ def make_job(config: Mapping[str, Any], names: Mapping[str, str]) -> Job:
         dataset=dataset,
         operator=operator,
         sigma_y=sigma_y,
-        prior=prior,
+        prior=prior.loaded(),
         solver=solver,
-        metrics=metrics,
-        tracker=tracker,
+        metrics=[metric.to(device) for metric in metrics],
+        trackers=trackers,
         seed=config["seed"],
         batch_size=config["batch_size"],
         device=device,
@@ -210,27 +216,23 @@ def build_dataset(config: Mapping[str, Any]) -> Dataset:
     return dataset
 
 
-def build_metrics(config: Mapping[str, Any], device: torch.device) -> list[ImageMetric | SetMetric]:
-    """The metrics of a resolved config, each ready to be used.
+def build_metrics(config: Mapping[str, Any]) -> list[ImageMetric | SetMetric]:
+    """The metrics of a resolved config.
 
     Raises:
-        ConfigError: A metric that is not ours, or whose files or libraries are missing.
+        ConfigError: A metric that is not ours.
     """
-    metrics: list[ImageMetric | SetMetric] = [
-        build(Slot(f"metrics.{name}", "mapga.metrics", "Metric"), node) for name, node in config["metrics"].items()
-    ]
-    if missing := [line for metric in metrics for line in metric.missing()]:
-        raise ConfigError(f"metrics need what is not here: {'; '.join(dict.fromkeys(missing))}")
-    return [metric.to(device) for metric in metrics]
+    return [build(Slot(f"metrics.{name}", "mapga.metrics", "Metric"), node) for name, node in config["metrics"].items()]
 
 
-def make_prior(node: Mapping[str, Any], dataset: Dataset) -> Prior:
-    """The prior of a node; one that is fitted gets the dataset's training images."""
+def make_prior(node: Mapping[str, Any], dataset: Dataset, seed: int = 0) -> Prior:
+    """The prior of a node, no weights read; one that is fitted gets the dataset's training images."""
     fitted = isinstance(node, Mapping) and str(node.get("_target_", "")).endswith(".from_images")
     try:
-        given = {"images": from_uint8(dataset.training())} if fitted else {}
+        given: dict[str, Any] = {"images": from_uint8(dataset.training())} if fitted else {}
     except ValueError as error:
         raise ConfigError(f"prior: {error}") from error
+    given |= {"seed": seed, "dataset_classes": dataset.n_classes, "image_shape": dataset.image_shape}
     prior: Prior = build(PRIOR, node, given)
     return prior
 

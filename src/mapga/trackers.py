@@ -1,43 +1,47 @@
-"""Mirrors of a run elsewhere. A tracker is never the store and never decides success."""
+"""Mirrors of a run elsewhere. A tracker is never the store and never decides success.
+
+The only file that imports wandb, and only when a run is mirrored there.
+"""
 
 from __future__ import annotations
 
 import csv
+import netrc
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["CSVTracker", "NoTracker", "Tracker"]
+from mapga.records import ImageStore
+from mapga.records.identity import digest
+
+__all__ = ["CSVTracker", "Tracker", "WandbTracker"]
 
 
 class Tracker(ABC):
-    """What the runner tells a mirror. Whatever a tracker raises is noted, and the run goes on."""
+    """What a mirror hears. Whatever it raises is noted, and the run goes on."""
 
     @abstractmethod
     def start(self, run_id: str, config: Mapping[str, Any], folder: Path) -> None:
-        """A run begins or continues."""
+        """A run begins or continues.
+
+        Args:
+            run_id: The run's name, the same every time it is launched.
+            config: Its resolved config, with the chosen ``names``.
+            folder: Where it is recorded.
+        """
 
     @abstractmethod
     def row(self, row: Mapping[str, Any]) -> None:
-        """An image is done: its journal row."""
+        """An image is recorded: its journal row. Rows come in order, those recorded earlier first."""
 
     @abstractmethod
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """The run is complete: its ``metrics.json``. Called after the run's done marker is written."""
+        """The run is complete: its ``metrics.json``. Told after the run's done marker is written."""
 
-
-class NoTracker(Tracker):
-    """Mirrors nothing."""
-
-    def start(self, run_id: str, config: Mapping[str, Any], folder: Path) -> None:
-        pass
-
-    def row(self, row: Mapping[str, Any]) -> None:
-        pass
-
-    def finish(self, summary: Mapping[str, Any]) -> None:
-        pass
+    def close(self) -> None:  # noqa: B027
+        """The process is done with the run, complete or not; most have nothing to do."""
 
 
 class CSVTracker(Tracker):
@@ -61,3 +65,119 @@ class CSVTracker(Tracker):
             writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(k for row in self._rows for k in row)))
             writer.writeheader()
             writer.writerows(self._rows)
+
+
+class WandbTracker(Tracker):
+    """One Weights & Biases run a suite run: its id follows from the run's, so that launching again is the same run.
+
+    Group = experiment, job type = solver, tags = dataset and task, config = the resolved config. Per-image metrics lie
+    on an axis of their own, ``image``; means, counts and seconds are the summary; a grid of at most 16 restored images
+    and a table of all rows (an artifact) are added at the end.
+
+    Args:
+        project: Project.
+        entity: Team or user; None for the account's default.
+        mode: ``"online"``, ``"offline"`` (files under the run's folder, ``wandb sync`` sends them), or ``"auto"``:
+            online if there is a key in ``WANDB_API_KEY`` or ``~/.netrc``, else offline.
+        pictures: Most images in the grid, 0 to 16.
+
+    Raises:
+        ValueError: A value outside these ranges.
+    """
+
+    def __init__(
+        self,
+        project: str = "mapga",
+        entity: str | None = None,
+        mode: Literal["auto", "online", "offline"] = "auto",
+        pictures: int = 16,
+    ) -> None:
+        if mode not in ("auto", "online", "offline"):
+            raise ValueError(f"tracker.wandb.mode={mode!r}: choose auto, online or offline")
+        if not 0 <= pictures <= 16:
+            raise ValueError(f"tracker.wandb.pictures={pictures}: choose 0..16")
+        self.project, self.entity, self.mode, self.pictures = project, entity, mode, pictures
+        self._run: Any = None
+        self._folder = Path()
+        self._rows: list[Mapping[str, Any]] = []
+
+    def start(self, run_id: str, config: Mapping[str, Any], folder: Path) -> None:
+        wandb = _wandb()
+        names = config["names"]
+        experiment = names.get("experiment")
+        self._folder, self._rows = folder, []
+        self._run = wandb.init(
+            project=self.project,
+            entity=self.entity,
+            id=f"mapga-{digest(run_id)}",
+            name=run_id,
+            group=None if experiment in (None, "None", "none", "null") else experiment,
+            job_type=names["solver"],
+            tags=[names["dataset"], names["task"]],
+            config=dict(config),
+            mode=self._resolved_mode(),
+            dir=str(folder),
+            resume="allow",
+            reinit="create_new",
+            settings=wandb.Settings(silent=True, console="off", init_timeout=60),
+        )
+        self._run.define_metric("image", hidden=True)
+        self._run.define_metric("image/*", step_metric="image")
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        self._rows.append(row)
+        numbers = {f"image/{name}": value for name, value in row["metrics"].items() if value is not None}
+        failed = {"image/failed": int(row["status"] != "done")}
+        self._run.log({"image": row["index"], **failed, **numbers}, step=row["row"])
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        wandb = _wandb()
+        for name, cell in summary["metrics"].items():
+            self._run.summary[name] = cell["mean"]
+            self._run.summary[f"{name}_sem"] = cell["sem"]
+        for key in ("n_images", "n_failed"):
+            self._run.summary[key] = summary[key]
+        for key, value in summary["compute"].items():
+            self._run.summary[f"compute/{key}"] = value
+        done = [row for row in self._rows if row["status"] == "done"][: self.pictures]
+        if done:
+            shown = ImageStore.open(self._folder / "images.npy").read([row["row"] for row in done])
+            pictures = [
+                wandb.Image(picture.squeeze(), caption=str(row["index"]))
+                for picture, row in zip(shown, done, strict=True)
+            ]
+            self._run.log({"restored": pictures})
+        names = list(summary["metrics"])
+        data = [[row["index"], row["status"], *(row["metrics"].get(name) for name in names)] for row in self._rows]
+        artifact = wandb.Artifact(f"images-{self._run.id}", type="images")
+        artifact.add(wandb.Table(columns=["index", "status", *names], data=data), "images")
+        self._run.log_artifact(artifact)
+        self._run.finish()
+        self._run = None
+
+    def close(self) -> None:
+        if self._run is not None:
+            self._run.finish(exit_code=1)
+            self._run = None
+
+    def _resolved_mode(self) -> str:
+        if self.mode != "auto":
+            return self.mode
+        return "online" if _has_key() else "offline"
+
+
+def _wandb() -> Any:
+    try:
+        import wandb
+    except ImportError:
+        raise ModuleNotFoundError('wandb is not installed; pip install "mapga[wandb]"') from None
+    return wandb
+
+
+def _has_key() -> bool:
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    try:
+        return netrc.netrc().authenticators("api.wandb.ai") is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

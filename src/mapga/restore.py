@@ -1,0 +1,160 @@
+"""One batch: measure, solve, round, store, score."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mapga.datasets.base import Item, UnreadableImageError
+from mapga.metered import Meter, MeteredPrior
+from mapga.metrics.base import Scored
+from mapga.pixels import from_uint8, to_uint8
+from mapga.priors.base import Prior
+from mapga.problem import Problem, measure
+from mapga.records import ImageStore
+from mapga.records.journal import Row
+from mapga.rng import NoiseSource
+from mapga.solvers.base import Solver
+
+if TYPE_CHECKING:
+    from mapga.runner import Job
+
+__all__ = ["Restorer", "Stores", "solve"]
+
+_log = logging.getLogger(__name__)
+_NOTHING = {
+    "rows": [],
+    "forward": 0,
+    "vjp": 0,
+    "seconds": 0.0,
+    "seconds_network": 0.0,
+}  # what a batch without images cost
+
+
+def solve(
+    solver: Solver, problem: Problem, prior: Prior, noise: NoiseSource, on_step: Callable[[], object] = lambda: None
+) -> tuple[Tensor, Tensor]:
+    """Run a solver to its end.
+
+    Returns:
+        x: The last state, (B, C, H, W).
+        diverged_at: For each image the first step whose state was not finite, 0 if none, int64 (B,), on the device.
+    """
+    x, diverged_at = torch.empty(0), None
+    with torch.no_grad():
+        for state in solver.iterate(problem, prior, noise):
+            x = state.x
+            broken = ~x.isfinite().flatten(1).all(1)
+            if diverged_at is None:
+                diverged_at = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+            diverged_at = torch.where(broken & (diverged_at == 0), state.step, diverged_at)
+            on_step()
+    if diverged_at is None:
+        raise RuntimeError(f"{type(solver).__name__} yielded no state")
+    return x, diverged_at
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The image files of a run: what was restored, and of its problem what was true and what was measured."""
+
+    restored: ImageStore
+    truth: ImageStore
+    measurement: ImageStore
+
+
+class Restorer:
+    """Restores batches of rows."""
+
+    def __init__(self, job: Job, stores: Stores) -> None:
+        self.job, self.stores = job, stores
+        self.operator = job.operator.to(job.device, job.dtype)
+        self.prior = job.prior.to(job.device, job.dtype)
+        self.scoring = job.operator.to("cpu", torch.float64)
+
+    def restore(self, rows: Sequence[int], on_step: Callable[[], object]) -> tuple[list[Row], dict[str, Any]]:
+        """Restore some rows, with their pixels on disk on return; the journal rows, and what it cost."""
+        job = self.job
+        items, failed = self._read(rows)
+        rows = [row for row in rows if row not in failed]
+        if not rows:
+            return list(failed.values()), _NOTHING | {"device": str(job.device)}
+        indices = [item.index for item in items]
+        truth = np.stack([item.image for item in items])
+        clean = from_uint8(truth)
+        problem = measure(clean.to(job.device, job.dtype), self.operator, job.sigma_y, seed=job.seed, indices=indices)
+
+        meter = Meter(job.device)
+        labels = self.prior.labels_for(indices, _labels(items, job.device))
+        prior = MeteredPrior(self.prior, meter).conditioned(labels)
+        begun = time.perf_counter()
+        with NoiseSource(job.seed, indices, job.dataset.image_shape, device=job.device, dtype=job.dtype) as noise:
+            x, diverged_at = solve(job.solver, problem, prior, noise, on_step)
+        steps = diverged_at.tolist()  # waits for the device
+        seconds = time.perf_counter() - begun
+
+        restored = to_uint8(torch.nan_to_num(x), job.rounding)
+        restored[[k for k, step in enumerate(steps) if step]] = 0
+        self.stores.truth.write(rows, truth)
+        self.stores.measurement.write(rows, to_uint8(self.operator.preview(problem.y), job.rounding))
+        self.stores.restored.write(rows, restored)
+
+        numbers = self._score(restored, truth, items, problem)
+        records = [
+            Row(
+                row=row,
+                index=item.index,
+                label=item.label,
+                status="diverged" if step else "done",
+                step=step or None,
+                metrics={} if step else {name: _plain(values[k]) for name, values in numbers.items()},
+            )
+            for k, (row, item, step) in enumerate(zip(rows, items, steps, strict=True))
+        ]
+        cost = {
+            "rows": list(rows),
+            "forward": meter.forward,
+            "vjp": meter.vjp,
+            "seconds": seconds,
+            "seconds_network": meter.seconds(),
+            "device": str(job.device),
+        }
+        return [*records, *failed.values()], cost
+
+    def _read(self, rows: Sequence[int]) -> tuple[list[Item], dict[int, Row]]:
+        """The images of those rows that can be read; for each of the others, by row, what the journal says of it."""
+        items, failed = [], {}
+        for row in rows:
+            try:
+                items.append(self.job.dataset[row])
+            except UnreadableImageError as error:
+                _log.warning("row %d failed: %s; the run goes on", row, error)
+                failed[row] = Row(row, self.job.dataset.index(row), None, "failed", None, {})
+        return items, failed
+
+    def _score(
+        self, restored: np.ndarray, truth: np.ndarray, items: Sequence[Item], problem: Problem
+    ) -> dict[str, np.ndarray]:
+        labels = [item.label for item in items]
+        known = None if any(label is None for label in labels) else np.array(labels, dtype=np.int64)
+        exact = Problem(problem.y.cpu().double(), self.scoring, problem.sigma_y)
+        scored = Scored(restored, truth, known, exact)
+        return {metric.name: metric(scored) for metric in self.job.image_metrics}
+
+
+def _labels(items: Iterable[Item], device: torch.device) -> Tensor | None:
+    labels = [item.label for item in items]
+    known = [label for label in labels if label is not None]
+    return torch.tensor(known, device=device) if len(known) == len(labels) else None
+
+
+def _plain(value: float) -> float | None:
+    """JSON has no NaN and no infinity."""
+    return float(value) if np.isfinite(value) else None
