@@ -197,3 +197,11 @@ def test_a_mask_with_weights_scales_like_the_plain_one():
 def test_bad_values_are_refused_by_name(name: str, value: float):
     with pytest.raises(ValueError, match=f"solver.{name}={value}"):
         DDRM(Karras(), **{name: value})
+
+
+def test_a_tie_at_the_start_is_pure_noise():
+    shape = (1, 1, 1)
+    problem = Problem(torch.full((1, *shape), 7.0, dtype=torch.float64), Identity(shape), 5.0)
+    n = torch.full((1, *shape), 0.3, dtype=torch.float64)
+    assert float(DDRM(Karras()).start(problem, 5.0, n)) == 1.5
+    assert float(DDRM(Karras()).start(problem, 5.1, n)) == pytest.approx(7 + 0.3 * (5.1**2 - 5**2) ** 0.5)
