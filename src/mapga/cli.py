@@ -74,6 +74,15 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--to", type=Path, default=None, help="where to (default: png/ in the run's folder)")
     export.set_defaults(command=_export)
 
+    prefetch = commands.add_parser(
+        "prefetch",
+        help="fetch the files that a run needs into the cache (MAPGA_CACHE)",
+        description="Fetch what a run needs: mapga prefetch experiment=... | dataset=... | prior=... | metrics=...",
+    )
+    prefetch.add_argument("--list", action="store_true", help="only say what is needed and whether it is here")
+    prefetch.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    prefetch.set_defaults(command=_prefetch)
+
     doctor = commands.add_parser("doctor", help="versions, devices, and which solver can serve which task")
     doctor.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     doctor.set_defaults(command=_doctor)
@@ -120,6 +129,25 @@ def _export(arguments: argparse.Namespace) -> int:
 
     print(export_images(arguments.folder, arguments.to))
     return DONE
+
+
+def _prefetch(arguments: argparse.Namespace) -> int:
+    from mapga.assemble import build_metrics
+    from mapga.config import compose_run, resolve
+    from mapga.prefetch import needs, obtain
+
+    config, _ = resolve(compose_run(arguments.overrides))
+    found = needs(config, build_metrics(config))
+    if not found:
+        print("nothing is needed from elsewhere")
+    if arguments.list:
+        for need in found:
+            print(f"{need.key}: {need.what}: {'here' if need.problem is None else need.problem}")
+        return DONE
+    failures = obtain(found, print)
+    for failure in failures:
+        _complain(failure)
+    return FAILED if failures else DONE
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

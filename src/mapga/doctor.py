@@ -1,4 +1,4 @@
-"""``mapga doctor``: what is installed, what the machine has, and which solver can serve which task."""
+"""``mapga doctor``: what is installed, what the machine has, what is missing, and which solver can serve which task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from mapga import __version__
-from mapga.config import build_dataset, compose_run, make_prior, resolve, support_matrix
+from mapga.assemble import build_dataset, build_metrics, make_prior, support_matrix
+from mapga.config import compose_run, resolve
+from mapga.fetch import cache_folder
+from mapga.prefetch import needs
 
 __all__ = ["examine"]
 
@@ -24,10 +27,10 @@ _VERSIONS = ("torch", "numpy", "hydra-core", "omegaconf", "diffusers", "torchmet
 
 
 def examine(overrides: Sequence[str]) -> None:
-    """Print versions, devices, optional parts, and the support matrix for a dataset and prior.
+    """Print versions, devices, optional parts, cached and missing files, and the support matrix for dataset and prior.
 
     Args:
-        overrides: As for a run; ``dataset`` and ``prior`` matter.
+        overrides: As for a run; ``dataset``, ``prior`` and ``metrics`` matter.
 
     Raises:
         ConfigError: Overrides that cannot be composed.
@@ -42,6 +45,15 @@ def examine(overrides: Sequence[str]) -> None:
         if importlib.util.find_spec(package) is None:
             console.print(f'{package} is not installed; it comes with: pip install "mapga[{extra}]"', markup=False)
 
+    for line in _cached():
+        console.print(line, markup=False)
+    found = needs(config, build_metrics(config))
+    for need in found:
+        state = "here" if need.problem is None else f"MISSING: {need.problem}"
+        console.print(f"{need.key}: {need.what}: {state}", markup=False)
+    if any(need.key == "dataset" and need.problem for need in found):
+        return
+
     dataset = build_dataset(config)
     matrix = support_matrix(config, dataset, make_prior(config["prior"], dataset))
     solvers, tasks = list(dict.fromkeys(s for s, _ in matrix)), list(dict.fromkeys(t for _, t in matrix))
@@ -52,6 +64,14 @@ def examine(overrides: Sequence[str]) -> None:
     reasons = {f"{solver}: {reason}": None for (solver, _), pair in matrix.items() for reason in pair if reason}
     for reason in reasons:
         console.print(f"* {escape(reason)}")
+
+
+def _cached() -> list[str]:
+    """The files in the cache, one line each."""
+    folder = cache_folder()
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+    sizes = [f"  {path.relative_to(folder)} {path.stat().st_size / 1e6:,.1f} MB" for path in files]
+    return [f"cache {folder}: {len(files) or 'no'} files", *sizes]
 
 
 def _verdict(noiseless: str | None, noisy: str | None) -> str:

@@ -17,7 +17,7 @@ from mapga.fetch import FileRefusedError, fetch, sha256_of
 from mapga.metrics.base import Metric
 from mapga.priors.checkpoints.sources import WeightsSource, sources_of
 
-__all__ = ["Need", "missing", "needs", "pinned"]
+__all__ = ["Need", "missing", "needs", "obtain", "pinned"]
 
 PUBLISHED = "mapga.priors.PublishedPrior"
 
@@ -69,6 +69,32 @@ def missing(found: Sequence[Need]) -> str | None:
     if not lines:
         return None
     return f"{len(lines)} missing: {'; '.join(dict.fromkeys(lines))}"
+
+
+def obtain(found: Sequence[Need], tell: Callable[[str], None]) -> list[str]:
+    """Fetch what is not here, one after another; an address that fails does not stop the others.
+
+    Args:
+        found: What is needed.
+        tell: Called with one line for each thing that is here or was fetched.
+
+    Returns:
+        One line for each thing that is still missing.
+    """
+    failures = []
+    for need in found:
+        if need.problem is None:
+            tell(f"{need.key}: {need.what}: here")
+            continue
+        if need.get is None:
+            failures.append(f"[{need.key}] {need.problem}")
+            continue
+        tell(f"{need.key}: fetching {need.what}")
+        try:
+            tell(f"{need.key}: {need.get()}")
+        except FileRefusedError as error:
+            failures.append(f"[{need.key}] {error}")
+    return failures
 
 
 def pinned(config: Mapping[str, Any]) -> dict[str, Any]:
