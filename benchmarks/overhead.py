@@ -23,8 +23,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from mapga.assemble import OPERATOR, SCHEDULE, SOLVER, build_dataset, make_prior
 from mapga.components import build
-from mapga.config import OPERATOR, SCHEDULE, SOLVER, build_dataset, compose_run, group, make_prior, resolve
+from mapga.config import compose_run, group, resolve
 from mapga.pixels import from_uint8
 from mapga.priors import Prior
 from mapga.problem import Problem, measure

@@ -18,8 +18,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from mapga.assemble import Unsupported, build_dataset, make_job
 from mapga.components import ConfigError
-from mapga.config import Unsupported, build_dataset, compose_run, conf_dir, make_job, one_line, resolve
+from mapga.config import compose_run, conf_dir, one_line, resolve
 from mapga.progress import Reporter
 from mapga.records import LockedError, RunFolder
 from mapga.runner import Job, check_data

@@ -1,0 +1,75 @@
+"""``mapga status``: how far the runs below a folder are, from their files alone."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+from mapga.records.journal import Journal
+from mapga.report.collect import Run, collect
+
+__all__ = ["Standing", "standing", "status_view"]
+
+_LIVE_SECONDS = 180.0  # a heart that has not beaten for so long has stopped
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a run is.
+
+    Attributes:
+        run: What is known of it.
+        state: ``done``, ``running``, ``failed``, ``skipped``, ``stopped`` (begun, nobody at work).
+        images: Recorded images.
+        total: Images of the run, or None where its store is not made yet.
+        heartbeat: Seconds since the last sign of life of a process at work, or None.
+    """
+
+    run: Run
+    state: str
+    images: int
+    total: int | None
+    heartbeat: float | None
+
+
+def standing(run: Run) -> Standing:
+    """Read how far a run is."""
+    if run.status == "done":
+        n = int(run.metrics["n_images"])
+        return Standing(run, "done", n, n, None)
+    if run.status == "skipped":
+        return Standing(run, "skipped", 0, None, None)
+    rows = {row.row for path in run.folder.glob("journal*.jsonl") for row in Journal(path).rows()}
+    beats = [time.time() - lock.stat().st_mtime for lock in run.folder.glob("lock*")]
+    heartbeat = min(beats) if beats else None
+    alive = heartbeat is not None and heartbeat < _LIVE_SECONDS
+    state = "running" if alive else "failed" if run.status == "failed" else "stopped"
+    return Standing(run, state, len(rows), _total(run.folder), heartbeat)
+
+
+def status_view(root: Path) -> tuple[Group, Counter[str]]:
+    """A picture of all runs below a folder for a terminal, and how many are in which state."""
+    runs, troubles = collect(root)
+    standings = [standing(run) for run in runs]
+    counts = Counter(one.state for one in standings)
+    table = Table("run", "state", "images", "heartbeat", "last line", pad_edge=False)
+    for one in standings:
+        beat = "" if one.heartbeat is None else f"{one.heartbeat:.0f} s ago"
+        images = f"{one.images}/{'?' if one.total is None else one.total}" if one.state != "skipped" else ""
+        table.add_row(escape(one.run.folder.name), one.state, images, beat, escape(one.run.reason[:90]))
+    line = ", ".join(f"{n} {state}" for state, n in counts.items()) or "no runs"
+    return Group(table, line, *(escape(trouble) for trouble in troubles)), counts
+
+
+def _total(folder: Path) -> int | None:
+    try:
+        return len(np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError):
+        return None
