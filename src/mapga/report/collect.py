@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
-__all__ = ["Problem", "Run", "collect", "settings"]
+__all__ = ["Problem", "Run", "collect", "read_run", "settings"]
 
 # Parts of the config whose differences tell runs of one solver apart.
 _DISTINGUISHING = ("prior", "solver", "schedule", "dataset", "metrics", "seed", "dtype", "rounding")
@@ -66,13 +66,18 @@ def collect(root: Path) -> tuple[list[Run], list[str]]:
     runs, troubles = [], []
     for path in sorted(root.rglob("config.yaml")):
         try:
-            runs.append(_read(path.parent))
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+            runs.append(_sound(read_run(path.parent)))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
             troubles.append(f"{path.parent}: cannot be read ({type(error).__name__}: {' '.join(str(error).split())})")
     return runs, troubles
 
 
-def _read(folder: Path) -> Run:
+def read_run(folder: Path) -> Run:
+    """What a run's folder says of itself.
+
+    Raises:
+        OSError, ValueError, KeyError: It cannot be read.
+    """
     record = yaml.load((folder / "config.yaml").read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     names = {str(key): str(value) for key, value in record.pop("names").items()}
     if (folder / "done").exists():
@@ -83,6 +88,20 @@ def _read(folder: Path) -> Run:
         lines = (folder / "error.txt").read_text().strip().splitlines()
         return Run(folder, names, record, "failed", lines[-1] if lines else "")
     return Run(folder, names, record, "incomplete")
+
+
+def _sound(run: Run) -> Run:
+    """The run, once everything that a report reads of it was found there: one broken run must not end the report."""
+    _ = run.problem, run.config["seed"], [run.names[key] for key in ("prior", "solver", "schedule")]
+    if run.status == "done":
+        summary = run.metrics
+        numbers = [summary[key] for key in ("n_images", "n_failed")]
+        numbers += [summary["compute"][key] for key in ("forward", "vjp", "seconds", "seconds_network")]
+        for cell in summary["metrics"].values():
+            numbers += [cell[key] for key in ("mean", "sem") if cell[key] is not None] + [cell["lower_is_better"]]
+        if wrong := [number for number in numbers if not isinstance(number, int | float)]:
+            raise TypeError(f"metrics.json holds {wrong[0]!r} in the place of a number")
+    return run
 
 
 def settings(runs: list[Run]) -> dict[Path, str]:

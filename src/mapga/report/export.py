@@ -21,15 +21,20 @@ def export_images(folder: Path, to: Path | None = None) -> Path:
         to: Where to; default ``png/`` in the run's folder.
 
     Raises:
-        ConfigError: The folder is not a run's.
+        ConfigError: The folder is not a run's, or the pictures cannot be written.
     """
     if not (folder / "images.npy").exists():
         raise ConfigError(f"{folder} holds no images.npy; name the folder that 'mapga run' printed")
     to = folder / "png" if to is None else to
-    to.mkdir(parents=True, exist_ok=True)
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--to={to}: cannot be written ({error.strerror}); choose another folder") from error
     images = ImageStore.open(folder / "images.npy")
     for journal in sorted(folder.glob("journal*.jsonl")):
         for row in Journal(journal).rows():
             if row.status == "done":
-                Image.fromarray(images.read([row.row])[0].squeeze()).save(to / f"{row.index:06d}.png")
+                picture = images.read([row.row])[0]
+                grey = picture.shape[-1] == 1
+                Image.fromarray(picture[..., 0] if grey else picture).save(to / f"{row.index:06d}.png")
     return to

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table as RichTable
@@ -44,7 +45,7 @@ class Table:
     notes: list[str]
 
     def markdown(self) -> str:
-        rows = ["| " + " | ".join(self.header) + " |", "|" + " --- |" * len(self.header)]
+        rows = ["| " + " | ".join(map(_md, self.header)) + " |", "|" + " --- |" * len(self.header)]
         for line in self.lines:
             cells = (f"**{_md(cell.text)}**" if cell.best else _md(cell.text) for cell in line)
             rows.append("| " + " | ".join(cells) + " |")
@@ -69,7 +70,7 @@ class Table:
         return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
 
     def terminal(self) -> RichTable:
-        table = RichTable(*self.header, header_style="bold", pad_edge=False)
+        table = RichTable(*map(escape, self.header), header_style="bold", pad_edge=False)
         previous = None
         for line, problem in zip(self.lines, self.problems, strict=True):
             if previous not in (None, problem):
@@ -164,25 +165,32 @@ def _metric_names(runs: Sequence[Run]) -> list[str]:
     return [name for name in _ORDER if name in found] + sorted(found - set(_ORDER))
 
 
-def _best(runs: Sequence[Run], names: Sequence[str]) -> dict[str, set[object]]:
-    """For each metric the folders of the runs with the best mean of their problem."""
-    best: dict[str, set[object]] = {}
-    for name in names:
-        winners: dict[object, tuple[float, object]] = {}
-        for run in runs:
-            cell = run.metrics.get("metrics", {}).get(name, {})
-            if cell.get("mean") is None or len(_protocols(runs, run.problem, name)) > 1:
-                continue
-            score = cell["mean"] if cell["lower_is_better"] else -cell["mean"]
-            if run.problem not in winners or score < winners[run.problem][0]:
-                winners[run.problem] = score, run.folder
-        best[name] = {folder for _, folder in winners.values()}
+def _best(runs: Sequence[Run], names: Sequence[str]) -> dict[str, set[Path]]:
+    """For each metric the folders of the runs than which none of their problem has a better mean."""
+    best: dict[str, set[Path]] = {name: set() for name in names}
+    for family in _families(runs).values():
+        for name in names:
+            cells = {run.folder: run.metrics.get("metrics", {}).get(name, {}) for run in family}
+            scores = {
+                folder: cell["mean"] if cell["lower_is_better"] else -cell["mean"]
+                for folder, cell in cells.items()
+                if cell.get("mean") is not None
+            }
+            if len(_protocols(family, name)) <= 1:
+                best[name] |= {folder for folder, score in scores.items() if score == min(scores.values())}
     return best
 
 
-def _protocols(runs: Sequence[Run], problem: Problem, name: str) -> set[str]:
+def _families(runs: Sequence[Run]) -> dict[Problem, list[Run]]:
+    families: dict[Problem, list[Run]] = {}
+    for run in runs:
+        families.setdefault(run.problem, []).append(run)
+    return families
+
+
+def _protocols(family: Sequence[Run], name: str) -> set[str]:
     """The protocols (flavour, N, reference) by which a metric was computed for one problem's runs."""
-    cells = (run.metrics.get("metrics", {}).get(name, {}) for run in runs if run.problem == problem)
+    cells = (run.metrics.get("metrics", {}).get(name, {}) for run in family)
     return {cell["key"] for cell in cells if "key" in cell}
 
 
@@ -192,8 +200,8 @@ def _protocol_notes(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
     for name in names:
         cells = [run.metrics.get("metrics", {}).get(name, {}) for run in runs]
         notes += [note for cell in cells for note in cell.get("notes", [])]
-        for problem in dict.fromkeys(run.problem for run in runs):
-            if len(found := _protocols(runs, problem, name)) > 1:
+        for problem, family in _families(runs).items():
+            if len(found := _protocols(family, name)) > 1:
                 notes.append(
                     f"{problem}: {name} was computed by different protocols and is not compared: "
                     f"{', '.join(sorted(found))}"
@@ -209,18 +217,28 @@ def _estimate(name: str, cell: dict[str, float | None] | None) -> str:
     return f"{cell['mean']:.{digits}f}{sem}"
 
 
+# Markdown passes HTML on, so angle brackets are written as entities.
+_MARKDOWN = str.maketrans(
+    {mark: f"\\{mark}" for mark in "\\`*|"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " ", "\r": " "}
+)
+_LATEX = str.maketrans(
+    {mark: f"\\{mark}" for mark in "_&%#${}"}
+    | {
+        "\\": r"\textbackslash{}",
+        "^": r"\^{}",
+        "~": r"\~{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "±": r"$\pm$",
+        "–": "--",
+        "\n": " ",
+    }
+)
+
+
 def _md(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return text.translate(_MARKDOWN)
 
 
 def _tex(text: str) -> str:
-    for mark, written in (
-        ("\\", r"\textbackslash "),
-        ("_", r"\_"),
-        ("&", r"\&"),
-        ("%", r"\%"),
-        ("#", r"\#"),
-        ("$", r"\$"),
-    ):
-        text = text.replace(mark, written)
-    return text.replace("±", r"$\pm$").replace("–", "--").replace("^", r"\^{}").replace("~", r"\~{}")
+    return text.translate(_LATEX)

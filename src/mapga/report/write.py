@@ -29,7 +29,7 @@ def write_report(root: Path, *, images: int = 8) -> Path:
         images: Images in a grid, >= 1.
 
     Raises:
-        ConfigError: No folder, or no run in it.
+        ConfigError: No folder, no run in it, or it cannot be written.
     """
     if images < 1:
         raise ConfigError(f"--images={images}: show at least 1")
@@ -39,7 +39,10 @@ def write_report(root: Path, *, images: int = 8) -> Path:
     if not runs and not troubles:
         raise ConfigError(f"{root} holds no runs; make one with: mapga run results_dir={root}")
     folder = root / "report"
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written ({error.strerror}); copy the runs elsewhere") from error
     table = make_table(runs)
     table.notes.extend(troubles)
 
