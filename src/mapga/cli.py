@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.live import Live
 
 from mapga import __version__
 from mapga.components import ConfigError
@@ -69,6 +71,19 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--images", type=int, default=8, help="images in the grid (default 8)")
     report.set_defaults(command=_report)
 
+    plan = commands.add_parser(
+        "plan",
+        help="the runs of a sweep: done, running, pending; passes and hours left",
+        description="List the runs that 'mapga run -m' with the same overrides would launch, and what is left of them.",
+    )
+    plan.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    plan.set_defaults(command=_plan)
+
+    status = commands.add_parser("status", help="how far the runs below a folder are")
+    status.add_argument("folder", type=Path, help="a results folder")
+    status.add_argument("--watch", action="store_true", help="refresh every two seconds until all have ended")
+    status.set_defaults(command=_status)
+
     export = commands.add_parser("export", help="write a run's restored images as PNG files")
     export.add_argument("folder", type=Path, help="a run's folder")
     export.add_argument("--to", type=Path, default=None, help="where to (default: png/ in the run's folder)")
@@ -121,6 +136,31 @@ def _report(arguments: argparse.Namespace) -> int:
     from mapga.report import write_report
 
     print(write_report(arguments.folder, images=arguments.images))
+    return DONE
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from mapga.plan import plan, plan_view
+
+    Console(width=None if Console().is_terminal else 160).print(plan_view(plan(arguments.overrides)))
+    return DONE
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from mapga.status import status_view
+
+    if not arguments.folder.is_dir():
+        raise ConfigError(f"{arguments.folder} is not a folder; name the results_dir of your runs")
+    console = Console(width=None if Console().is_terminal else 160)
+    view, counts = status_view(arguments.folder)
+    if arguments.watch:
+        with Live(view, console=console, auto_refresh=False) as live:
+            while counts["running"]:
+                time.sleep(2)
+                view, counts = status_view(arguments.folder)
+                live.update(view, refresh=True)
+    else:
+        console.print(view)
     return DONE
 
 

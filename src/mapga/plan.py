@@ -1,0 +1,165 @@
+"""``mapga plan``: the runs of a sweep, how far each is, and what is left to do. Imports no torch."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+from mapga.components import ConfigError
+from mapga.config import compose_run, conf_dir, one_line, resolve
+from mapga.passes import passes_per_image
+from mapga.records import RunFolder
+from mapga.report.collect import read_run
+from mapga.status import Standing, standing
+
+__all__ = ["Planned", "expand", "plan", "plan_view"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run of a sweep.
+
+    Attributes:
+        folder: Where it is, or will be.
+        images: Its images, or None where only the data can tell.
+        passes: Network passes an image, or None if unknown.
+        standing: How far it is; None if it was never begun.
+    """
+
+    folder: Path
+    images: int | None
+    passes: int | None
+    standing: Standing | None
+
+    @property
+    def state(self) -> str:
+        return "pending" if self.standing is None else self.standing.state
+
+    @property
+    def images_left(self) -> int | None:
+        if self.state in ("done", "skipped"):
+            return 0
+        total = self.images if self.standing is None else self.standing.total or self.images
+        return None if total is None else total - (0 if self.standing is None else self.standing.images)
+
+
+def plan(overrides: Sequence[str]) -> list[Planned]:
+    """Every run of a sweep, in launch order.
+
+    Raises:
+        ConfigError: A sweep that cannot be composed.
+    """
+    return [_planned(*resolve(cfg)) for cfg in expand(overrides)]
+
+
+def expand(overrides: Sequence[str]) -> Iterator[DictConfig]:
+    """The composed config of every run of a sweep: its experiment's own sweep and comma-separated overrides.
+
+    Groups are composed once for each combination of choices; plain values are then set on a copy.
+
+    Raises:
+        ConfigError: As ``compose_run``.
+    """
+    try:
+        axes = _axes(overrides)
+        composed: dict[tuple[str, ...], DictConfig] = {}
+        for point in itertools.product(*axes):
+            groups = tuple(text for text in point if _is_group(text))
+            if groups not in composed:
+                composed[groups] = compose_run(groups)
+            cfg = composed[groups].copy()
+            values = [text for text in point if not _is_group(text)]
+            for override in OverridesParser.create().parse_overrides(values):
+                _set(cfg, override)
+            yield cfg
+    except HydraException as error:
+        raise ConfigError(one_line(error)) from error
+
+
+def _axes(overrides: Sequence[str]) -> list[list[str]]:
+    """For each override the values it takes, one unless it is swept."""
+    parser = OverridesParser.create()
+    fixed = [one.input_line or "" for one in parser.parse_overrides(list(overrides)) if not one.is_sweep_override()]
+    params = OmegaConf.to_container(compose_run(fixed).hydra.sweeper.params or OmegaConf.create({}))
+    assert isinstance(params, dict)
+    named = {one.get_key_element() for one in parser.parse_overrides(list(overrides))}
+    own = [f"{key}={value}" for key, value in params.items() if key not in named]
+    axes = []
+    for one in parser.parse_overrides([*own, *overrides]):
+        if one.is_sweep_override():
+            axes.append([f"{one.get_key_element()}={value}" for value in one.sweep_string_iterator()])
+        else:
+            axes.append([one.input_line or ""])
+    return axes
+
+
+def _is_group(text: str) -> bool:
+    key = text.partition("=")[0].lstrip("+~")
+    return (conf_dir() / key).is_dir()
+
+
+def _set(cfg: DictConfig, override: Override) -> None:
+    """Set a plain value as composing would."""
+    if override.is_add() or override.is_delete():
+        with open_dict(cfg):
+            OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
+        return
+    try:
+        OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
+    except Exception as error:
+        raise ConfigError(one_line(error)) from error
+
+
+def _planned(config: Mapping[str, Any], names: Mapping[str, str]) -> Planned:
+    folder = RunFolder(Path(config["results_dir"]).expanduser(), config, names).path
+    begun = (folder / "config.yaml").exists()
+    return Planned(
+        folder,
+        config["dataset"].get("limit"),
+        passes_per_image(config["solver"], config["schedule"]),
+        standing(read_run(folder)) if begun else None,
+    )
+
+
+def plan_view(runs: Sequence[Planned]) -> Group:
+    """A plan for a terminal: a line a run, then what is left in passes and, from runs that are done, in hours."""
+    table = Table("run", "state", "images left", "passes an image", pad_edge=False)
+    for run in runs:
+        left = "?" if run.images_left is None else str(run.images_left)
+        table.add_row(escape(run.folder.name), run.state, left, "?" if run.passes is None else str(run.passes))
+    counts = Counter(run.state for run in runs)
+    lines = [f"{len(runs)} runs: " + ", ".join(f"{n} {state}" for state, n in counts.items())]
+    known = [(run.images_left, run.passes) for run in runs if run.images_left is not None and run.passes is not None]
+    passes = sum(left * each for left, each in known)
+    unknown = len(runs) - len(known)
+    lines.append(f"{passes:,} network passes left" + (f", besides {unknown} runs of unknown size" if unknown else ""))
+    if (second := seconds_per_pass(runs)) is not None:
+        lines.append(
+            f"about {passes * second / 3600:.2f} hours on one device at {1000 * second:.2f} ms a pass, as measured"
+        )
+    else:
+        lines.append("no run is done yet, so there is no measured time of a pass")
+    return Group(table, *lines)
+
+
+def seconds_per_pass(runs: Sequence[Planned]) -> float | None:
+    """Seconds of a network pass of one image, over the runs that are done; None if none is."""
+    seconds, passes = 0.0, 0.0
+    for run in runs:
+        if run.standing is not None and run.state == "done":
+            compute = run.standing.run.metrics["compute"]
+            seconds += compute["seconds"]
+            passes += (compute["forward"] + compute["vjp"]) * run.standing.images
+    return seconds / passes if passes else None
