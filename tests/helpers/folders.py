@@ -1,0 +1,66 @@
+"""Run folders written as a run would leave them, without running anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mapga.records import Journal, Row, RunFolder, Shard
+from mapga.records.store import ImageStore
+
+__all__ = ["finished", "summary", "unfinished"]
+
+SHAPE = (3, 8, 8, 1)
+
+
+def unfinished(
+    results: Path, solver: str = "alpha", *, names: dict[str, str] | None = None, **changes: Any
+) -> RunFolder:
+    """A run that was begun. ``changes`` replace parts of its config."""
+    chosen = {"dataset": "tiny", "task": "half", "prior": "gauss", "solver": solver, "schedule": "karras"}
+    config = {
+        "dataset": {"limit": 3},
+        "task": {"sigma_y": 0.0, "sigma_y_unit": "[-1,1]"},
+        "prior": {},
+        "solver": {"name": solver},
+        "schedule": {"steps": 3},
+        "metrics": {},
+        "seed": 0,
+    }
+    folder = RunFolder(results, config | changes, chosen | (names or {}))
+    folder.open()
+    return folder
+
+
+def summary(psnr: float | None = 20.0, *, lower_is_better: bool = False, **more: Any) -> dict[str, Any]:
+    """A ``metrics.json``."""
+    cell = {"mean": psnr, "sem": 0.5, "n": 3, "lower_is_better": lower_is_better}
+    return {
+        "n_images": 3,
+        "n_failed": 0,
+        "metrics": {"psnr": cell},
+        "compute": {"forward": 4.0, "vjp": 2.0, "seconds": 1.25, "seconds_network": 1.0},
+    } | more
+
+
+def finished(
+    results: Path,
+    solver: str = "alpha",
+    metrics: dict[str, Any] | None = None,
+    *,
+    seed: int = 0,
+    shape: tuple[int, int, int, int] = SHAPE,
+    **more: Any,
+) -> RunFolder:
+    """A finished run of random images, with its problem's truth and measurements."""
+    folder = unfinished(results, solver, seed=seed, **more)
+    random = np.random.default_rng(sum(solver.encode()) + seed)
+    stores = (folder.path / "images.npy", folder.problem_path / "truth.npy", folder.problem_path / "measurement.npy")
+    for path in stores:
+        ImageStore.create(path, shape).write(range(shape[0]), random.integers(0, 256, shape).astype(np.uint8))
+    folder.journal(Shard(0, 1)).append([Row(k, 10 + k, None, "done", None, {"psnr": 20.0}) for k in range(shape[0])])
+    folder.finish(folder.progress(shape[0]), summary() if metrics is None else metrics)
+    assert len(list(Journal(folder.path / "journal.jsonl").rows())) == shape[0]
+    return folder

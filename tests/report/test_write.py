@@ -1,0 +1,141 @@
+"""``mapga report``: what it writes, what it refuses, and that it needs no torch."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers.folders import finished, unfinished
+from mapga.cli import main
+from mapga.components import ConfigError
+from mapga.report import write_report
+
+
+def _grid(path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("L")).astype(int)
+
+
+def test_every_file_is_written(tmp_path):
+    finished(tmp_path, "alpha")
+    finished(tmp_path, "beta", names={"task": "box"}, task={"sigma_y": 0.1, "sigma_y_unit": "[-1,1]"})
+    folder = write_report(tmp_path)
+    names = {path.name for path in folder.iterdir()}
+    assert folder == tmp_path / "report" and {"table.md", "table.csv", "table.tex", "index.html"} <= names
+    assert len([name for name in names if name.startswith("grid-") and name.endswith(".png")]) == 2 and len(names) == 6
+
+
+def test_a_second_report_is_the_same(tmp_path):
+    finished(tmp_path, "alpha")
+    first = {path.name: path.read_bytes() for path in write_report(tmp_path).iterdir()}
+    assert {path.name: path.read_bytes() for path in write_report(tmp_path).iterdir()} == first
+
+
+def test_the_page_escapes_names_and_carries_its_pictures(tmp_path):
+    root = tmp_path / "<b>root</b> & co"
+    finished(root, "alpha", names={"task": "<img src=x onerror=alert(1)>"})
+    unfinished(root, "beta").skip("because <script>alert(1)</script>")
+    page = (write_report(root) / "index.html").read_text()
+    assert "<script" not in page and "<img src=x" not in page and "<b>root" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    (picture,) = re.findall(r"data:image/png;base64,([^\"]+)", page)
+    assert Image.open(io.BytesIO(base64.b64decode(picture))).size[0] > 100
+
+
+def test_a_grid_shows_the_images(tmp_path):
+    """Truth, measurement and two methods: four columns of three pictures, each the picture that was stored."""
+    runs = [finished(tmp_path, solver) for solver in ("alpha", "beta")]
+    for folder, level in zip(runs, (60, 180), strict=True):
+        images = np.load(folder.path / "images.npy", mmap_mode="r+")
+        images[:] = level
+    problem = runs[0].problem_path
+    np.load(problem / "truth.npy", mmap_mode="r+")[:] = 100
+    np.load(problem / "measurement.npy", mmap_mode="r+")[:] = 140
+    (grid,) = write_report(tmp_path, images=2).glob("*.png")
+    pixels = _grid(grid)
+    areas = {level: (abs(pixels - level) <= 1).sum() for level in (60, 100, 140, 180)}
+    assert min(areas.values()) > 5000 and max(areas.values()) < 1.1 * min(areas.values())
+    columns = [np.flatnonzero((abs(pixels - level) <= 1).any(axis=0)).mean() for level in (100, 140, 60, 180)]
+    assert columns == sorted(columns)
+
+
+def test_more_images_make_a_taller_grid(tmp_path):
+    finished(tmp_path)
+    heights = []
+    for images in (1, 3, 99):
+        (grid,) = write_report(tmp_path, images=images).glob("*.png")
+        pixels = _grid(grid)
+        assert pixels.std() > 10
+        heights.append(pixels.shape[0])
+    assert heights[0] < heights[1] == heights[2]
+
+
+def test_colour_pictures_stay_coloured(tmp_path):
+    folder = finished(tmp_path, shape=(3, 8, 8, 3))
+    np.load(folder.path / "images.npy", mmap_mode="r+")[:] = (200, 30, 90)
+    (grid,) = write_report(tmp_path).glob("*.png")
+    pixels = np.asarray(Image.open(grid).convert("RGB"))
+    assert ((pixels == (200, 30, 90)).all(axis=-1)).sum() > 5000
+
+
+def test_a_broken_run_is_reported_beside_the_others(tmp_path, capsys):
+    finished(tmp_path, "sound")
+    broken = finished(tmp_path, "broken")
+    (broken.path / "metrics.json").write_text("{")
+    (finished(tmp_path, "blind").path / "images.npy").write_bytes(b"no array")
+    (finished(tmp_path, "odd").path / "journal.jsonl").write_bytes(b"\xff{ no row\n")
+    text = (write_report(tmp_path) / "table.md").read_text()
+    assert "| sound |" in text and "| blind |" in text and "| odd |" in text and "| broken |" not in text
+    assert re.search(r"^\* .*broken.*cannot be read", text, re.MULTILINE)
+    assert "cannot be read" in capsys.readouterr().out
+
+
+def test_only_broken_runs_are_a_report_too(tmp_path):
+    (finished(tmp_path).path / "config.yaml").write_text("")
+    assert "cannot be read" in (write_report(tmp_path) / "table.md").read_text()
+
+
+@pytest.mark.parametrize("make", [False, True], ids=["missing", "empty"])
+def test_nothing_to_report_is_bad_input(tmp_path, capsys, make):
+    root = tmp_path / "results"
+    if make:
+        root.mkdir()
+    assert main(["report", str(root)]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"mapga: {root}") and said.err.count("\n") == 1 and said.out == ""
+    assert root.exists() == make and not (root / "report").exists()
+
+
+def test_bad_counts_and_places_are_refused(tmp_path, capsys):
+    finished(tmp_path)
+    assert main(["report", str(tmp_path), "--images", "0"]) == 2
+    assert "--images=0" in capsys.readouterr().err
+    (tmp_path / "report").write_text("in the way")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        write_report(tmp_path)
+
+
+def test_the_command_prints_the_table_and_the_folder(tmp_path, capsys):
+    finished(tmp_path, "alpha")
+    assert main(["report", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("alpha" in line and "20.00 ± 0.50" in line for line in lines)
+    assert lines[-1] == str(tmp_path / "report") and any(line.endswith(".png") for line in lines)
+
+
+def test_no_torch(tmp_path):
+    finished(tmp_path, "alpha")
+    code = (
+        "import sys; from mapga.cli import main; code = main(['report', sys.argv[1]]); "
+        "heavy = sorted({'torch', 'hydra', 'mapga.runner', 'mapga.config'} & set(sys.modules)); "
+        "print(heavy, file=sys.stderr); sys.exit(code or len(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "report" / "table.md").exists()
