@@ -154,8 +154,8 @@ class PublishedPrior(Prior):
         if self.compile:
             for network in moved._networks.values():
                 network.compile()
-        networks = (moved._networks.get(role) for role in ROLES)
-        moved._inner = NetworkPrior(*networks, self.image_shape, n_classes=self.n_classes)
+        denoiser, consistency = (moved._networks.get(role) for role in ROLES)
+        moved._inner = NetworkPrior(denoiser, consistency, self.image_shape, n_classes=self.n_classes)
         return moved
 
     def _ready(self) -> NetworkPrior:

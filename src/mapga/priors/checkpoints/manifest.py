@@ -63,9 +63,10 @@ def _read() -> dict[str, Any]:
 @cache
 def architectures() -> dict[str, PublishedArchitecture]:
     """The released architectures by name."""
-    entries = _read()["architectures"]
+    entries: dict[str, dict[str, Any]] = _read()["architectures"]
+    lists = ("widths", "attention")
     return {
-        name: PublishedArchitecture(**{key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()})
+        name: PublishedArchitecture(**{**entry, **{key: tuple(entry[key]) for key in lists}})
         for name, entry in entries.items()
     }
 

@@ -79,7 +79,7 @@ class WeightsSource:
         """SHA-256 of the weights file; None if it is not there."""
         try:
             return sha256_of(weights_path(self.path()))
-        except FileNotFoundError:
+        except (FileNotFoundError, FileRefusedError):
             return None
 
     def fetch(self) -> Path:
