@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import ClassVar
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from helpers.runs import tiny_prior
 from mapga.operators import CentralBox
 from mapga.problem import measure
 from mapga.restore import solve
-from mapga.rng import NoiseSource
+from mapga.rng import standard_normal
 from mapga.schedules import Karras
 from mapga.solvers import CTZSIE, DDRM, MAPGA, MAPGAPGDM, PGDM, Solver
 
@@ -23,6 +24,18 @@ SOLVERS = {
     "ddrm": lambda: DDRM(Karras(steps=50)),
     "ct_zsie": lambda: CTZSIE(Karras(steps=50)),
 }
+
+
+class Noise:
+    """The noise of two images, drawn when asked for: no thread draws ahead while tensors are counted."""
+
+    shape = (1, 8, 8)
+
+    def start(self) -> torch.Tensor:
+        return standard_normal(0, "start", [0, 1], self.shape).double()
+
+    def step(self, step: int) -> torch.Tensor:
+        return standard_normal(0, "step", [0, 1], self.shape, step).double()
 
 
 class Saved:
@@ -50,7 +63,7 @@ class Census:
     def step(self) -> None:
         self.steps += 1
         self.held.append(len(self.saved))
-        if self.steps in (5, 49):  # after 50 no further noise is drawn ahead
+        if self.steps in (5, 49):  # the last step draws no noise
             gc.collect()
             self.tensors[self.steps] = sum(type(item) is torch.Tensor for item in gc.get_objects())
 
@@ -68,11 +81,8 @@ def _run(solver: Solver) -> tuple[Census, torch.Tensor]:
     operator = CentralBox(prior.image_shape, width=0.5)
     x = torch.zeros(2, *prior.image_shape, dtype=torch.float64)
     problem = measure(x, operator, 0.1, seed=0, indices=[0, 1])
-    with (
-        NoiseSource(0, [0, 1], prior.image_shape, dtype=torch.float64) as noise,
-        torch.autograd.graph.saved_tensors_hooks(census.pack, lambda box: box.tensor),
-    ):
-        last, _ = solve(solver, problem, prior, noise, census.step)
+    with torch.autograd.graph.saved_tensors_hooks(census.pack, lambda box: box.tensor):
+        last, _ = solve(solver, problem, prior, Noise(), census.step)
     return census, last
 
 
@@ -87,11 +97,15 @@ def test_memory_after_step_50_is_that_after_step_5(name):
 
 def test_the_census_notices_a_graph_that_is_kept():
     class Keeping(MAPGA):
-        """Hands out states with their graphs."""
+        """Keeps every image it ever made, with its graph."""
+
+        kept: ClassVar[list[torch.Tensor]] = []
 
         def image(self, prior, z, t):
             with torch.enable_grad():
-                return super().image(prior, z.requires_grad_() if z.is_leaf else z, t)
+                self.kept.append(super().image(prior, z.detach().requires_grad_(), t))
+            return super().image(prior, z, t)
 
     census, _ = _run(Keeping(Karras(steps=50)))
-    assert census.packed and census.held[48] > census.held[4] > 0
+    assert census.packed and census.held[49] > census.held[4] > 0
+    assert census.tensors[49] > census.tensors[5]
