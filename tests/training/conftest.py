@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from mapga.datasets import Dataset, Item
 from mapga.training import TrainingConfig
@@ -69,3 +71,12 @@ def micro() -> TrainingConfig:
 @pytest.fixture
 def distillation() -> TrainingConfig:
     return replace(MICRO, stage="distillation", name="consistency", trajectory_fraction=0.5, target_decay=0.9, steps=7)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small are slower on two threads than on one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -7,6 +7,7 @@ only.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ class DigitClassifier:
             raise FileNotFoundError(f"{path}: no such weights file; reinstall mapga, or run `mapga train`")
         try:
             with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
+                metadata = json.loads((file.metadata() or {}).get("mapga", "{}"))
                 tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
         except SafetensorError as error:
             raise ValueError(f"{path}: damaged or cut weights file ({error}); reinstall mapga") from None
@@ -92,8 +93,6 @@ class DigitClassifier:
 
     def _input(self, images: np.ndarray) -> Tensor:
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (32, 32, 1):
-            raise ValueError(
-                f"the digit classifier reads uint8 (B, 32, 32, 1), got {images.dtype} {images.shape}"
-            )
+            raise ValueError(f"the digit classifier reads uint8 (B, 32, 32, 1), got {images.dtype} {images.shape}")
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
         return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -26,6 +26,7 @@ from mapga.priors.preconditioning import Kind
 __all__ = ["Architecture", "UNet", "read_network", "sha256_of", "write_network", "write_tensors"]
 
 FORMAT = "mapga-unet-1"
+KEY = "mapga"
 
 
 @dataclass(frozen=True)
@@ -113,15 +114,19 @@ def write_network(path: Path, network: UNet, kind: Kind, *, dtype: torch.dtype =
         kind: The preconditioning it was trained with.
         dtype: How the weights are stored.
     """
-    metadata = {"format": FORMAT, "kind": kind, "architecture": json.dumps(asdict(network.architecture))}
-    write_tensors(path, network, metadata, dtype=dtype)
+    described = {"format": FORMAT, "kind": kind, "architecture": asdict(network.architecture)}
+    write_tensors(path, network, json.dumps(described), dtype=dtype)
 
 
-def write_tensors(path: Path, network: nn.Module, metadata: dict[str, str], *, dtype: torch.dtype) -> None:
-    """Write a module's tensors and metadata as one safetensors file, whole or not at all."""
+def write_tensors(path: Path, network: nn.Module, described: str, *, dtype: torch.dtype) -> None:
+    """Write a module's tensors and a description as one safetensors file, whole or not at all.
+
+    The description is one entry of the metadata: of several, the library keeps no order, and equal weights would
+    make unequal files.
+    """
     tensors = {name: value.detach().to("cpu", dtype).contiguous() for name, value in network.state_dict().items()}
     whole = path.with_name(path.name + ".part")
-    whole.write_bytes(save(tensors, metadata=metadata))
+    whole.write_bytes(save(tensors, metadata={KEY: described}))
     whole.replace(path)
 
 
@@ -140,7 +145,7 @@ def read_network(path: Path, kind: Kind) -> UNet:
         raise FileNotFoundError(f"{path}: no such weights file; train one with `mapga train`, or mend the path")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            metadata: dict[str, Any] = json.loads((file.metadata() or {}).get(KEY, "{}"))
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path}: damaged or cut weights file ({error}); fetch or train it again") from None
@@ -151,7 +156,7 @@ def read_network(path: Path, kind: Kind) -> UNet:
             f"{path}: these are {metadata['kind']} weights, asked for as {kind}; the scalings differ and the "
             f"images would be silently wrong: give this file as the {metadata['kind']} network instead"
         )
-    fields: dict[str, Any] = json.loads(metadata["architecture"])
+    fields: dict[str, Any] = metadata["architecture"]
     lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
     network = UNet(Architecture(**(fields | lists)))
     network.load_state_dict(tensors)

@@ -52,7 +52,7 @@ def save_checkpoint(folder: Path, config: TrainingConfig, state: Checkpoint) -> 
 def load_checkpoint(folder: Path, config: TrainingConfig) -> Checkpoint | None:
     """The folder's checkpoint, or None if there is none.
 
-    The number of steps may differ from the checkpoint's as long as the learning rate had not begun to fall.
+    ``steps`` and ``decay`` may differ from the checkpoint's as long as the learning rate falls in neither.
 
     Raises:
         ValueError: The checkpoint is of another configuration, or damaged.
@@ -72,9 +72,11 @@ def load_checkpoint(folder: Path, config: TrainingConfig) -> Checkpoint | None:
             "choose another output folder"
         )
     steps, decay = content.pop("steps"), content.pop("decay")
-    if steps != config.steps and content["step"] > min(steps, config.steps) - decay:
+    level_until = min(steps - decay, config.steps - config.decay)
+    if (steps, decay) != (config.steps, config.decay) and content["step"] > level_until:
         raise ValueError(
-            f"{path}: at step {content['step']} the learning rate of a training of {steps} steps falls "
-            f"already: it cannot become one of train.steps={config.steps}; set {steps}, or another folder"
+            f"{path}: at step {content['step']} the learning rate falls already, so this training of {steps} "
+            f"steps cannot become one of train.steps={config.steps}, train.decay={config.decay}; set {steps} and "
+            f"{decay}, or choose another output folder"
         )
     return Checkpoint(**content)

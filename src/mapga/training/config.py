@@ -43,7 +43,7 @@ class TrainingConfig:
         target_decay: Decay of the target network; 0 for the network itself without gradient.
         huber: c of the pseudo-Huber distance sqrt(|d|^2 + c^2) - c; 0 for the squared distance.
         trajectory_fraction: Part of a batch that regresses on the end of the teacher's whole trajectory.
-        trajectory_steps: Heun steps of such a trajectory.
+        trajectory_steps: Multistep steps of such a trajectory, one teacher evaluation each.
         trajectory_pool: Trajectories computed at once.
         trajectory_reuse: Steps a pool of trajectories serves.
         log_every, sample_every, checkpoint_every: Steps between lines of the loss table, pictures with
@@ -125,8 +125,8 @@ class TrainingConfig:
         return cls(**({"name": name} | arguments))
 
     def identity(self) -> str:
-        """Hash of all that the weights depend on up to the decay: everything but the number of steps."""
-        free = ("steps", "log_every", "sample_every", "checkpoint_every", "device")
+        """Hash of all that the weights depend on before the learning rate falls."""
+        free = ("steps", "decay", "log_every", "sample_every", "checkpoint_every", "device")
         science = {key: value for key, value in asdict(self).items() if key not in free}
         return hashlib.sha256(json.dumps(science, sort_keys=True).encode()).hexdigest()
 

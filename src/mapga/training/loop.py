@@ -71,7 +71,11 @@ def train(
         frozen.requires_grad_(False).eval()
     state = load_checkpoint(folder, config)
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+        network.parameters(),
+        lr=config.learning_rate,
+        betas=(0.9, 0.99),
+        weight_decay=config.weight_decay,
+        fused=True,
     )
     first = 0
     if state is not None:

@@ -5,7 +5,7 @@ r"""The losses of the learned priors.
   loss = d(C(x_s, s), C^-(x_t, t)), d pseudo-Huber, C^- a target network without gradient.
   With a teacher x_t is one Heun step from x_s (distillation), without one x_t = x_0 + t n with the same n.
 * Trajectories: the teacher integrates from sigma_max to sigma_min; every visited state regresses on its end,
-  loss = d(C(x_s, s), x_end). The target is exact (to Heun's error), where the consistency loss bootstraps.
+  loss = d(C(x_s, s), x_end). The target is exact (to the solver's error); the consistency loss bootstraps.
 
 Sources: Karras et al., 2022, arXiv 2206.00364; Song et al., 2023, arXiv 2303.01469; Song, Dhariwal, "Improved
 techniques for training consistency models", 2023, arXiv 2310.14189 (pseudo-Huber, growing N, no target
@@ -25,7 +25,7 @@ from mapga.priors.base import SIGMA_MAX, SIGMA_MIN, expand_sigma
 from mapga.priors.preconditioning import precondition, scalings
 from mapga.training.config import TrainingConfig
 from mapga.training.data import ImageSource, step_generator
-from mapga.training.trajectories import Denoiser, heun_step, integrate, rho_levels
+from mapga.training.trajectories import Denoiser, heun_step, integrate_multistep, rho_levels
 
 __all__ = ["ClassifierLoss", "ConsistencyLoss", "DenoiserLoss", "intervals", "pseudo_huber"]
 
@@ -162,11 +162,11 @@ class ConsistencyLoss:
             generator = step_generator(self.config.seed, "trajectories", pool)
             clean = self.source.images(pool, count, "starts").to(self.device)
             start = clean + SIGMA_MAX * self.source.normal(count, generator).to(self.device)
-            offset = torch.rand(count, generator=generator)
-            inner = (torch.arange(steps - 1)[:, None] + offset) / (steps - 1)  # levels between those of the grid
+            offset = 0.5 + torch.rand(count, generator=generator)
+            inner = (torch.arange(steps - 1)[:, None] + offset) / steps  # every level comes to be seen
             u = torch.cat([torch.zeros(1, count), inner, torch.ones(1, count)])
             levels = rho_levels(self.source.part(u.T)).clamp(SIGMA_MIN, SIGMA_MAX).to(self.device)
             parts = zip(start.split(128), levels.split(128), strict=True)
-            states = [integrate(self.teacher, x, level.T).transpose(0, 1) for x, level in parts]
+            states = [integrate_multistep(self.teacher, x, level.T).transpose(0, 1) for x, level in parts]
             self._pool = (pool, self._gather(torch.cat(states)), self._gather(levels))
         return self._pool[1], self._pool[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def _train_classifier(
         right = average(clean).argmax(1).cpu() == labels
         add_row(folder / "figures.csv", {"step": step, "accuracy": float(right.double().mean())})
         path = folder / f"{config.name}.safetensors"
-        write_tensors(path, average, {"format": FORMAT}, dtype=torch.float16)
+        write_tensors(path, average, json.dumps({"format": FORMAT}), dtype=torch.float16)
 
     network = DigitNet().to(accelerator.device)
     train(config, network, ClassifierLoss(config, source, accelerator.device), accelerator, folder, observe)
