@@ -129,8 +129,8 @@ def test_moments_refuse_other_widths_and_single_images() -> None:
         Moments.stream([])
 
 
-@pytest.mark.parametrize("n", [30, 120])
-def test_bootstrap_interval_holds_the_value_and_narrows_with_n(n: int) -> None:
+@pytest.mark.parametrize("n", [15, 30, 120])
+def test_interval_holds_the_value_and_repeats(n: int) -> None:
     x, y = features(n, 20), features(n, 20, seed=1, shift=0.3)
     for other_features in (None, y):
         interval = frechet_bootstrap(x, y.mean(axis=0), small_factor(y), other_features=other_features)
@@ -140,26 +140,35 @@ def test_bootstrap_interval_holds_the_value_and_narrows_with_n(n: int) -> None:
         assert again == interval
 
 
-def test_weighted_resampling_equals_drawing_rows() -> None:
-    from mapga.metrics.frechet import _resampled
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("n", [8, 40, 200])  # fewer images than features, some more, many more
+def test_interval_is_as_wide_as_fresh_sets_spread(n: int, paired: bool) -> None:
+    draw = np.random.default_rng(0)
+    d = 10
+    first, second = draw.standard_normal((2, d, d)) / d**0.5
+    fixed = draw.standard_normal((2000, d)) @ second
+    values, widths = [], []
+    for repeat in range(80):
+        base = draw.standard_normal((n, d))
+        x, y = base @ (first + 2 * second) / 2, base @ second if paired else fixed
+        values.append(distance(x, y))
+        if repeat < 8:
+            interval = frechet_bootstrap(
+                x, y.mean(axis=0), small_factor(y), other_features=y if paired else None, level=0.6827
+            )
+            widths.append((interval.high - interval.low) / 2)
+    assert 0.6 < np.mean(widths) / np.std(values) < 1.8
 
-    for n in (15, 200):
-        x = features(n, 20)
-        rows = np.random.default_rng(0).integers(0, n, n)
-        mean, factor = _resampled(x, rows)
-        np.testing.assert_allclose(mean, x[rows].mean(axis=0), atol=1e-12)
-        np.testing.assert_allclose(factor.T @ factor, np.cov(x[rows].T), atol=1e-10)
 
-
-def test_bootstrap_refuses_what_it_cannot_resample() -> None:
+def test_interval_refuses_what_it_cannot_resample() -> None:
     x, y = features(10, 4), features(9, 4)
     reference = (y.mean(axis=0), small_factor(y))
     with pytest.raises(ValueError, match="10 restored and 9 true"):
         frechet_bootstrap(x, *reference, other_features=y)
     with pytest.raises(ValueError, match="two images, got 1"):
         frechet_bootstrap(x[:1], *reference, other_features=None)
-    with pytest.raises(ValueError, match="resamples=1"):
-        frechet_bootstrap(x, *reference, other_features=None, resamples=1)
+    with pytest.raises(ValueError, match="resamples=0"):
+        frechet_bootstrap(x, *reference, other_features=None, resamples=0)
 
 
 _RANK = """

@@ -170,8 +170,8 @@ def test_interval_of_a_score(photos: np.ndarray) -> None:
     truth, restored = metric.features(photos), metric.features(with_noise(photos, 60))
     indices = range(len(photos))
     paired = paired_reference(truth, restored_indices=indices, truth_indices=indices)
-    interval = metric.interval(restored, paired, resamples=50)
+    interval = metric.interval(restored, paired)
     assert interval.low < metric.compare(restored, paired).value < interval.high
-    fixed = metric.interval(restored, training_reference(metric, photos), resamples=50)
+    fixed = metric.interval(restored, training_reference(metric, photos))
     assert fixed.mean == pytest.approx(interval.mean, abs=1e-6)
     assert fixed.high - fixed.low > interval.high - interval.low  # pairing removes the spread of the images

@@ -67,11 +67,7 @@ class FDDigits(FrechetDistance):
     def features(self, images: np.ndarray) -> np.ndarray:
         classifier = _classifier(self._device)
         _check_digits(images, self.name)
-        return (
-            per_image(lambda x: classifier.features(x.numpy()), torch.from_numpy(np.array(images)))
-            .cpu()
-            .numpy()
-        )
+        return per_image(lambda x: classifier.features(x.numpy()), torch.from_numpy(np.array(images))).cpu().numpy()
 
     def extractor_hash(self) -> str:
         return sha256_of(WEIGHTS)
@@ -88,6 +84,4 @@ def _classifier(device: torch.device) -> DigitClassifier:
 
 def _check_digits(images: np.ndarray, name: str) -> None:
     if images.shape[1:] != (32, 32, 1):
-        raise ValueError(
-            f"{name}: expected 32x32 grey digits (B, 32, 32, 1), got {images.shape}; use dataset=mnist"
-        )
+        raise ValueError(f"{name}: expected 32x32 grey digits (B, 32, 32, 1), got {images.shape}; use dataset=mnist")

@@ -77,7 +77,7 @@ class FrechetDistance(_Distance):
         reference: Reference,
         *,
         level: float = 0.95,
-        resamples: int = 100,
+        resamples: int = 2000,
         seed: int = 0,
     ) -> Interval:
         """Bootstrap interval over images of ``compare(...).value``; see ``frechet_bootstrap``.

@@ -115,9 +115,7 @@ def _block(weights: dict[str, Tensor], prefix: str, x: Tensor, *, stride: int, e
     if expands:
         y = functional.relu6(_convolution(weights, f"{prefix}_expand_conv", f"{prefix}_bn0", y))
     y = functional.relu6(
-        _convolution(
-            weights, f"{prefix}_depthwise_conv", f"{prefix}_bn1", y, stride=stride, groups=y.shape[1]
-        )
+        _convolution(weights, f"{prefix}_depthwise_conv", f"{prefix}_bn1", y, stride=stride, groups=y.shape[1])
     )
     y = _convolution(weights, f"{prefix}_project_conv", f"{prefix}_bn2", y)
     return x + y if y.shape == x.shape else y

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from mapga.metrics.moments import Moments, check_features
-from mapga.statistics import Interval
+from mapga.statistics import Interval, bootstrap_interval
 
 __all__ = [
     "covariance_factor",
@@ -51,9 +51,7 @@ def feature_factor(features: np.ndarray) -> np.ndarray:
     return (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
 
 
-def frechet_distance(
-    mean: np.ndarray, factor: np.ndarray, other_mean: np.ndarray, other_factor: np.ndarray
-) -> float:
+def frechet_distance(mean: np.ndarray, factor: np.ndarray, other_mean: np.ndarray, other_factor: np.ndarray) -> float:
     """d^2 from means (D,) and covariance factors (K, D), K whatever is smaller."""
     shift = np.square(mean - other_mean).sum()
     spread = np.square(factor).sum() + np.square(other_factor).sum()
@@ -71,12 +69,8 @@ def gaussian_distance(
         ValueError: Different widths, or matrices that are no covariances.
     """
     if mean.shape != other_mean.shape or covariance.shape != other_covariance.shape:
-        raise ValueError(
-            f"features {mean.shape} and {other_mean.shape} wide; use one extractor for both sets"
-        )
-    return frechet_distance(
-        mean, covariance_factor(covariance), other_mean, covariance_factor(other_covariance)
-    )
+        raise ValueError(f"features {mean.shape} and {other_mean.shape} wide; use one extractor for both sets")
+    return frechet_distance(mean, covariance_factor(covariance), other_mean, covariance_factor(other_covariance))
 
 
 def small_factor(features: np.ndarray) -> np.ndarray:
@@ -93,59 +87,63 @@ def frechet_bootstrap(
     *,
     other_features: np.ndarray | None,
     level: float = 0.95,
-    resamples: int = 100,
+    resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
     r"""Bootstrap interval over images of the Frechet distance of features (N, D) from a reference.
 
-    A resampled set has fewer distinct images and hence a distance that is too large on average; that bias
-    is taken off, so the interval is value + quantiles of (resampled - mean of resampled): it shows spread,
-    not the bias of small N, which the value itself still has.
+    The distance is a smooth function of mean and covariance, so that to first order it is a mean over images of
+
+    L_i = 2 (mu_1 - mu_2) . z_i + |z_i|^2 - z_i^T T z_i,  z_i = x_i - mu_1,
+
+    with T the optimal transport map from N(., S_1) to N(., S_2); with ``other_features`` each true image adds the
+    same with the roles exchanged. The images' L_i are resampled: one decomposition instead of one a resample. On
+    Gaussian data the interval is as wide as the distance's spread over fresh sets, also for N < D, where resampled
+    sets, with their repeated images, spread up to twice as much. It shows spread, not the bias of small N.
+
+    Source: influence functions: Hampel, "The influence curve and its role in robust estimation", 1974; the map:
+    Olkin, Pukelsheim, "The distance between two random vectors with given dispersion matrices", 1982.
 
     Args:
         features: Features (N, D), N >= 2.
         other_mean: The reference's mean (D,).
         other_factor: The reference's covariance factor (K, D).
-        other_features: Features (N, D) of the true images of the same rows, which are then resampled with
-            them; None keeps the reference fixed.
+        other_features: Features (N, D) of the true images of the same rows, which are then resampled with them;
+            None keeps the reference fixed.
         level: Confidence level in (0, 1).
-        resamples: Number of bootstrap samples, >= 2.
+        resamples: Number of bootstrap samples, >= 1.
         seed: Seed of the resampling.
 
     Raises:
-        ValueError: A level outside (0, 1), fewer than two resamples, fewer than two images, or another number
-            of true images.
+        ValueError: Fewer than two images, another number of true images, or what ``bootstrap_interval`` refuses.
     """
     features = check_features(features)
     n = len(features)
     if n < 2:
         raise ValueError(f"a covariance needs at least two images, got {n}")
-    if not 0 < level < 1 or resamples < 2:
-        raise ValueError(
-            f"level={level}, resamples={resamples}: need a level in (0, 1) and at least 2 resamples"
-        )
     if other_features is not None and len(other_features) != n:
         raise ValueError(f"{n} restored and {len(other_features)} true images; pair the same images")
-    draw = np.random.default_rng(seed)
-    value = frechet_distance(features.mean(axis=0), small_factor(features), other_mean, other_factor)
-    values = np.empty(resamples)
-    for k in range(resamples):
-        rows = draw.integers(0, n, size=n)
-        mean, factor = _resampled(features, rows)
-        if other_features is None:
-            values[k] = frechet_distance(mean, factor, other_mean, other_factor)
-        else:
-            values[k] = frechet_distance(mean, factor, *_resampled(other_features, rows))
-    spread = values - values.mean()
-    low, high = np.quantile(spread, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, max(value + float(low), 0.0), value + float(high), level)
+    mean, factor = features.mean(axis=0), small_factor(features)
+    influence = _influence(features - mean, mean - other_mean, other_factor)
+    if other_features is not None:
+        influence += _influence(other_features - other_mean, other_mean - mean, factor)
+    spread = bootstrap_interval(influence - influence.mean(), level=level, resamples=resamples, seed=seed)
+    value = frechet_distance(mean, factor, other_mean, other_factor)
+    return Interval(value, max(value + spread.low, 0.0), value + spread.high, level)
 
 
-def _resampled(features: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance factor of features[rows], a drawn row weighted by how often it was drawn."""
-    n = len(rows)
-    drawn, counts = np.unique(rows, return_counts=True)
-    chosen = features[drawn]
-    mean = counts @ chosen / n
-    factor = np.sqrt(counts / (n - 1))[:, None] * (chosen - mean)
-    return mean, factor if len(drawn) <= features.shape[1] else covariance_factor(factor.T @ factor)
+def _influence(centred: np.ndarray, shift: np.ndarray, other_factor: np.ndarray) -> np.ndarray:
+    """L_i (N,) of the rows of ``centred`` (N, D), up to a constant.
+
+    z_i^T T z_i = (N - 1) sum_k s_k U_ik^2 with U s V^T = Z F_2^T / sqrt(N - 1).
+    """
+    n = len(centred)
+    overlap = centred @ other_factor.T / np.sqrt(n - 1)
+    if n <= overlap.shape[1]:
+        left, singular, _ = np.linalg.svd(overlap, full_matrices=False)
+        transported = np.square(left) @ singular
+    else:
+        squared, right = np.linalg.eigh(overlap.T @ overlap)
+        seen = squared > 1e-12 * squared.max(initial=0)
+        transported = np.square(overlap @ right[:, seen]) @ (1 / np.sqrt(squared[seen]))
+    return 2 * centred @ shift + np.square(centred).sum(axis=1) - (n - 1) * transported

@@ -98,7 +98,6 @@ def per_image(function: Callable[..., Tensor], *images: Tensor) -> Tensor:
     size = 1 if images[0].device.type == "cpu" else _CUDA_BATCH
     with precise():
         parts = [
-            function(*(batch[start : start + size] for batch in images))
-            for start in range(0, len(images[0]), size)
+            function(*(batch[start : start + size] for batch in images)) for start in range(0, len(images[0]), size)
         ]
     return torch.cat(parts)

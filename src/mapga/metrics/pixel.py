@@ -80,13 +80,9 @@ class SSIM(ImageMetric):
 
     def __init__(self, sigma: float = 1.5, border: Border = "mirror") -> None:
         if not 0 < sigma < float("inf"):
-            raise ValueError(
-                f"ssim.sigma={sigma}: the window's standard deviation is positive (1.5 in the paper)"
-            )
+            raise ValueError(f"ssim.sigma={sigma}: the window's standard deviation is positive (1.5 in the paper)")
         if border not in ("mirror", "crop"):
-            raise ValueError(
-                f"ssim.border={border!r}: choose 'mirror' (torchmetrics) or 'crop' (scikit-image)"
-            )
+            raise ValueError(f"ssim.border={border!r}: choose 'mirror' (torchmetrics) or 'crop' (scikit-image)")
         self.sigma, self.border = float(sigma), border
         self.window = 2 * int(3.5 * self.sigma + 0.5) + 1
         changed = ["sigma" + f"{self.sigma:g}"] * (self.sigma != 1.5) + [border] * (border != "mirror")

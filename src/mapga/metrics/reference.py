@@ -102,9 +102,7 @@ def paired_reference(
         )
     features = check_features(features, what="features of the true images")
     if len(features) != len(truth):
-        raise ValueError(
-            f"{len(features)} rows of features for {len(truth)} true images; keep one row an image"
-        )
+        raise ValueError(f"{len(features)} rows of features for {len(truth)} true images; keep one row an image")
     return Reference("truth", len(features), features.mean(axis=0), features, paired=True)
 
 
@@ -198,9 +196,7 @@ def reference_for(
         FileRefusedError: The statistics file is not there.
     """
     if metric.reference == "truth":
-        return paired_reference(
-            truth_features, restored_indices=restored_indices, truth_indices=truth_indices
-        )
+        return paired_reference(truth_features, restored_indices=restored_indices, truth_indices=truth_indices)
     if metric.reference == "training":
         return training_reference(metric, training())
     return statistics_reference(statistics_file(metric.reference).verified())
