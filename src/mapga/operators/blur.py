@@ -15,6 +15,7 @@ Padding = Literal["zero", "circular"]
 Compat = Literal["clean", "ddrm"]
 
 _CUT = 1e-3
+_NULL = 1e-12  # eigenvalues of smaller modulus belong to null vectors
 _DDRM_CUT_1D = 0.03  # the official programs drop 1-D singular values below this
 
 
@@ -90,8 +91,7 @@ class SeparableBlur(SpectralOperator):
         self.image_shape = image_shape
         taps = torch.full((size,), 1 / size, dtype=torch.float64)
         self.matrix = blur_matrix(taps[: 2 * (size // 2)] if official else taps, height, padding, -(size // 2))
-        self.u, s, vt = torch.linalg.svd(self.matrix)
-        self.v = vt.T.contiguous()
+        self.u, s, self.v = _svd(self.matrix)
         if official:
             s = torch.where(s < _DDRM_CUT_1D, 0.0, s)
             values = _tiled(torch.outer(s, s), channels)
@@ -112,6 +112,21 @@ class SeparableBlur(SpectralOperator):
 
     def measurement_from_spectral(self, y_bar: Tensor) -> Tensor:
         return self.u @ y_bar @ self.u.T
+
+
+def _svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """U, s and V of a 1-D blur, s descending, B = U diag(s) V^T.
+
+    Where B is symmetric, U = V up to the signs of its eigenvalues, null vectors included: an SVD routine would leave
+    the pairing of left and right null vectors to chance, and DDRM's answer to noisy measurements depends on it.
+    """
+    if not torch.equal(matrix, matrix.T):
+        u, s, vt = torch.linalg.svd(matrix)
+        return u, s, vt.T.contiguous()
+    eigenvalues, vectors = torch.linalg.eigh(matrix)
+    order = eigenvalues.abs().argsort(descending=True, stable=True)
+    eigenvalues, v = eigenvalues[order], vectors[:, order].contiguous()
+    return torch.where(eigenvalues < -_NULL, -v, v), eigenvalues.abs(), v
 
 
 def _tiled(products: Tensor, channels: int) -> Tensor:

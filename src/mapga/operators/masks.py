@@ -78,6 +78,10 @@ class CentralBox(Diagonal):
         height, breadth = image_shape[-2:]
         box = torch.zeros(height, breadth)
         sides = (round(width * height), round(width * breadth))
+        if not min(sides) > 0 or not (sides[0] < height and sides[1] < breadth):
+            raise ValueError(
+                f"width={width}: the square is {sides[0]}x{sides[1]} of {height}x{breadth}, none or all of it"
+            )
         top, left = (height - sides[0]) // 2, (breadth - sides[1]) // 2
         box[top : top + sides[0], left : left + sides[1]] = 1
         super().__init__(box if keep == "inside" else 1 - box, image_shape)

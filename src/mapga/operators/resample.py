@@ -45,6 +45,11 @@ class BlockMean(SpectralOperator):
         return self._blockwise(x_bar, self.basis.T)
 
     def measurement_to_spectral(self, y: Tensor) -> Tensor:
+        seen = tuple(side // self.factor for side in self.image_shape[-2:])
+        if y.shape[-2:] != seen:
+            raise ValueError(
+                f"measurements of {self.image_shape} images by {self.factor} are {seen}, got {y.shape[-2:]}"
+            )
         y_bar = y.new_zeros(*y.shape[:-2], *self.image_shape[-2:])
         y_bar[..., :: self.factor, :: self.factor] = y
         return y_bar

@@ -57,7 +57,8 @@ class PGDM(Solver):
         r_rule: The rule for r^2; it matters for noisy measurements only (and for ``"posterior_mean"``).
         sigma_data: Standard deviation of the data for ``r_rule="data"``, > 0.
         guidance: w = 1 (``"adaptive"``, the paper's weight r^2 on the score) or w = sigma^2 / r^2
-            (``"posterior_mean"``: the full shift of the posterior mean, sigma^2 grad log p(y | x)).
+            (``"posterior_mean"``: the full shift sigma^2 grad log p(y | x), which for Gaussian data of unit variance is
+            that of the posterior mean at each level).
 
     Raises:
         ValueError: A value outside these ranges.
