@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mapga.components import ConfigError, closest
 
-__all__ = ["RootConfig", "compose_run", "conf_dir", "group", "one_line", "resolve"]
+__all__ = ["RootConfig", "compose_run", "conf_dir", "group", "not_understood", "one_line", "resolve"]
 
 _NAMED = ("dataset", "task", "prior", "solver", "schedule", "metrics", "tracker", "experiment")
 
@@ -76,8 +76,13 @@ def compose_run(overrides: Sequence[str]) -> DictConfig:
             return compose("run", overrides=list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from error
-    except ValueError as error:  # Hydra's own, without the name of the override
-        raise ConfigError(f"one of the overrides {' '.join(overrides)} is not understood: {error}") from error
+    except ValueError as error:
+        raise ConfigError(not_understood(overrides, error)) from error
+
+
+def not_understood(overrides: Sequence[str], error: ValueError) -> str:
+    """Hydra's ValueErrors do not name the override they are about."""
+    return f"one of the overrides {' '.join(overrides)} is not understood: {error}"
 
 
 def one_line(error: BaseException) -> str:
@@ -106,8 +111,14 @@ def resolve(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
     """The resolved config as plain values, with the hashes of its files, and the names of the chosen groups.
 
     Raises:
-        ConfigError: A value that cannot be resolved.
+        ConfigError: A value that cannot be resolved, or a key that was added and that nobody reads.
     """
+    for where, node, known in (("", cfg, RootConfig), ("task.", cfg.task, TaskConfig)):
+        fields = list(known.__dataclass_fields__)
+        if unknown := [str(key) for key in node if key not in (*fields, "hydra")]:
+            raise ConfigError(
+                f"unknown key '{where}{unknown[0]}'{closest(unknown[0], fields)} known are {', '.join(fields)}"
+            )
     choices = {str(group): str(name) for group, name in cfg.hydra.runtime.choices.items()}
     own = OmegaConf.masked_copy(cfg, list(RootConfig.__dataclass_fields__))
     try:

@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mapga.assemble import Unsupported, build_dataset, make_job
 from mapga.components import ConfigError
-from mapga.config import compose_run, conf_dir, one_line, resolve
+from mapga.config import compose_run, conf_dir, not_understood, one_line, resolve
 from mapga.progress import Reporter
 from mapga.records import LockedError, RunFolder
 from mapga.runner import Job, check_data
@@ -95,6 +95,8 @@ def sweep(overrides: Sequence[str]) -> list[Outcome]:
         returned = hydra.multirun("run", task_function=_job, overrides=list(overrides), with_log_configuration=False)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from error
+    except ValueError as error:
+        raise ConfigError(not_understood(overrides, error)) from error
     finally:
         GlobalHydra.instance().clear()
     return [job.return_value for batch in returned for job in batch]
