@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from mapga.fetch import RemoteFile
 from mapga.metrics.base import check_images
 from mapga.metrics.distribution import FrechetDistance, KernelDistance
-from mapga.metrics.networks import as_rgb, frozen, load_state, optional, per_image
+from mapga.metrics.networks import as_rgb, frozen, load_state, not_installed, optional, per_image
 
 __all__ = ["FID", "INCEPTION", "INCEPTION_TM", "KID", "Flavour", "InceptionFeatures"]
 
@@ -46,10 +46,13 @@ INCEPTION_TM = RemoteFile(
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
     sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
     size=95_628_359,
-    command="mapga prefetch metrics=paper",
+    command="mapga prefetch metrics=crosscheck",
 )
-_SIDE = 299
-_LIBRARIES = {"clean": "cleanfid.resize", "legacy": None, "tm": "torch_fidelity"}
+_LIBRARIES: dict[Flavour, tuple[str, ...]] = {
+    "clean": ("cleanfid",),
+    "legacy": (),
+    "tm": ("torchmetrics", "torch_fidelity"),
+}
 
 
 class InceptionFeatures:
@@ -78,14 +81,8 @@ class InceptionFeatures:
         self.device = torch.device("cpu")
 
     def missing(self) -> list[str]:
-        """The library that is not installed, if one is."""
-        library = _LIBRARIES[self.flavour]
-        try:
-            if library is not None:
-                optional(library, extra="metrics", needed_by=f"fid_{self.flavour}")
-        except ImportError as error:
-            return [str(error)]
-        return []
+        """One line for each library that is not installed."""
+        return not_installed(_LIBRARIES[self.flavour], extra="metrics", needed_by=f"fid_{self.flavour}")
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 (B, H, W, C) to float32 (B, 2048).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,7 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["as_rgb", "frozen", "load_state", "on_meta", "optional", "package_folder", "per_image", "precise"]
+__all__ = [
+    "as_rgb",
+    "frozen",
+    "load_state",
+    "not_installed",
+    "on_meta",
+    "optional",
+    "package_folder",
+    "per_image",
+    "precise",
+]
 
 _CUDA_BATCH = 64
 
@@ -45,9 +55,19 @@ def package_folder(package: str, *, extra: str, needed_by: str) -> Path:
     return Path(spec.origin).parent
 
 
+def not_installed(packages: Iterable[str], *, extra: str, needed_by: str) -> list[str]:
+    """One line for each package that is not installed; nothing is imported, so the answer comes at once."""
+    lines = []
+    for package in packages:
+        try:
+            package_folder(package, extra=extra, needed_by=needed_by)
+        except ImportError as error:
+            lines.append(str(error))
+    return lines
+
+
 def load_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a weights file on the CPU; anything else in it is refused by torch
-    (``weights_only``)."""
+    """The tensors of a weights file on the CPU; anything else in it is refused by torch (``weights_only``)."""
     return dict(torch.load(path, map_location="cpu", weights_only=True))
 
 

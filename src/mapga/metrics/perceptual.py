@@ -23,7 +23,16 @@ from torch.nn import functional
 
 from mapga.fetch import RemoteFile
 from mapga.metrics.base import ImageMetric, Scored
-from mapga.metrics.networks import as_rgb, frozen, load_state, on_meta, optional, package_folder, per_image
+from mapga.metrics.networks import (
+    as_rgb,
+    frozen,
+    load_state,
+    not_installed,
+    on_meta,
+    optional,
+    package_folder,
+    per_image,
+)
 from mapga.pixels import to_sym
 
 __all__ = ["ALEXNET", "LPIPS", "VGG16", "Backbone", "resized"]
@@ -44,7 +53,7 @@ VGG16 = RemoteFile(
     "https://download.pytorch.org/models/vgg16-397923af.pth",
     sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
     size=553_433_881,
-    command="mapga prefetch metrics=paper",
+    command="mapga prefetch metrics=crosscheck",
 )
 _BACKBONES = {"alex": ALEXNET, "vgg": VGG16}
 _SMALLEST = {"alex": 31, "vgg": 16}
@@ -103,11 +112,7 @@ class LPIPS(ImageMetric):
         return [self.weights]
 
     def missing(self) -> list[str]:
-        try:
-            optional("lpips", extra="metrics", needed_by=self.name)
-        except ImportError as error:
-            return [str(error), *super().missing()]
-        return super().missing()
+        return [*not_installed(["lpips", "torchvision"], extra="metrics", needed_by=self.name), *super().missing()]
 
     def to(self, device: torch.device | str) -> Self:
         self._device = torch.device(device)
