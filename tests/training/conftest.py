@@ -80,3 +80,8 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def coloured() -> Blobs:
+    return Blobs(channels=3)
