@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mapga.datasets.base import Dataset, Item
+from mapga.datasets.base import Dataset, Item, UnreadableImageError
 
 __all__ = ["ImageFolder"]
 
@@ -53,8 +53,14 @@ class ImageFolder(Dataset):
     def __getitem__(self, position: int) -> Item:
         from PIL import Image
 
-        with Image.open(self._paths[position]) as picture:
-            pixels = np.asarray(picture.convert(MODES[self.channels]), dtype=np.uint8)
+        path = self._paths[position]
+        try:
+            with Image.open(path) as picture:
+                pixels = np.asarray(picture.convert(MODES[self.channels]), dtype=np.uint8)
+        except (OSError, SyntaxError) as error:
+            if getattr(error, "errno", None) is not None:  # the disk's trouble, not the picture's
+                raise
+            raise UnreadableImageError(f"{path}: unreadable picture ({error}); replace the file") from None
         return Item(position, pixels.reshape(*pixels.shape[:2], self.channels).copy())
 
     def fingerprint(self) -> str:
