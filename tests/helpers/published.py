@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 DATA = Path(__file__).parents[1] / "data"
-TINY = PublishedArchitecture(64, (32, 64), (False, True), 1, 1000, True, 32, parameters=655_459)
+TINY = PublishedArchitecture(64, (32, 64), (False, True), 1, 1000, True, 32, parameters=955_491)
 
 
 def manifest(name: str) -> dict[str, Any]:

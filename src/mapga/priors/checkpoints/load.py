@@ -86,6 +86,7 @@ def _keep(copy: Path, tensors: dict[str, torch.Tensor], entry: PublishedFile, di
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
         save_file(own, part, metadata=metadata)
+        part.chmod(0o644)  # the library makes it private, but a cache may be a group's
         part.replace(copy)
     except OSError as error:
         _log.warning("%s: the converted weights cannot be kept (%s); they are converted anew each time", copy, error)
