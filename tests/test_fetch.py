@@ -35,6 +35,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/absent":
             self.send_error(404, "Not Found")
             return
+        if self.path == "/busy" and len(self.requests) == 1:
+            self.send_error(503, "Busy")
+            return
         if self.path == "/norange":
             start = 0
         if start >= len(content):
@@ -78,7 +81,7 @@ def remote(url: str, sha256: str = SHA256, size: int | None = len(CONTENT)) -> R
     return RemoteFile("net", "net.pth", url, sha256, size, command="mapga prefetch metrics=paper")
 
 
-@pytest.mark.parametrize("kind", ["whole", "slow", "breaks", "norange", "stalls"])
+@pytest.mark.parametrize("kind", ["whole", "slow", "breaks", "norange", "stalls", "busy"])
 def test_file_arrives_whole(server: str, kind: str) -> None:
     path = fetch(remote(f"{server}/{kind}"), timeout=0.5)
     assert path.read_bytes() == CONTENT
@@ -88,6 +91,14 @@ def test_file_arrives_whole(server: str, kind: str) -> None:
 def test_broken_connection_is_resumed_not_restarted(server: str) -> None:
     fetch(remote(f"{server}/breaks"))
     assert Handler.requests == [("/breaks", None), ("/breaks", "bytes=100000-")]
+
+
+def test_another_source_does_not_go_on_with_the_first_one(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FileRefusedError, match="run it again to go on"):
+        fetch(remote(f"{server}/breaks"), attempts=1)
+    assert [p.stat().st_size for p in cache_folder().glob("*.part")] == [100_000]
+    fetch(remote(f"{server}/whole"))
+    assert Handler.requests[-1] == ("/whole", None)
 
 
 def test_second_fetch_asks_nobody(server: str) -> None:
@@ -128,9 +139,7 @@ def test_cut_file_in_the_cache_is_refused_with_path_and_command(server: str) -> 
     assert fetch(file).read_bytes() == CONTENT
 
 
-def test_source_is_overridden_by_the_environment(
-    server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_source_is_overridden_by_the_environment(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MAPGA_URL_NET", f"{server}/whole")
     assert fetch(remote("http://127.0.0.1:9/x")).read_bytes() == CONTENT
 

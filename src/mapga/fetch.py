@@ -160,8 +160,8 @@ def fetch(file: RemoteFile, *, timeout: float = 30.0, attempts: int = 4) -> Path
     with _locked(target.with_name(target.name + ".lock")):
         if file.problem() is None:  # another process fetched it while this one waited
             return target
-        part = target.with_name(target.name + ".part")
         source = file.source()
+        part = target.with_name(f"{target.name}.{hashlib.sha256(source.encode()).hexdigest()[:8]}.part")
         if "://" in source:
             _download(source, part, timeout=timeout, attempts=attempts)
         else:
@@ -196,9 +196,9 @@ def _download(url: str, part: Path, *, timeout: float, attempts: int) -> None:
         try:
             _download_once(url, part, timeout)
             return
-        except urllib.error.HTTPError as error:
-            raise FileRefusedError(f"{url}: HTTP {error.code} {error.reason}") from None
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, urllib.error.HTTPError) and error.code < 500:
+                raise FileRefusedError(f"{url}: HTTP {error.code} {error.reason}") from None
             if attempt == attempts - 1:
                 reason = getattr(error, "reason", error)
                 raise FileRefusedError(f"{url}: {reason} (tried {attempts} times); run it again to go on") from None
