@@ -9,12 +9,16 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
 
 from mapga import __version__
 from mapga.components import ConfigError
+
+if TYPE_CHECKING:
+    from mapga.prefetch import Need
 
 __all__ = ["main"]
 
@@ -172,12 +176,9 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _prefetch(arguments: argparse.Namespace) -> int:
-    from mapga.assemble import build_metrics
-    from mapga.config import compose_run, resolve
-    from mapga.prefetch import needs, obtain
+    from mapga.prefetch import obtain
 
-    config, _ = resolve(compose_run(arguments.overrides))
-    found = needs(config, build_metrics(config))
+    found = _needs(arguments.overrides)
     if not found:
         print("nothing is needed from elsewhere")
     if arguments.list:
@@ -193,8 +194,26 @@ def _prefetch(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from mapga.doctor import examine
 
-    examine(arguments.overrides)
+    examine(arguments.overrides, _needs(arguments.overrides))
     return DONE
+
+
+def _needs(overrides: Sequence[str]) -> list[Need]:
+    """Everything from elsewhere that a run, or the runs of a sweep, work with: once each."""
+    from mapga.assemble import build_metrics
+    from mapga.config import resolve
+    from mapga.plan import expand
+    from mapga.prefetch import needs
+
+    found: dict[tuple[str, str], Need] = {}
+    seen = set()
+    for cfg in expand(overrides):
+        config, _ = resolve(cfg)
+        parts = str([config[name] for name in ("dataset", "prior", "metrics")])
+        if parts not in seen:
+            seen.add(parts)
+            found |= {(need.key, need.what): need for need in needs(config, build_metrics(config))}
+    return list(found.values())
 
 
 def _complain(message: str) -> None:

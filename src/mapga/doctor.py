@@ -13,10 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from mapga import __version__
-from mapga.assemble import build_dataset, build_metrics, make_prior, support_matrix
+from mapga.assemble import build_dataset, make_prior, support_matrix
 from mapga.config import compose_run, resolve
 from mapga.fetch import cache_folder
-from mapga.prefetch import needs
+from mapga.prefetch import Need
 
 __all__ = ["examine"]
 
@@ -26,11 +26,12 @@ _PARTS = {"lpips": "metrics", "cleanfid": "metrics", "torchvision": "metrics", "
 _VERSIONS = ("torch", "numpy", "hydra-core", "omegaconf", "diffusers", "torchmetrics")
 
 
-def examine(overrides: Sequence[str]) -> None:
+def examine(overrides: Sequence[str], found: Sequence[Need]) -> None:
     """Print versions, devices, optional parts, cached and missing files, and the support matrix for dataset and prior.
 
     Args:
-        overrides: As for a run; ``dataset``, ``prior`` and ``metrics`` matter.
+        overrides: As for a run; ``dataset`` and ``prior`` matter.
+        found: What the run, or the runs of a sweep, need from elsewhere.
 
     Raises:
         ConfigError: Overrides that cannot be composed.
@@ -47,7 +48,6 @@ def examine(overrides: Sequence[str]) -> None:
 
     for line in _cached():
         console.print(line, markup=False)
-    found = needs(config, build_metrics(config))
     for need in found:
         state = "here" if need.problem is None else f"MISSING: {need.problem}"
         console.print(f"{need.key}: {need.what}: {state}", markup=False)
