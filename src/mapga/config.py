@@ -111,7 +111,7 @@ def resolve(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
     """The resolved config as plain values, with the hashes of its files, and the names of the chosen groups.
 
     Raises:
-        ConfigError: A value that cannot be resolved, or a key that was added and that nobody reads.
+        ConfigError: A value that cannot be resolved, or a key that was added (nobody reads it) or deleted.
     """
     for where, node, known in (("", cfg, RootConfig), ("task.", cfg.task, TaskConfig)):
         fields = list(known.__dataclass_fields__)
@@ -119,6 +119,8 @@ def resolve(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
             raise ConfigError(
                 f"unknown key '{where}{unknown[0]}'{closest(unknown[0], fields)} known are {', '.join(fields)}"
             )
+        if absent := [name for name in fields if name not in node.keys()]:  # noqa: SIM118 - "in" is false for null
+            raise ConfigError(f"missing key '{where}{absent[0]}': do not delete it, override it")
     choices = {str(group): str(name) for group, name in cfg.hydra.runtime.choices.items()}
     own = OmegaConf.masked_copy(cfg, list(RootConfig.__dataclass_fields__))
     try:

@@ -3,7 +3,17 @@
 from mapga.priors.base import SIGMA_MAX, SIGMA_MIN, Prior
 from mapga.priors.gaussian import GaussianPrior
 from mapga.priors.mixture import MixturePrior
+from mapga.priors.network import NetworkPrior
 from mapga.priors.none import NoPrior
 from mapga.priors.published import PublishedPrior
 
-__all__ = ["SIGMA_MAX", "SIGMA_MIN", "GaussianPrior", "MixturePrior", "NoPrior", "Prior", "PublishedPrior"]
+__all__ = [
+    "SIGMA_MAX",
+    "SIGMA_MIN",
+    "GaussianPrior",
+    "MixturePrior",
+    "NetworkPrior",
+    "NoPrior",
+    "Prior",
+    "PublishedPrior",
+]
