@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +21,6 @@ from mapga.training.checkpoint import load_checkpoint
 
 class Killed(BaseException):
     """Stands for kill -9: nothing catches it and nothing is written after it."""
-
-
-@pytest.fixture
-def kill_at(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    return monkeypatch
 
 
 def die_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
@@ -154,6 +150,25 @@ def test_a_full_disk_keeps_the_last_checkpoint(
     state = load_checkpoint(tmp_path / "denoiser", micro)
     assert state is not None and state.step == 3
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_disk_full_of_pictures_says_so_too(
+    micro: TrainingConfig, blobs: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="denoiser: the disk is full; the last good checkpoint is kept"):
+        run(micro, tmp_path, blobs, blobs)
+    state = load_checkpoint(tmp_path / "denoiser", micro)
+    assert state is not None and state.step == 6
+
+
+def test_losses_are_reported(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:
+    rows: list[Mapping[str, float]] = []
+    run(micro, tmp_path, blobs, blobs, report=rows.append)
+    assert [row["step"] for row in rows] == list(range(1, 9)) and rows[0].keys() >= {"loss", "learning_rate"}
 
 
 def test_a_damaged_checkpoint_is_refused(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:

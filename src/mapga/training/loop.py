@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import csv
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -27,13 +27,16 @@ from torch import Tensor, nn
 from mapga.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mapga.training.config import TrainingConfig
 
-__all__ = ["Objective", "learning_rate", "train"]
+__all__ = ["Objective", "Reporter", "learning_rate", "train"]
 
 Objective = Callable[[Callable[..., Tensor], Callable[..., Tensor], int], Tensor]
 """(network, target network, step) -> loss of the step."""
 
 Observer = Callable[[nn.Module, int], None]
 """(average network, step): pictures and figures."""
+
+Reporter = Callable[[Mapping[str, float]], None]
+"""(row of the table of losses): a tracker, for instance."""
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
@@ -50,6 +53,7 @@ def train(
     accelerator: Accelerator,
     folder: Path,
     observe: Observer,
+    report: Reporter,
 ) -> nn.Module:
     """Train, or go on training, and return the averaged network.
 
@@ -60,16 +64,16 @@ def train(
         accelerator: Device and processes.
         folder: Where checkpoint and table of losses live.
         observe: Called every ``sample_every`` steps, on the main process.
+        report: Told every row of the table of losses, on the main process.
 
     Raises:
-        FloatingPointError: The loss is no longer finite.
+        FloatingPointError: The loss or its gradient is no longer finite.
         OSError: A checkpoint cannot be written.
         ValueError: The folder's checkpoint is of another configuration.
     """
     average, target = copy.deepcopy(network), copy.deepcopy(network)
     for frozen in (average, target):
         frozen.requires_grad_(False).eval()
-    state = load_checkpoint(folder, config)
     optimizer = torch.optim.AdamW(
         network.parameters(),
         lr=config.learning_rate,
@@ -77,63 +81,60 @@ def train(
         weight_decay=config.weight_decay,
         fused=True,
     )
-    first = 0
+    state = load_checkpoint(folder, config)
+    first = 0 if state is None else state.step
     if state is not None:
-        first = state.step
         network.load_state_dict(state.network)
         average.load_state_dict(state.average)
-        target.load_state_dict(state.target)
         optimizer.load_state_dict(state.optimizer)
+        if config.target_decay:
+            target.load_state_dict(state.target)
     wrapped = accelerator.prepare_model(network)
     lower = target if config.target_decay else wrapped
-    table = _LossTable(folder / "losses.csv", first) if accelerator.is_main_process else None
-    with _progress(accelerator) as progress:
+    main = accelerator.is_main_process
+    table = _LossTable(folder / "losses.csv", first) if main else None
+    with _progress(enabled=main) as progress:
         bar = progress.add_task(config.name, total=config.steps, completed=first)
         for step in range(first, config.steps):
+            rate = learning_rate(config, step)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, step)
-            with _precision(config, accelerator.device):
+                group["lr"] = rate
+            with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
                 loss = objective(wrapped, lower, step)
-            value = float(accelerator.reduce(loss.detach(), "mean"))
-            if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"train.{config.name}: the loss is {value} at step {step}; the last good checkpoint is "
-                    f"kept: lower train.learning_rate={config.learning_rate} and choose a new output folder"
-                )
             optimizer.zero_grad(set_to_none=True)
             accelerator.backward(loss)
+            value = float(accelerator.reduce(loss.detach(), "mean"))
             norm = float(accelerator.clip_grad_norm_(wrapped.parameters(), config.clip))
+            _check_finite(config, step, value, norm)
             optimizer.step()
             _follow(average, network, min(config.ema, (1 + step) / (10 + step)))
             if config.target_decay:
                 _follow(target, network, config.target_decay)
-            done = step + 1
+            done, last = step + 1, step + 1 == config.steps
             progress.update(bar, completed=done, description=f"{config.name} loss {value:.4f}")
             if table is None:
                 continue
-            if done % config.log_every == 0 or done == config.steps:
-                table.add(done, value, norm, learning_rate(config, step))
-            if done % config.checkpoint_every == 0 or done == config.steps:
-                table.flush()
-                save_checkpoint(
-                    folder,
-                    config,
-                    Checkpoint(
-                        done,
-                        network.state_dict(),
-                        average.state_dict(),
-                        target.state_dict() if config.target_decay else average.state_dict(),
-                        optimizer.state_dict(),
-                    ),
-                )
-            if done % config.sample_every == 0 or done == config.steps:
+            if done % config.log_every == 0 or last:
+                row = {"step": done, "loss": value, "gradient_norm": norm, "learning_rate": rate}
+                table.add(row)
+                report(row)
+            if done % config.sample_every == 0 or last:
                 observe(average, done)
+            if done % config.checkpoint_every == 0 or last:
+                kept = target.state_dict() if config.target_decay else {}
+                weights = network.state_dict(), average.state_dict(), kept, optimizer.state_dict()
+                save_checkpoint(folder, config, Checkpoint(done, *weights))
     accelerator.wait_for_everyone()
     return average
 
 
-def _precision(config: TrainingConfig, device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
+def _check_finite(config: TrainingConfig, step: int, loss: float, norm: float) -> None:
+    for name, value in (("loss", loss), ("gradient", norm)):
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"train.{config.name}: the {name} is {value} at step {step}; the last good checkpoint is kept: "
+                f"lower train.learning_rate={config.learning_rate} and choose a new output folder"
+            )
 
 
 @torch.no_grad()
@@ -143,14 +144,14 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
     torch._foreach_lerp_(own, new, 1 - decay)
 
 
-def _progress(accelerator: Accelerator) -> Progress:
+def _progress(*, enabled: bool) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        disable=not accelerator.is_main_process,
+        disable=not enabled,
     )
 
 
@@ -167,9 +168,6 @@ class _LossTable:
         self._writer.writerow(["step", "loss", "gradient_norm", "learning_rate"])
         self._writer.writerows(kept)
 
-    def add(self, step: int, loss: float, norm: float, rate: float) -> None:
-        self._writer.writerow([step, f"{loss:.6g}", f"{norm:.6g}", f"{rate:.6g}"])
-        self._file.flush()
-
-    def flush(self) -> None:
+    def add(self, row: Mapping[str, float]) -> None:
+        self._writer.writerow([f"{value:.6g}" for value in row.values()])
         self._file.flush()

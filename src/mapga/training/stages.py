@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from functools import partial
 from pathlib import Path
@@ -16,14 +17,21 @@ from mapga.priors.preconditioning import Kind, precondition
 from mapga.priors.unet import Architecture, UNet, read_network, write_network, write_tensors
 from mapga.training.config import TrainingConfig
 from mapga.training.data import ImageSource, first_images
-from mapga.training.loop import train
+from mapga.training.loop import Reporter, train
 from mapga.training.objectives import ClassifierLoss, ConsistencyLoss, DenoiserLoss
 from mapga.training.progress import Progress, add_row
 
 __all__ = ["run"]
 
 
-def run(config: TrainingConfig, output: Path, dataset: Dataset, heldout: Dataset) -> Path:
+def run(
+    config: TrainingConfig,
+    output: Path,
+    dataset: Dataset,
+    heldout: Dataset,
+    *,
+    report: Reporter = lambda row: None,
+) -> Path:
     """Train one stage, or go on with it, and return its weights file ``output/<name>/<name>.safetensors``.
 
     A stage that is done is not done again. Beside the weights there are ``losses.csv``, ``figures.csv``,
@@ -34,6 +42,7 @@ def run(config: TrainingConfig, output: Path, dataset: Dataset, heldout: Dataset
         output: Folder of all stages of the training.
         dataset: The images it learns from.
         heldout: Images for the figures, never learned from.
+        report: Told every row of the table of losses: a tracker, for instance.
 
     Raises:
         FileNotFoundError: The teacher's weights are not there.
@@ -49,12 +58,25 @@ def run(config: TrainingConfig, output: Path, dataset: Dataset, heldout: Dataset
         raise ValueError("train.device='cuda', but no CUDA device is visible; set train.device=cpu")
     torch.manual_seed(config.seed)
     stage = _train_classifier if config.stage == "classifier" else _train_prior
-    stage(config, folder, accelerator, dataset, heldout)
+    try:
+        stage(config, folder, accelerator, dataset, heldout, report)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise OSError(
+            f"{folder}: the disk is full; the last good checkpoint is kept: free some space and start the same "
+            "command again"
+        ) from None
     return folder / f"{config.name}.safetensors"
 
 
 def _train_prior(
-    config: TrainingConfig, folder: Path, accelerator: Accelerator, dataset: Dataset, heldout: Dataset
+    config: TrainingConfig,
+    folder: Path,
+    accelerator: Accelerator,
+    dataset: Dataset,
+    heldout: Dataset,
+    report: Reporter,
 ) -> None:
     device = accelerator.device
     kind: Kind = "edm" if config.stage == "denoiser" else "consistency"
@@ -77,11 +99,16 @@ def _train_prior(
         assert isinstance(average, UNet)
         write_network(folder / f"{config.name}.safetensors", average, kind)
 
-    train(config, network, objective, accelerator, folder, observe)
+    train(config, network, objective, accelerator, folder, observe, report)
 
 
 def _train_classifier(
-    config: TrainingConfig, folder: Path, accelerator: Accelerator, dataset: Dataset, heldout: Dataset
+    config: TrainingConfig,
+    folder: Path,
+    accelerator: Accelerator,
+    dataset: Dataset,
+    heldout: Dataset,
+    report: Reporter,
 ) -> None:
     for images in (dataset, heldout):
         if images.image_shape != (1, 32, 32) or images.n_classes != 10:
@@ -101,7 +128,7 @@ def _train_classifier(
         write_tensors(path, average, json.dumps({"format": FORMAT}), dtype=torch.float16)
 
     network = DigitNet().to(accelerator.device)
-    train(config, network, ClassifierLoss(config, source, accelerator.device), accelerator, folder, observe)
+    train(config, network, ClassifierLoss(config, source, accelerator.device), accelerator, folder, observe, report)
 
 
 def _source(config: TrainingConfig, accelerator: Accelerator, dataset: Dataset) -> ImageSource:
