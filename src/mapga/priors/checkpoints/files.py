@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-__all__ = ["Weights", "diffusers_kind", "read_weights", "weights_path"]
+__all__ = ["Weights", "cut_short", "diffusers_kind", "read_weights", "weights_path"]
 
 _LIMIT = 100 << 20  # of a safetensors header
 # In the order in which one is taken where several are there: full precision before half.
@@ -64,15 +64,35 @@ def diffusers_kind(source: Path) -> str | None:
     return None
 
 
+def cut_short(path: Path) -> str | None:
+    """Why a weights file is cut, seen from its frame alone; None if it is whole, or of a form without a frame."""
+    form = _form(path)
+    if form == "zip" and not zipfile.is_zipfile(path):
+        return f"{path}: {path.stat().st_size} bytes, cut short"
+    if form == "safetensors":
+        try:
+            with safe_open(path, framework="pt"):
+                return None
+        except (SafetensorError, OSError):
+            return f"{path}: {path.stat().st_size} bytes, cut short or damaged"
+    return None
+
+
+def _form(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(16)
+    if head[:4] == b"PK\x03\x04":
+        return "zip"
+    return "safetensors" if 8 < int.from_bytes(head[:8], "little") < _LIMIT and head[8:9] == b"{" else "other"
+
+
 def read_weights(path: Path) -> Weights:
     """The tensors of a weights file, on the CPU.
 
     Raises:
         ValueError: A file that is cut, no weights file, or one with anything but tensors in it; one line.
     """
-    with path.open("rb") as file:
-        head = file.read(16)
-    if 8 < int.from_bytes(head[:8], "little") < _LIMIT and head[8:9] == b"{":
+    if _form(path) == "safetensors":
         return _safetensors(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

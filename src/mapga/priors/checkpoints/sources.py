@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mapga.fetch import FileRefusedError, RemoteFile, cache_folder, check_file, fetch, sha256_of
-from mapga.priors.checkpoints.files import weights_path
+from mapga.priors.checkpoints.files import cut_short, weights_path
 from mapga.priors.checkpoints.manifest import PublishedFile, architectures, published
 from mapga.priors.preconditioning import Kind
 
@@ -54,14 +54,18 @@ class WeightsSource:
 
         Sizes and, where one is known, the SHA-256 are checked; nothing is read into memory.
         """
+        remedy = "give the path of the whole file or folder"
         if self._remote:
-            return self._file().problem()
+            remedy = f"fetch it from {self._file().source()} with `{self.command}`"
+        elif self.hub_id is not None:
+            remedy = f"fetch it with `{self.command}`"
         try:
-            check_file(weights_path(self.path()), self.sha256 or self.entry.sha256, self.entry.size)
+            file = weights_path(self.path())
+            check_file(file, self.sha256 or self.entry.sha256, self.entry.size)
         except (FileNotFoundError, FileRefusedError) as error:
-            remedy = f"fetch it with `{self.command}`" if self.hub_id else "give the path of the whole file or folder"
             return f"{error}; {remedy}"
-        return None
+        cut = cut_short(file)
+        return None if cut is None else f"{cut}; {remedy}"
 
     def path(self) -> Path:
         """The file or folder, present or not.
@@ -89,7 +93,13 @@ class WeightsSource:
             FileRefusedError: It cannot be had, or is another file.
         """
         if self._remote:
-            return fetch(self._file())
+            if self._file().problem() is None and self.problem() is not None:
+                self.path().unlink()  # fetched whole as far as the transfer knows, but cut where it came from
+            path = fetch(self._file())
+            if cut := cut_short(path):
+                path.unlink()
+                raise FileRefusedError(f"{self._file().source()} does not serve {self.entry.name}: {cut}")
+            return path
         if self.hub_id is not None:
             self._snapshot(fetched=False)
         if problem := self.problem():
