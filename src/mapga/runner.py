@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -19,13 +20,14 @@ from mapga.mirror import Mirror
 from mapga.operators.base import Operator
 from mapga.pixels import Rounding
 from mapga.priors.base import Prior
-from mapga.progress import Reporter
-from mapga.records import WHOLE, ImageStore, RunFolder, Shard
+from mapga.progress import Advance, Reporter
+from mapga.records import WHOLE, ImageStore, Lock, LockedError, RunFolder, Shard
 from mapga.records.files import write_json
 from mapga.records.journal import Row
 from mapga.records.provenance import provenance
 from mapga.restore import Restorer, Stores
 from mapga.set_scores import score_sets
+from mapga.signals import InterruptedRun, Notice, listening
 from mapga.solvers.base import Solver
 from mapga.summary import summarise
 from mapga.trackers import Tracker
@@ -47,6 +49,7 @@ class Job:
         device, dtype: Where and in what the solver computes.
         shard: The rows this process works on.
         rounding: How restored images become uint8.
+        start: None: solvers start from noise; ``"truth"``: from the truth plus noise of the schedule's first level.
     """
 
     folder: RunFolder
@@ -63,6 +66,7 @@ class Job:
     dtype: torch.dtype = torch.float32
     shard: Shard = WHOLE
     rounding: Rounding = "round"
+    start: Literal["truth"] | None = None
 
     @property
     def image_metrics(self) -> list[ImageMetric]:
@@ -73,16 +77,17 @@ class Job:
         if self.folder.done:
             return None
         self.folder.open()
-        with self.folder.lock(self.shard):
+        with listening() as notice, self.folder.lock(self.shard) as lock:
             try:
-                return self._run(reporter)
-            except ConfigError:
+                return self._run(reporter, notice, lock)
+            except (ConfigError, InterruptedRun, LockedError):
                 raise
             except Exception:
-                self.folder.fail(traceback.format_exc())
+                with contextlib.suppress(OSError):  # where nothing can be written, the error itself matters more
+                    self.folder.fail(traceback.format_exc())
                 raise
 
-    def _run(self, reporter: Reporter) -> Mapping[str, Any] | None:
+    def _run(self, reporter: Reporter, notice: Notice, lock: Lock) -> Mapping[str, Any] | None:
         total = len(self.dataset)
         check_data(self.folder, self.dataset, str(self.device))
         channels, height, width = self.dataset.image_shape
@@ -104,9 +109,8 @@ class Job:
 
             worker = Restorer(self, stores)
             with reporter.run(self.folder.run_id, done=len(mine) - len(pending), total=len(mine)) as progress:
-                for rows in _batches(pending, self.batch_size):
-                    share = len(rows) / self.solver.n_steps
-                    fresh, cost = worker.restore(rows, partial(progress, share))
+                for fresh, cost in self._restored(worker, pending, progress, notice):
+                    lock.check()
                     self.folder.spent(cost)  # before the rows, so that every row's cost is known
                     journal.append(fresh)
                     tell_rows(mirror, fresh)
@@ -123,6 +127,26 @@ class Job:
             return summary
         finally:
             mirror.close()
+
+    def _restored(
+        self, worker: Restorer, pending: Sequence[int], progress: Advance, notice: Notice
+    ) -> Iterator[tuple[list[Row], dict[str, Any]]]:
+        """Batch after batch, and what it cost; after an out-of-memory error the batches are half as large."""
+        size, begin = self.batch_size, 0
+        while begin < len(pending):
+            notice.check()
+            rows = pending[begin : begin + size]
+            try:
+                restored = worker.restore(rows, partial(progress, len(rows) / self.solver.n_steps))
+            except torch.cuda.OutOfMemoryError:
+                if len(rows) == 1:
+                    raise
+                size = len(rows) // 2
+                _log.warning("out of memory with %d images at a time; going on with %d", len(rows), size)
+                self.folder.spent({"rows": [], "out_of_memory_with": len(rows), "going_on_with": size})
+                continue
+            yield restored
+            begin += len(rows)
 
 
 def check_data(folder: RunFolder, dataset: Dataset, device: str = "") -> None:
@@ -147,8 +171,3 @@ def tell_rows(mirror: Mirror, rows: Iterable[Row]) -> None:
     """Have trackers hear of recorded images."""
     for row in rows:
         mirror.tell("row", row.as_dict())
-
-
-def _batches(rows: Sequence[int], size: int) -> Iterator[list[int]]:
-    for begin in range(0, len(rows), size):
-        yield list(rows[begin : begin + size])

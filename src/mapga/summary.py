@@ -27,6 +27,12 @@ def summarise(
         of_sets: The values of set metrics, by name.
     """
     done = [row for row in progress.rows.values() if row.status == "done"]
+    costs = folder.costs()
+    notes = [
+        f"out of memory with {cost['out_of_memory_with']} images at a time, went on with {cost['going_on_with']}"
+        for cost in costs
+        if "out_of_memory_with" in cost
+    ]
     return {
         "run_id": folder.run_id,
         **{key: folder.names[key] for key in ("dataset", "task", "solver", "schedule")},
@@ -42,8 +48,8 @@ def summarise(
             | {"lower_is_better": lower}
             for name, lower in directions.items()
         },
-        "compute": _compute(folder.costs()),
-    }
+        "compute": _compute(costs),
+    } | ({"notes": notes} if notes else {})
 
 
 def _estimate(values: Sequence[float | None]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 __all__ = ["Lock", "LockedError"]
 
-_BEAT_SECONDS = 15.0
-_STALE_SECONDS = 180.0  # a silent owner on another host is dead after this
+_BEAT_SECONDS = 5.0
+_STALE_SECONDS = 180.0  # a silent owner on another host is suspected to be dead after this,
+_WATCH_SECONDS = 12.0  # and is dead if its heart does not beat for so long while it is watched: clocks jump
 
 
 class LockedError(RuntimeError):
@@ -26,7 +27,8 @@ class Lock:
     """Hold ``path`` while the block runs; a heartbeat keeps its modification time fresh.
 
     A lock is stale, and is taken over, if its process on this host is gone (another process that has got its number
-    since does not count), or if its heart on another host has not beaten for three minutes.
+    since does not count), or if its heart on another host has not beaten for three minutes by the clock, nor while it
+    is watched for some seconds more, whatever the clocks say.
 
     Raises:
         LockedError: On entry, if a live process holds it.
@@ -53,7 +55,21 @@ class Lock:
         if self._heart is not None:
             self._heart.join()
         if self._owner().get("token") == self._token:
-            self.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a folder turned read-only; a dead owner's lock is no obstacle
+                self.path.unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """Make sure that it is still ours: a process that was suspended for long may have been given up.
+
+        Raises:
+            LockedError: Another process has taken it over.
+        """
+        owner = self._owner()
+        if owner and owner.get("token") != self._token:
+            raise LockedError(
+                f"{self.path.parent.name} was taken over by process {owner.get('pid')} on {owner.get('host')} while "
+                "this one gave no sign of life; leave it to that process"
+            )
 
     def _claim(self) -> bool:
         try:
@@ -77,15 +93,34 @@ class Lock:
             silent = time.time() - self.path.stat().st_mtime
         except FileNotFoundError:
             return
-        here = owner.get("host") == socket.gethostname()
-        # An empty lock is one that is being written, or whose writer died before it could sign.
-        alive = _is_running(owner) if here else abs(silent) < (_STALE_SECONDS if owner else 5.0)
+        if owner.get("host") == socket.gethostname():
+            alive = _is_running(owner)
+        elif not owner:  # being written, or its writer died before it could sign
+            alive = abs(silent) < 5.0
+        else:
+            alive = abs(silent) < _STALE_SECONDS or self._beats()
         if alive:
             raise LockedError(
                 f"{self.path.parent.name} is being worked on by process {owner.get('pid')} on {owner.get('host')} "
                 f"(last sign of life {silent:.0f} s ago); wait for it, or remove {self.path} if it is dead"
             )
         self.path.unlink(missing_ok=True)
+
+    def _beats(self) -> bool:
+        """Whether the owner's heart beats while it is watched. Reading also has a network file system look again."""
+        deadline = time.monotonic() + _WATCH_SECONDS
+        if (first := self._beat_at()) is None:
+            return False
+        while (now := self._beat_at()) == first and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return now != first
+
+    def _beat_at(self) -> tuple[int, str] | None:
+        try:
+            with self.path.open() as file:
+                return os.fstat(file.fileno()).st_mtime_ns, file.read()
+        except OSError:
+            return None
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -109,8 +144,10 @@ class Lock:
         while not self._ended.wait(_BEAT_SECONDS):
             try:
                 os.utime(self.path)
-            except OSError:
+            except FileNotFoundError:
                 return
+            except OSError:
+                continue  # a network file system that is away for a while
 
 
 def _is_running(owner: dict[str, object]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,10 +28,18 @@ class ImageStore:
 
         Raises:
             ValueError: There is one of another shape.
+            OSError: It cannot be written, or the disk has no room for all of it.
         """
         if not path.exists():
             neighbour = path.with_name(f".{path.name}.{os.getpid()}")
-            np.lib.format.open_memmap(neighbour, mode="w+", dtype=np.uint8, shape=shape).flush()
+            try:
+                np.lib.format.open_memmap(neighbour, mode="w+", dtype=np.uint8, shape=shape).flush()
+                if hasattr(os, "posix_fallocate"):  # macOS has none
+                    with neighbour.open("r+b") as file:
+                        os.posix_fallocate(file.fileno(), 0, neighbour.stat().st_size)
+            except OSError as error:
+                neighbour.unlink(missing_ok=True)
+                raise OSError(error.errno, error.strerror, str(path)) from error
             try:
                 os.link(neighbour, path)  # fails if another process was first, unlike a rename
             except FileExistsError:
@@ -50,9 +59,32 @@ class ImageStore:
         return cls(path, np.load(path, mmap_mode="r", allow_pickle=False))
 
     def write(self, rows: Sequence[int], images: np.ndarray) -> None:
-        """Put images (B, H, W, C) into rows, and return when they are on disk."""
-        self._images[list(rows)] = images
-        self._images.flush()  # type: ignore[attr-defined]
+        """Put images (B, H, W, C) into rows, and return when they are on disk.
+
+        Not through the memory map: there a full disk kills the process, here it is an error.
+
+        Raises:
+            ValueError: Images of another shape, a row that there is not, or a store that was opened for reading.
+            OSError: They cannot be written.
+        """
+        shape = self._images.shape
+        if not self._images.flags.writeable or images.shape != (len(rows), *shape[1:]) or images.dtype != np.uint8:
+            raise ValueError(
+                f"{self.path}: {images.dtype} {images.shape} cannot be written into {len(rows)} rows of it"
+            )
+        if wrong := [row for row in rows if not 0 <= row < len(self)]:
+            raise ValueError(f"{self.path}: there is no row {wrong[0]}")
+        size = int(np.prod(shape[1:]))
+        offset = self.path.stat().st_size - len(self) * size
+        descriptor = os.open(self.path, os.O_WRONLY)
+        try:
+            for row, image in zip(rows, images, strict=True):
+                written = os.pwrite(descriptor, image.tobytes(), offset + row * size)
+                if written != size:
+                    raise OSError(errno.ENOSPC, f"the disk took {written} of {size} bytes", str(self.path))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def read(self, rows: Sequence[int]) -> np.ndarray:
         """A copy of some rows, (B, H, W, C)."""
