@@ -146,6 +146,7 @@ def test_torchmetrics_flavour_equals_torchmetrics(
 
 def test_names_and_keys_tell_protocols_apart(inception: Path, photos: np.ndarray) -> None:
     assert [FID().name, FID("legacy").name, FID("tm").name, KID().name] == ["fid_clean", "fid_legacy", "fid_tm", "kid"]
+    assert KID(subset=500).name == "kid_m500"
     metric = fid(inception)
     features = metric.features(photos)
     few = metric.compare(features[:10], truth_of(features[:10]))

@@ -87,7 +87,7 @@ def truth(metric: ImageMetric | SetMetric, photos: np.ndarray) -> np.ndarray:
     if isinstance(metric, FDDigits):
         dataset = MNIST(limit=40)
         return np.stack([dataset[i].image for i in range(40)])
-    return photos[::2]
+    return photos[::4] if isinstance(metric, FDEfficientNet) else photos[::2]
 
 
 def value_of(metric: ImageMetric | SetMetric, restored: np.ndarray, truth: np.ndarray) -> float:

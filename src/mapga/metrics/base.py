@@ -106,7 +106,7 @@ class SetScore:
     Attributes:
         value: The distance.
         n: Number of restored images in it.
-        key: Flavour, N and reference, e.g. ``"fid_clean|n=1000|ref=truth"``: cells of different keys measure
+        key: Flavour, N and reference, e.g. ``"fid_clean|n=1000|reference=truth"``: cells of different keys measure
             different things and may not share a column.
         notes: What a reader must know, e.g. that the value is biased at this N.
     """

@@ -160,7 +160,7 @@ class KID(KernelDistance):
 
     Args:
         reference: ``"truth"`` or ``"training"``.
-        subset: Largest number of images in one kernel matrix.
+        subset: Largest number of images in one kernel matrix; part of the name where it is not 1000.
         subsets: Number of random subsets, where there are more images.
         seed: Seed of the subsets.
         weights: Path of the network, or None for the cached, published file.
@@ -180,7 +180,7 @@ class KID(KernelDistance):
         sha256: str | None = None,
     ) -> None:
         self.extractor = InceptionFeatures("clean", weights, sha256)
-        self.name = f"kid{self.extractor.suffix}"
+        self.name = "kid" + ("" if subset == 1000 else f"_m{subset}") + self.extractor.suffix
         self.flavour = f"inception_clean{self.extractor.suffix}"
         super().__init__(reference, subset, subsets, seed)
 

@@ -4,8 +4,7 @@ Merging is Chan's: n = n_1 + n_2, mean = mean_1 + delta n_2 / n, scatter = scatt
 + delta delta^T n_1 n_2 / n with delta = mean_2 - mean_1. Nothing is subtracted from large sums, so the
 covariance stays exact where sum x x^T - n mean mean^T loses all digits.
 
-Source: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances",
-    1979.
+Source: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class Reference:
     """The set a distance is measured from.
 
     Attributes:
-        name: What it is, part of every cell's key: ``"truth"``, ``"training"``, or a file with its hash.
+        name: What it is, part of every cell's key: ``"truth"``, or a training split or file with its hash.
         n: Number of images, or None where a statistics file does not say.
         mean: Mean of the features, float64 (D,).
         features: Features, float64 (N, D), or None where only statistics are known.
@@ -156,6 +156,7 @@ def training_reference(metric: SetMetric, images: np.ndarray) -> Reference:
     key = hashlib.sha256(protocol.encode())
     for image in images:
         key.update(hashlib.sha256(np.ascontiguousarray(image).tobytes()).digest())
+    name = f"training@{key.hexdigest()[:8]}"
     kept = cache_folder() / "statistics" / f"{metric.flavour}-{key.hexdigest()[:32]}.npz"
     if metric.needs_features:
         kept = kept.with_suffix(".features.npz")
@@ -170,8 +171,8 @@ def training_reference(metric: SetMetric, images: np.ndarray) -> Reference:
         _keep(kept, arrays)
     if metric.needs_features:
         features = check_features(arrays["features"])
-        return Reference("training", len(images), features.mean(axis=0), features)
-    return Reference("training", len(images), arrays["mean"], covariance=arrays["covariance"])
+        return Reference(name, len(images), features.mean(axis=0), features)
+    return Reference(name, len(images), arrays["mean"], covariance=arrays["covariance"])
 
 
 def reference_for(
@@ -215,10 +216,10 @@ def _read_kept(path: Path) -> dict[str, np.ndarray] | None:
         return None  # absent or cut short: computed anew
 
 
-def _keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _keep(path: Path, arrays: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, **arrays)
         file.flush()
         os.fsync(file.fileno())
     Path(file.name).replace(path)
