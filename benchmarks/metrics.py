@@ -153,7 +153,7 @@ def main() -> None:
                 rows.append({"metric": name, "size": size, "images_per_second": round(found, 2), "weights": weights})
                 print(f"{name:24} {size:4d} px {found:10.1f} images/s   weights: {weights}", flush=True)
     document = {
-        "device": torch.cuda.get_device_name() if arguments.device.startswith("cuda") else platform.processor(),
+        "device": torch.cuda.get_device_name() if arguments.device.startswith("cuda") else platform.machine(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "batch": BATCH,

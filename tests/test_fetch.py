@@ -112,8 +112,9 @@ def test_second_fetch_asks_nobody(server: str) -> None:
     [("half", "150000 bytes instead of 300000"), ("wrong", "SHA-256"), ("absent", "HTTP 404")],
 )
 def test_wrong_files_are_refused_and_leave_nothing(server: str, kind: str, message: str) -> None:
-    with pytest.raises(FileRefusedError, match=message):
+    with pytest.raises(FileRefusedError, match=message) as refused:
         fetch(remote(f"{server}/{kind}"))
+    assert ".part" not in str(refused.value)
     assert [p.name for p in cache_folder().iterdir()] == ["net.pth.lock"]
 
 

@@ -170,7 +170,8 @@ def fetch(file: RemoteFile, *, timeout: float = 30.0, attempts: int = 4) -> Path
             check_file(part, file.sha256, file.size)
         except FileRefusedError as error:
             part.unlink()
-            raise FileRefusedError(f"{source} does not serve {file.name}: {error}") from None
+            found = str(error).removeprefix(f"{part}: ")
+            raise FileRefusedError(f"{source} does not serve {file.name}: {found}") from None
         part.replace(target)
     return target
 

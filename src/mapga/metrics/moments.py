@@ -29,7 +29,7 @@ def check_features(features: np.ndarray, *, what: str = "features") -> np.ndarra
     if not finite.all():
         row = int(np.flatnonzero(~finite)[0])
         raise ValueError(f"{what}: row {row} of {len(features)} holds NaN or infinity; leave failed images out")
-    return features.astype(np.float64)
+    return features.astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True)
