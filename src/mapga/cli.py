@@ -201,14 +201,12 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _needs(overrides: Sequence[str]) -> list[Need]:
     """Everything from elsewhere that a run, or the runs of a sweep, work with: once each."""
     from mapga.assemble import build_metrics
-    from mapga.config import resolve
-    from mapga.plan import expand
+    from mapga.expansion import resolved_runs
     from mapga.prefetch import needs
 
     found: dict[tuple[str, str], Need] = {}
     seen = set()
-    for cfg in expand(overrides):
-        config, _ = resolve(cfg)
+    for config, _ in resolved_runs(overrides):
         parts = str([config[name] for name in ("dataset", "prior", "metrics")])
         if parts not in seen:
             seen.add(parts)

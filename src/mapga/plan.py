@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from mapga.components import ConfigError
-from mapga.config import compose_run, conf_dir, one_line, resolve
+from mapga.expansion import resolved_runs
 from mapga.passes import passes_per_image
 from mapga.records import RunFolder
-from mapga.report.collect import read_run
+from mapga.report.collect import run_of
 from mapga.status import Standing, standing
 
-__all__ = ["Planned", "expand", "plan", "plan_view"]
+__all__ = ["Planned", "plan", "plan_view"]
 
 
 @dataclass(frozen=True)
@@ -61,75 +55,16 @@ def plan(overrides: Sequence[str]) -> list[Planned]:
     Raises:
         ConfigError: A sweep that cannot be composed.
     """
-    return [_planned(*resolve(cfg)) for cfg in expand(overrides)]
-
-
-def expand(overrides: Sequence[str]) -> Iterator[DictConfig]:
-    """The composed config of every run of a sweep: its experiment's own sweep and comma-separated overrides.
-
-    Groups are composed once for each combination of choices; plain values are then set on a copy.
-
-    Raises:
-        ConfigError: As ``compose_run``.
-    """
-    try:
-        axes = _axes(overrides)
-        composed: dict[tuple[str, ...], DictConfig] = {}
-        for point in itertools.product(*axes):
-            groups = tuple(text for text in point if _is_group(text))
-            if groups not in composed:
-                composed[groups] = compose_run(groups)
-            cfg = composed[groups].copy()
-            values = [text for text in point if not _is_group(text)]
-            for override in OverridesParser.create().parse_overrides(values):
-                _set(cfg, override)
-            yield cfg
-    except HydraException as error:
-        raise ConfigError(one_line(error)) from error
-
-
-def _axes(overrides: Sequence[str]) -> list[list[str]]:
-    """For each override the values it takes, one unless it is swept."""
-    parser = OverridesParser.create()
-    fixed = [one.input_line or "" for one in parser.parse_overrides(list(overrides)) if not one.is_sweep_override()]
-    params = OmegaConf.to_container(compose_run(fixed).hydra.sweeper.params or OmegaConf.create({}))
-    assert isinstance(params, dict)
-    named = {one.get_key_element() for one in parser.parse_overrides(list(overrides))}
-    own = [f"{key}={value}" for key, value in params.items() if key not in named]
-    axes = []
-    for one in parser.parse_overrides([*own, *overrides]):
-        if one.is_sweep_override():
-            axes.append([f"{one.get_key_element()}={value}" for value in one.sweep_string_iterator()])
-        else:
-            axes.append([one.input_line or ""])
-    return axes
-
-
-def _is_group(text: str) -> bool:
-    key = text.partition("=")[0].lstrip("+~")
-    return (conf_dir() / key).is_dir()
-
-
-def _set(cfg: DictConfig, override: Override) -> None:
-    """Set a plain value as composing would."""
-    if override.is_add() or override.is_delete():
-        with open_dict(cfg):
-            OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
-        return
-    try:
-        OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
-    except Exception as error:
-        raise ConfigError(one_line(error)) from error
+    return [_planned(config, names) for config, names in resolved_runs(overrides)]
 
 
 def _planned(config: Mapping[str, Any], names: Mapping[str, str]) -> Planned:
     folder = RunFolder(Path(config["results_dir"]).expanduser(), config, names).path
-    begun = (folder / "config.yaml").exists()
     return Planned(
         folder,
         config["dataset"].get("limit"),
         passes_per_image(config["solver"], config["schedule"]),
-        standing(read_run(folder)) if begun else None,
+        standing(run_of(folder, names, config)) if (folder / "config.yaml").exists() else None,
     )
 
 

@@ -1,8 +1,8 @@
 """Being asked to stop: SIGTERM and SIGUSR1 are heard when the image batch at work is finished.
 
 Clusters ask before they kill. SLURM sends SIGTERM before preemption and at the time limit, and with
-``--signal=B:USR1@120`` SIGUSR1 two minutes before it; submitit asks by SIGUSR2. A run that hears one finishes its batch,
-releases its lock, and its process ends with ``EXIT_CODE``: 75, the "try again" of sysexits.h. A cluster with
+``--signal=B:USR1@120`` SIGUSR1 two minutes before it; submitit asks by SIGUSR2. A run that hears one finishes its
+batch, releases its lock, and its process ends with ``EXIT_CODE``: 75, the "try again" of sysexits.h. A cluster with
 ``RequeueExit=75`` requeues such a job by itself; elsewhere the batch script does::
 
     mapga run -m experiment=demo; code=$?
@@ -62,8 +62,8 @@ _active: list[Notice] = []  # signals belong to the process, and so does the one
 def listening() -> Iterator[Notice]:
     """Hear signals instead of dying of them; inside another such block, share its notice.
 
-    A handler that was there before (submitit's, which requeues the job) is called at the end, when the batch is done and
-    the lock released. Outside of the main thread, where Python hears no signals, nothing is ever heard.
+    A handler that was there before (submitit's, which requeues the job) is called at the end, when the batch is done
+    and the lock released. Outside of the main thread, where Python hears no signals, nothing is ever heard.
     """
     if _active:
         yield _active[0]

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
-__all__ = ["Problem", "Run", "collect", "read_run", "settings"]
+__all__ = ["Problem", "Run", "collect", "read_run", "run_of", "settings"]
 
 # Parts of the config whose differences tell runs of one solver apart.
 _DISTINGUISHING = ("prior", "solver", "schedule", "dataset", "metrics", "seed", "dtype", "rounding")
@@ -80,6 +80,15 @@ def read_run(folder: Path) -> Run:
     """
     record = yaml.load((folder / "config.yaml").read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     names = {str(key): str(value) for key, value in record.pop("names").items()}
+    return run_of(folder, names, record)
+
+
+def run_of(folder: Path, names: Mapping[str, str], record: Mapping[str, Any]) -> Run:
+    """A run whose names and config are known: what its folder says of how it went.
+
+    Raises:
+        OSError, ValueError, KeyError: It cannot be read.
+    """
     if (folder / "done").exists():
         return Run(folder, names, record, "done", metrics=json.loads((folder / "metrics.json").read_text()))
     if (folder / "skipped.json").exists():
