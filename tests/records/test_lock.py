@@ -82,13 +82,37 @@ def test_a_live_process_of_this_host_keeps_it_however_silent(tmp_path):
 
 
 @pytest.mark.parametrize(("silent", "taken"), [(60.0, False), (170.0, False), (190.0, True)])
-def test_another_host_keeps_it_while_its_heart_beats(tmp_path, silent, taken):
+def test_another_host_keeps_it_while_its_heart_beats(tmp_path, monkeypatch, silent, taken):
+    monkeypatch.setattr(lock_module, "_WATCH_SECONDS", 0.3)
     _sign(tmp_path / "lock", host="elsewhere", pid=1, silent=silent)
     if taken:
         with Lock(tmp_path / "lock"):
             return
     with pytest.raises(LockedError, match="elsewhere"), Lock(tmp_path / "lock"):
         pytest.fail("taken from a live process")
+
+
+def test_another_host_whose_clock_is_wrong_is_watched_first(tmp_path, monkeypatch):
+    """Its last sign of life looks old, but its heart still beats."""
+    monkeypatch.setattr(lock_module, "_WATCH_SECONDS", 5.0)
+    path = tmp_path / "lock"
+    _sign(path, host="elsewhere", pid=1, silent=10_000)
+    then = time.time() - 9_990
+    beat = threading.Timer(0.3, os.utime, (path, (then, then)))
+    beat.start()
+    with pytest.raises(LockedError, match="elsewhere"), Lock(path):
+        pytest.fail("taken from a live process")
+    beat.join()
+    assert json.loads(path.read_text())["token"] == "theirs"
+
+
+def test_an_owner_that_was_given_up_notices(tmp_path):
+    path = tmp_path / "lock"
+    with Lock(path) as lock:
+        lock.check()
+        _sign(path, host="elsewhere", pid=7)
+        with pytest.raises(LockedError, match="taken over by process 7 on elsewhere"):
+            lock.check()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "null"])

@@ -1,0 +1,113 @@
+"""Trackers mirror a run and cannot harm it, whatever they do."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import threading
+import time
+
+import pytest
+
+from helpers.runs import run_quietly, tiny_job, what_lasts
+from mapga import runner
+from mapga.mirror import Mirror
+from mapga.trackers import CSVTracker, Tracker
+
+
+class Listening(Tracker):
+    """Notes what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple] = []
+
+    def start(self, run_id, config, folder) -> None:
+        self.heard.append(("start", run_id, config["names"]["solver"], folder))
+
+    def row(self, row) -> None:
+        self.heard.append(("row", row["row"]))
+
+    def finish(self, summary) -> None:
+        self.heard.append(("finish", summary["n_images"], (self.heard[0][3] / "done").exists()))
+
+    def close(self) -> None:
+        self.heard.append(("close",))
+
+
+class Raising(Listening):
+    """Fails at every call."""
+
+    def __getattribute__(self, name):
+        if name in ("start", "row", "finish", "close"):
+            raise ConnectionError(f"no {name} today")
+        return super().__getattribute__(name)
+
+
+def test_a_run_is_told_in_order_and_its_end_after_the_marker(tmp_path):
+    tracker = Listening()
+    job = tiny_job(tmp_path, trackers=[tracker])
+    run_quietly(job)
+    assert tracker.heard == [
+        ("start", job.folder.run_id, "map_ga", job.folder.path),
+        *(("row", k) for k in range(8)),
+        ("finish", 8, True),
+        ("close",),
+    ]
+
+
+def test_a_run_that_continues_tells_what_was_recorded_first(tmp_path):
+    run_quietly(tiny_job(tmp_path, shard="0/2"))
+    tracker = Listening()
+    run_quietly(tiny_job(tmp_path, shard="1/2", trackers=[tracker]))
+    assert [event[1] for event in tracker.heard if event[0] == "row"] == [0, 2, 4, 6, 1, 3, 5, 7]
+
+
+def test_results_do_not_depend_on_trackers(tmp_path, caplog):
+    plain = tiny_job(tmp_path / "plain")
+    run_quietly(plain)
+    calm = Listening()
+    job = tiny_job(tmp_path / "told", trackers=[Raising(), CSVTracker(), calm])
+    with caplog.at_level(logging.WARNING):
+        run_quietly(job)
+    assert what_lasts(job) == what_lasts(plain)
+    assert caplog.text.count("ConnectionError") == 1 and "the run goes on" in caplog.text
+    assert ("finish", 8, True) in calm.heard and (job.folder.path / "images.csv").exists()
+
+
+def test_a_tracker_that_never_returns_is_left_behind(tmp_path, monkeypatch, caplog):
+    """Acceptance: results and marker are there before, and the job ends with a note."""
+    release = threading.Event()
+
+    class Endless(Listening):
+        def finish(self, summary) -> None:
+            release.wait(30)
+
+    monkeypatch.setattr(runner, "Mirror", lambda trackers: Mirror(trackers, patience=0.3))
+    job = tiny_job(tmp_path, trackers=[Endless()])
+    begun = time.monotonic()
+    with caplog.at_level(logging.WARNING):
+        summary = run_quietly(job)
+    release.set()
+    assert time.monotonic() - begun < 10 and job.folder.done and summary["n_images"] == 8
+    assert "did not finish within 0.3 s" in caplog.text
+
+
+def test_a_failing_run_closes_its_trackers(tmp_path, monkeypatch):
+    tracker = Listening()
+    job = tiny_job(tmp_path, trackers=[tracker])
+
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(runner, "summarise", broken)
+    with pytest.raises(ZeroDivisionError):
+        run_quietly(job)
+    assert tracker.heard[-1] == ("close",) and not any(event[0] == "finish" for event in tracker.heard)
+
+
+def test_the_table_has_a_line_an_image(tmp_path):
+    job = tiny_job(tmp_path, trackers=[CSVTracker()])
+    run_quietly(job)
+    rows = list(csv.DictReader((job.folder.path / "images.csv").open()))
+    assert [int(row["index"]) for row in rows] == list(range(8))
+    assert all(float(row["psnr"]) > 0 and row["status"] == "done" for row in rows)
