@@ -50,6 +50,8 @@ def make_job(config: Mapping[str, Any], names: Mapping[str, str]) -> Job:
         raise ConfigError(f"dtype={config['dtype']!r}: choose {' or '.join(_DTYPES)}")
     if config["rounding"] not in ("round", "truncate"):
         raise ConfigError(f"rounding={config['rounding']!r}: choose round or truncate")
+    if config["start"] not in (None, "truth"):
+        raise ConfigError(f"start={config['start']!r}: choose null or truth")
     try:
         shard = Shard.parse(config["shard"])
         sigma_y = sigma_to_sym(config["task"]["sigma_y"], config["task"]["sigma_y_unit"])
@@ -73,6 +75,11 @@ def make_job(config: Mapping[str, Any], names: Mapping[str, str]) -> Job:
             f"{dataset.image_shape}; choose the prior that belongs to the dataset"
         )
     folder = RunFolder(Path(config["results_dir"]).expanduser(), config, names)
+    if config["start"] == "truth" and not solver.starts_from_noise:
+        raise Unsupported(
+            f"start=truth: solver={names['solver']} makes its start of the measurement too, so that there is no one "
+            "noised image to start from; drop start=truth, or choose map_ga or pgdm"
+        )
     if reason := solver.supports(operator, sigma_y, prior):
         raise Unsupported(
             f"solver={names['solver']} cannot serve task={names['task']} with sigma_y={sigma_y:g} and "
@@ -93,6 +100,7 @@ def make_job(config: Mapping[str, Any], names: Mapping[str, str]) -> Job:
         dtype=_DTYPES[config["dtype"]],
         shard=shard,
         rounding=config["rounding"],
+        start=config["start"],
     )
 
 

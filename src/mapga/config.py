@@ -47,6 +47,8 @@ class RootConfig:
     metrics: Any = None
     tracker: Any = None
     seed: int = 0
+    start: str | None = None
+    num_iter: int = 1
     batch_size: int = 32
     device: str = "auto"
     dtype: str = "float32"

@@ -95,7 +95,11 @@ class Restorer:
         labels = self.prior.labels_for(indices, _labels(items, job.device))
         prior = MeteredPrior(self.prior, meter).conditioned(labels)
         begun = time.perf_counter()
-        with NoiseSource(job.seed, indices, job.dataset.image_shape, device=job.device, dtype=job.dtype) as noise:
+        # Only the start is drawn around the truth, as sigma n + truth: the solver itself is handed nothing but noise.
+        around = clean.to(job.device, job.dtype) / job.solver.schedule.sigma_max if job.start == "truth" else None
+        with NoiseSource(
+            job.seed, indices, job.dataset.image_shape, device=job.device, dtype=job.dtype, around=around
+        ) as noise:
             x, diverged_at = solve(job.solver, problem, prior, noise, on_step)
         steps = diverged_at.tolist()  # waits for the device
         seconds = time.perf_counter() - begun

@@ -51,6 +51,9 @@ class NoiseSource:
         shape: The shape (C, H, W) of one image.
         device: Where the noise is used.
         dtype: The dtype it is cast to (it is always drawn in float32).
+        around: For a study that starts from known images: (B, C, H, W), in units of the start's noise level, that
+            ``start`` is drawn around; None: around 0. A solver whose start is sigma n then starts from
+            sigma (around + n), and never sees the images themselves.
     """
 
     def __init__(
@@ -61,7 +64,9 @@ class NoiseSource:
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        around: Tensor | None = None,
     ) -> None:
+        self.around = around
         self.seed, self.indices, self.shape = seed, tuple(indices), tuple(shape)
         self.device, self.dtype = torch.device(device), dtype
         self._drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mapga-noise")
@@ -70,7 +75,8 @@ class NoiseSource:
     def start(self) -> Tensor:
         """Noise (B, C, H, W) for the initial state; the same tensor every time it is asked for."""
         self._draw_ahead(0)
-        return self._deliver(self._draw("start", 0))
+        noise = self._deliver(self._draw("start", 0))
+        return noise if self.around is None else noise + self.around
 
     def step(self, step: int) -> Tensor:
         """Noise (B, C, H, W) for step ``step`` >= 0; the same tensor every time it is asked for."""

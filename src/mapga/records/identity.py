@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["digest", "problem_science", "run_identity", "run_science"]
 
 # Whatever changes a restored pixel or a number. Not: device, batch size, shard, tracker, launcher, folders.
-_SCIENCE = ("dataset", "task", "prior", "solver", "schedule", "metrics", "seed", "dtype", "rounding")
+_SCIENCE = ("dataset", "task", "prior", "solver", "schedule", "metrics", "seed", "start", "dtype", "rounding")
 _PROBLEM = ("dataset", "task", "seed")
 # Per component: where its files lie on this machine (their hashes stay), and what changes speed only.
 _PLACES = {
@@ -49,7 +49,7 @@ def _canonical(value: Any) -> Any:
 
 
 def _part(config: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    part = {key: config[key] for key in keys if key in config}
+    part = {key: config[key] for key in keys if config.get(key) is not None}  # null is what a key's absence means
     for name, places in _PLACES.items():
         if isinstance(part.get(name), Mapping):
             part[name] = {key: value for key, value in part[name].items() if key not in places}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -40,6 +41,9 @@ class Solver(ABC):
     Args:
         schedule: Its noise levels.
     """
+
+    #: Whether its initial state is the schedule's first level times start noise, and nothing else.
+    starts_from_noise: ClassVar[bool] = False
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule

@@ -53,6 +53,8 @@ class MAPGA(Solver):
         ValueError: A value outside these ranges.
     """
 
+    starts_from_noise = True
+
     def __init__(
         self,
         schedule: Schedule,

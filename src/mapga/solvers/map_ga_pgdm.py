@@ -41,6 +41,8 @@ class MAPGAPGDM(Solver):
         ValueError: A value outside these ranges.
     """
 
+    starts_from_noise = True
+
     def __init__(
         self,
         schedule: Schedule,

@@ -64,6 +64,8 @@ class PGDM(Solver):
         ValueError: A value outside these ranges.
     """
 
+    starts_from_noise = True
+
     def __init__(
         self,
         schedule: Schedule,
