@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,8 @@ def _solvers(config: Mapping[str, Any]) -> dict[str, Solver]:
 def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+        if name == "cuda" and (rank := os.environ.get("LOCAL_RANK", "")).isdigit():  # torchrun: a process a GPU
+            name = f"cuda:{int(rank) % torch.cuda.device_count()}"
     try:
         device = torch.device(name)
     except RuntimeError as error:

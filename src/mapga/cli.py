@@ -1,4 +1,4 @@
-"""``mapga <command>``: what a person types. Exit codes: 0 done, 2 bad input, 1 anything failed."""
+"""``mapga <command>``: what a person types. Exit codes: 0 done, 2 bad input, 1 anything failed, 75 asked to stop."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.live import Live
 
 from mapga import __version__
 from mapga.components import ConfigError
+from mapga.signals import EXIT_CODE
 
 if TYPE_CHECKING:
     from mapga.prefetch import Need
@@ -25,7 +26,7 @@ __all__ = ["main"]
 _errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
-_BAD = {"failed": FAILED, "refused": BAD_INPUT, "skipped": BAD_INPUT}
+_BAD = {"failed": FAILED, "refused": BAD_INPUT, "skipped": BAD_INPUT, "interrupted": EXIT_CODE}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -131,6 +132,8 @@ def _run(arguments: argparse.Namespace) -> int:
     counts = Counter(outcome.status for outcome in outcomes)
     _errors.print(f"{len(outcomes)} runs: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
     print(launch.results_dir(arguments.overrides))
+    if counts["interrupted"]:
+        return EXIT_CODE
     if counts["failed"]:
         return FAILED
     return BAD_INPUT if counts["refused"] else DONE

@@ -23,6 +23,7 @@ from mapga.components import ConfigError, closest
 
 __all__ = ["RootConfig", "compose_run", "conf_dir", "group", "not_understood", "one_line", "resolve"]
 
+_LAUNCHERS = {"joblib": "joblib", "submitit_slurm": "slurm"}  # by Hydra's names: the extras that bring them
 _NAMED = ("dataset", "task", "prior", "solver", "schedule", "metrics", "tracker", "experiment")
 
 
@@ -53,8 +54,9 @@ class RootConfig:
     device: str = "auto"
     dtype: str = "float32"
     rounding: str = "round"
-    shard: str = "0/1"
+    shard: str = "auto"
     results_dir: str = "results"
+    allow_code_change: bool = False
 
 
 ConfigStore.instance().store(name="root", node=RootConfig)
@@ -96,11 +98,14 @@ def one_line(error: BaseException) -> str:
             return f"unknown key '{key}'; 'mapga run --cfg' prints the keys there are"
         known = list(RootConfig.__dataclass_fields__)
         return f"unknown key '{key}'{closest(key, known)} the top-level keys are {', '.join(known)}"
-    if group := re.search(r"Could not find '(\w+)/([^']+)' Available options in '\w+': (.*?) Config search", text):
-        options = group[3].split()
-        return (
-            f"{group[1]}={group[2]}: there is none of that name{closest(group[2], options)} choose {', '.join(options)}"
-        )
+    if group := re.search(
+        r"Could not find '([\w/]+)/([^'/]+)' Available options in '[\w/]+': (.*?) Config search", text
+    ):
+        where, name, options = group[1], group[2], group[3].split()
+        if where == "hydra/launcher" and name in _LAUNCHERS:
+            extra = _LAUNCHERS[name]
+            return f'{where}={extra}: what it needs is not installed; pip install "mapga[{extra}]"'
+        return f"{where}={name}: there is none of that name{closest(name, options)} choose {', '.join(options)}"
     if kind := re.search(r"Value '([^']*)' of type '\w+' could not be converted to (\w+) full_key: ([\w.]+)", text):
         wanted = {"Integer": "a whole number", "Float": "a number", "String": "text"}.get(kind[2], kind[2])
         return f"{kind[3]}={kind[1]!r}: {wanted} is wanted"

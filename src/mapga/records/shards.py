@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -22,12 +24,15 @@ class Shard:
     of: int
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """``"i/n"`` with 0 <= i <= n, n >= 1; n/n is the same shard as 0/n.
+    def parse(cls, text: str, environment: Mapping[str, str] = os.environ) -> Self:
+        """``"i/n"`` with 0 <= i <= n, n >= 1; n/n is the same shard as 0/n. ``"auto"``: ``RANK`` of ``WORLD_SIZE``,
+        which torchrun sets for each of its processes; without them the whole.
 
         Raises:
             ValueError: Anything else.
         """
+        if text == "auto":
+            text = f"{environment['RANK']}/{environment['WORLD_SIZE']}" if "RANK" in environment else "0/1"
         match = re.fullmatch(r"(\d+)/(\d+)", str(text).strip())
         number, of = (int(match[1]), int(match[2])) if match else (-1, 0)
         if of < 1 or not 0 <= number <= of:
