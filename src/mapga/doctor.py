@@ -43,7 +43,7 @@ def examine(overrides: Sequence[str], found: Sequence[Need]) -> None:
     gpus = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
     console.print(f"devices: {', '.join([*gpus, f'CPU with {torch.get_num_threads()} threads'])}")
     for package, extra in _PARTS.items():
-        if importlib.util.find_spec(package) is None:
+        if not _installed(package):
             console.print(f'{package} is not installed; it comes with: pip install "mapga[{extra}]"', markup=False)
 
     for line in _cached():
@@ -64,6 +64,13 @@ def examine(overrides: Sequence[str], found: Sequence[Need]) -> None:
     reasons = {f"{solver}: {reason}": None for (solver, _), pair in matrix.items() for reason in pair if reason}
     for reason in reasons:
         console.print(f"* {escape(reason)}")
+
+
+def _installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):  # hidden, by an import hook or by setting it to None
+        return False
 
 
 def _cached() -> list[str]:

@@ -48,7 +48,7 @@ def package_folder(package: str, *, extra: str, needed_by: str) -> Path:
     """
     try:
         spec = find_spec(package)
-    except ValueError:  # a module that was hidden by setting it to None
+    except (ImportError, ValueError):  # a module that was hidden, by an import hook or by setting it to None
         spec = None
     if spec is None or spec.origin is None:
         raise ImportError(f"{needed_by} needs the package {package}: pip install 'mapga[{extra}]'")
