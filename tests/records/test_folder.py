@@ -11,6 +11,7 @@ import yaml
 from helpers.runs import NAMES, tiny_config
 from mapga.records import Journal, Row, RunFolder, Shard
 from mapga.records import folder as folder_module
+from mapga.records import provenance as provenance_module
 from mapga.records.files import write_json, write_text
 from mapga.records.provenance import provenance
 
@@ -117,6 +118,15 @@ def test_json_has_no_nan(tmp_path):
 # Provenance
 
 
+@pytest.fixture(autouse=True)
+def _forget_the_commit():
+    """A process asks git once."""
+    forget = getattr(provenance_module._git, "cache_clear", lambda: None)
+    forget()
+    yield
+    forget()
+
+
 def test_provenance_knows_code_and_machine():
     record = provenance("cuda:1")
     assert record["device"] == "cuda:1" and record["versions"]["torch"] and record["python"].count(".") == 2
@@ -132,7 +142,9 @@ def test_provenance_knows_the_commit_of_a_checkout(monkeypatch):
     monkeypatch.setattr(subprocess, "run", run)
     assert provenance("cpu")["git"] == {"commit": "abc123", "dirty": True}
     answers["status"] = ""
+    getattr(provenance_module._git, "cache_clear", lambda: None)()
     assert provenance("cpu")["git"] == {"commit": "abc123", "dirty": False}
+    getattr(provenance_module._git, "cache_clear", lambda: None)()
     answers["ls-files"] = ""  # installed somewhere inside another project's checkout
     assert provenance("cpu")["git"] is None
 

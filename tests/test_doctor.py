@@ -1,0 +1,60 @@
+"""``mapga doctor``: versions, what is not installed, and the whole support matrix."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import io
+import re
+
+import pytest
+
+from helpers.commands import mapga
+from mapga import __version__
+from mapga.cli import main
+from mapga.config import group
+
+PRIOR = ("prior=mixture", "prior.components=5", "device=cpu")
+
+
+@pytest.fixture(scope="module")
+def said() -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert main(["doctor", *PRIOR]) == 0
+    return out.getvalue()
+
+
+def test_versions_and_devices(said):
+    assert f"mapga {__version__}, Python 3." in said and "CPU with" in said
+    assert f"torch {importlib.metadata.version('torch')}" in said
+
+
+def test_every_pair_has_a_verdict(said):
+    rows = [_cells(line) for line in re.findall(r"^│(.*)│$", said, re.MULTILINE)]
+    lines = {cells[0]: cells[1:] for cells in rows}
+    assert set(lines) == set(group("solver"))
+    allowed = {"yes", "no", "noisy only", "noiseless only"}
+    assert all(len(cells) == len(group("task")) and set(cells) <= allowed for cells in lines.values())
+    assert set(lines["pinv"]) == {"yes"} and set(lines["map_ga_pgdm"]) == {"noisy only"}
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("│")]
+
+
+def test_what_cannot_be_served_has_its_reason(said):
+    assert re.search(r"^\* map_ga_pgdm: .*noise|^\* map_ga_pgdm: .*sigma_y", said, re.MULTILINE)
+
+
+def test_a_part_that_is_not_installed_names_its_extra(capsys, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "lmdb" else find(name, *a))
+    answer = mapga(capsys, "doctor", *PRIOR)
+    assert answer.code == 0 and 'lmdb is not installed; it comes with: pip install "mapga[lsun]"' in answer.out
+
+
+def test_bad_overrides_are_one_line(capsys):
+    answer = mapga(capsys, "doctor", "prior=nothing")
+    assert answer.code == 2 and answer.out == "" and answer.err.count("\n") == 1
