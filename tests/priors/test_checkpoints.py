@@ -226,6 +226,7 @@ class Payload:
         return (Path.touch, (self.trace,))
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("form", ["pickle", "torch"])
 def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path: Path, form: str):
     path, trace = tmp_path / "evil.pt", tmp_path / "trace"
@@ -285,7 +286,7 @@ def test_half_precision_keeps_norms_and_embeddings_in_float32(name: str, precisi
         single = any(part in key for part in ("norm", "embedding", "time_emb_proj", "conv_in", "conv_out"))
         assert dtype == (torch.float32 if single else wanted), key
     recorded = np.load(DATA / f"{name}.npz")
-    x, labels = torch.from_numpy(recorded["noise"]), torch.from_numpy(recorded["labels"])
+    x, labels = torch.from_numpy(recorded["noise"])[:1, :, :32, :32], torch.from_numpy(recorded["labels"])[:1]
     given = labels if full.architecture.classes is not None else None
     time = torch.full((len(x),), 250 * float(np.log(0.5)))
     with torch.no_grad():

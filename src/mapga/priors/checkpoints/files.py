@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-__all__ = ["Weights", "cut_short", "diffusers_kind", "read_weights", "weights_path"]
+__all__ = ["Weights", "diffusers_kind", "flaw", "read_weights", "weights_path"]
 
 _LIMIT = 100 << 20  # of a safetensors header
 # In the order in which one is taken where several are there: full precision before half.
@@ -64,8 +64,8 @@ def diffusers_kind(source: Path) -> str | None:
     return None
 
 
-def cut_short(path: Path) -> str | None:
-    """Why a weights file is cut, seen from its frame alone; None if it is whole, or of a form without a frame."""
+def flaw(path: Path) -> str | None:
+    """What is wrong with a weights file, seen from its frame alone; None if nothing is."""
     form = _form(path)
     if form == "zip" and not zipfile.is_zipfile(path):
         return f"{path}: {path.stat().st_size} bytes, cut short"
@@ -75,15 +75,17 @@ def cut_short(path: Path) -> str | None:
                 return None
         except (SafetensorError, OSError):
             return f"{path}: {path.stat().st_size} bytes, cut short or damaged"
+    if form == "other":
+        return f"{path}: no weights file, neither of PyTorch nor safetensors"
     return None
 
 
 def _form(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(16)
-    if head[:4] == b"PK\x03\x04":
-        return "zip"
-    return "safetensors" if 8 < int.from_bytes(head[:8], "little") < _LIMIT and head[8:9] == b"{" else "other"
+    if 8 < int.from_bytes(head[:8], "little") < _LIMIT and head[8:9] == b"{":
+        return "safetensors"
+    return "zip" if head[:4] == b"PK\x03\x04" else "pickle" if head[:1] == b"\x80" else "other"
 
 
 def read_weights(path: Path) -> Weights:

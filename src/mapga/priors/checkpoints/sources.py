@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mapga.fetch import FileRefusedError, RemoteFile, cache_folder, check_file, fetch, sha256_of
-from mapga.priors.checkpoints.files import cut_short, weights_path
+from mapga.priors.checkpoints.files import flaw, weights_path
 from mapga.priors.checkpoints.manifest import PublishedFile, architectures, published
 from mapga.priors.preconditioning import Kind
 
@@ -28,7 +28,7 @@ class WeightsSource:
     Attributes:
         entry: Which network.
         given: None for its publisher; an http(s) address; the path of a file or of a folder of diffusers; a hub id
-            (``owner/name``, if no such path exists).
+            (``owner/name``, if no such path exists), or ``hub`` for that of the manifest.
         sha256: SHA-256 that the weights file must have, or None.
         command: What a user types to fetch it.
     """
@@ -41,6 +41,8 @@ class WeightsSource:
     @property
     def hub_id(self) -> str | None:
         """The hub id, if the source is one."""
+        if self.given == "hub" and self.entry.hub is not None:
+            return self.entry.hub
         if self.given is None or not _HUB_ID.fullmatch(self.given) or Path(self.given).exists():
             return None
         return self.given
@@ -64,8 +66,8 @@ class WeightsSource:
             check_file(file, self.sha256 or self.entry.sha256, self.entry.size)
         except (FileNotFoundError, FileRefusedError) as error:
             return f"{error}; {remedy}"
-        cut = cut_short(file)
-        return None if cut is None else f"{cut}; {remedy}"
+        wrong = flaw(file)
+        return None if wrong is None else f"{wrong}; {remedy}"
 
     def path(self) -> Path:
         """The file or folder, present or not.
@@ -80,9 +82,10 @@ class WeightsSource:
         return self._snapshot(fetched=True)
 
     def digest(self) -> str | None:
-        """SHA-256 of the weights file; None if it is not there."""
+        """SHA-256 of the weights file; None if it is not there, or not whole."""
         try:
-            return sha256_of(weights_path(self.path()))
+            path = weights_path(self.path())
+            return None if flaw(path) else sha256_of(path)
         except (FileNotFoundError, FileRefusedError):
             return None
 
@@ -94,11 +97,11 @@ class WeightsSource:
         """
         if self._remote:
             if self._file().problem() is None and self.problem() is not None:
-                self.path().unlink()  # fetched whole as far as the transfer knows, but cut where it came from
+                self.path().unlink()  # passed as whole, for want of a hash
             path = fetch(self._file())
-            if cut := cut_short(path):
+            if wrong := flaw(path):
                 path.unlink()
-                raise FileRefusedError(f"{self._file().source()} does not serve {self.entry.name}: {cut}")
+                raise FileRefusedError(f"{self._file().source()} does not serve {self.entry.name}: {wrong}")
             return path
         if self.hub_id is not None:
             self._snapshot(fetched=False)
