@@ -92,13 +92,19 @@ class Job:
         check_data(self.folder, self.dataset, str(self.device))
         channels, height, width = self.dataset.image_shape
         shape = (total, height, width, channels)
-        stores = Stores(
-            ImageStore.create(self.folder.path / "images.npy", shape),
-            ImageStore.create(self.folder.problem_path / "truth.npy", shape),
-            ImageStore.create(self.folder.problem_path / "measurement.npy", shape),
-        )
-        journal = self.folder.journal(self.shard)
         recorded = self.folder.progress(total)
+        places = (
+            self.folder.path / "images.npy",
+            self.folder.problem_path / "truth.npy",
+            self.folder.problem_path / "measurement.npy",
+        )
+        if recorded.rows and (lost := [path for path in places if not path.exists()]):
+            raise ConfigError(
+                f"{lost[0]} is gone, though {len(recorded.rows)} images of {self.folder.run_id} are in it; put "
+                "it back, or move the run's folder away to restore them anew"
+            )
+        stores = Stores(*(ImageStore.create(path, shape) for path in places))
+        journal = self.folder.journal(self.shard)
         mine = self.shard.rows(total)
         pending = [row for row in mine if row not in recorded.rows]
         mirror = Mirror(self.trackers)
