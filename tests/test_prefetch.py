@@ -6,13 +6,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from helpers.files_server import Files
 from helpers.made_pictures import encoded, made
 from helpers.published import TINY, register_tiny, write_random_weights
 from mapga.cli import main
@@ -22,26 +22,6 @@ from mapga.prefetch import Need, missing, obtain
 from mapga.priors import PublishedPrior
 from mapga.priors.checkpoints import published
 from mapga.priors.checkpoints.sources import WeightsSource
-
-
-class Files(BaseHTTPRequestHandler):
-    """Serves ``content``; the path says how: /whole/x, /half/x, /wrong/x, /slow/x."""
-
-    content: ClassVar[dict[str, bytes]] = {}
-
-    def do_GET(self) -> None:
-        how, _, name = self.path.removeprefix("/").partition("/")
-        body = self.content[name]
-        body = {"half": body[: len(body) // 2], "wrong": b"<html>" * 1000}.get(how, body)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        for start in range(0, len(body), 1 << 20):
-            self.wfile.write(body[start : start + (1 << 20)])
-            time.sleep(0.05 if how == "slow" else 0)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 @pytest.fixture

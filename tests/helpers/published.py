@@ -13,13 +13,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from mapga.priors.checkpoints import PublishedArchitecture, PublishedFile, architectures, published_files
-from mapga.priors.checkpoints.layout import published_shapes
+from mapga.priors.checkpoints import (
+    PublishedArchitecture,
+    PublishedFile,
+    PublishedNetwork,
+    architectures,
+    published_files,
+)
+from mapga.priors.checkpoints.layout import differences, published_shapes, to_diffusers
 
 __all__ = [
     "DATA",
     "TINY",
     "fixture_architecture",
+    "fixture_network",
     "fixture_weights",
     "manifest",
     "register_tiny",
@@ -55,6 +62,15 @@ def fixture_weights(shapes: dict[str, list[int]] | dict[str, tuple[int, ...]], s
         a = a / np.sqrt(np.prod(shape[1:])) if len(shape) > 1 else plain
         state[key] = torch.from_numpy(a.astype(np.float32))
     return state
+
+
+def fixture_network(name: str) -> PublishedNetwork:
+    """A fixture's network with its weights, in the form that the prior uses."""
+    architecture, state = fixture_architecture(name), fixture_weights(manifest(name)["state_dict"])
+    assert differences(state, architecture) is None
+    network = architecture.empty()
+    network.body.load_state_dict(to_diffusers(state, architecture), strict=True, assign=True)
+    return network
 
 
 def write_random_weights(

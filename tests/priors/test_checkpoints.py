@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +15,13 @@ from helpers.published import (
     DATA,
     TINY,
     fixture_architecture,
+    fixture_network,
     fixture_weights,
     manifest,
     register_tiny,
     write_random_weights,
 )
 from mapga.fetch import sha256_of
-from mapga.priors import NoPrior
 from mapga.priors.checkpoints import (
     PublishedNetwork,
     architectures,
@@ -31,7 +29,6 @@ from mapga.priors.checkpoints import (
     load_network,
     published,
     published_files,
-    set_precision,
 )
 from mapga.priors.checkpoints.files import read_weights
 from mapga.priors.checkpoints.layout import differences, diffusers_shapes, published_names, to_diffusers
@@ -44,14 +41,6 @@ FIXTURES = ["unet_tiny_imagenet64", "unet_tiny_lsun256"]
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAPGA_CACHE", str(tmp_path / "cache"))
     register_tiny(monkeypatch)
-
-
-def fixture_network(name: str) -> PublishedNetwork:
-    architecture, state = fixture_architecture(name), fixture_weights(manifest(name)["state_dict"])
-    assert differences(state, architecture) is None
-    network = architecture.empty()
-    network.body.load_state_dict(to_diffusers(state, architecture), strict=True, assign=True)
-    return network
 
 
 @pytest.mark.parametrize("name", FIXTURES)
@@ -214,94 +203,3 @@ def test_weights_known_by_their_hash_go_by_their_own_name(tmp_path: Path, monkey
     monkeypatch.delitem(published_files(), "ct_tiny")
     with pytest.raises(ValueError, match="these are the weights edm_tiny, asked for as edm_imagenet64_ema"):
         load_network(path, published("edm_imagenet64_ema"))
-
-
-class Payload:
-    """Unpickles into a call that leaves a trace."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        return (Path.touch, (self.trace,))
-
-
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@pytest.mark.parametrize("form", ["pickle", "torch"])
-def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path: Path, form: str):
-    path, trace = tmp_path / "evil.pt", tmp_path / "trace"
-    if form == "pickle":
-        path.write_bytes(pickle.dumps({"time_embed.0.weight": Payload(trace)}))
-    else:
-        torch.save({"time_embed.0.weight": Payload(trace)}, path)
-    with pytest.raises(ValueError, match=r"evil\.pt: .*(asks for code|damaged)") as error:
-        load_network(path, published("edm_tiny"))
-    assert not trace.exists() and "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors", "copy", "empty", "text", "npz"])
-def test_a_file_that_is_cut_or_no_weights_file_is_refused(tmp_path: Path, form: str):
-    path, state = tmp_path / "file.pt", torch.load(tiny_file(tmp_path), weights_only=True)
-    if form == "safetensors":
-        save_file(state, path)
-    elif form == "legacy":
-        torch.save(state, path, _use_new_zipfile_serialization=False)
-    elif form in ("zip", "copy"):
-        torch.save(state, path)
-    if form == "copy":
-        load_network(path, published("edm_tiny"))
-        path = converted_path(sha256_of(path))
-    content = {"empty": b"", "text": b"<html>not found</html>"}.get(form)
-    if form == "npz":
-        np.savez(buffer := io.BytesIO(), a=np.zeros(3))
-        content = buffer.getvalue()
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if content is None else content)
-    source = tmp_path / "file.pt"
-    with pytest.raises(ValueError) as error:
-        load_network(source, published("edm_tiny"))
-    assert str(path) in str(error.value) and "\n" not in str(error.value)
-
-
-def test_a_list_of_tensors_is_no_state_dict(tmp_path: Path):
-    torch.save([torch.zeros(3)], tmp_path / "list.pt")
-    with pytest.raises(ValueError, match="holds list, not a plain state dict"):
-        load_network(tmp_path / "list.pt", published("edm_tiny"))
-
-
-def test_an_absent_file_and_a_folder_without_weights(tmp_path: Path):
-    with pytest.raises(FileNotFoundError, match=r"absent\.pt: no such file or folder"):
-        load_network(tmp_path / "absent.pt", published("edm_tiny"))
-    with pytest.raises(FileNotFoundError, match="give a diffusers folder"):
-        load_network(tmp_path, published("edm_tiny"))
-
-
-@pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.1), ("float16", 0.01)])
-@pytest.mark.parametrize("name", FIXTURES)
-def test_half_precision_keeps_norms_and_embeddings_in_float32(name: str, precision: str, tolerance: float):
-    full, half = fixture_network(name), fixture_network(name)
-    set_precision(half, precision)  # type: ignore[arg-type]
-    dtypes = {key: value.dtype for key, value in half.body.named_parameters()}
-    wanted = {"bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
-    for key, dtype in dtypes.items():
-        single = any(part in key for part in ("norm", "embedding", "time_emb_proj", "conv_in", "conv_out"))
-        assert dtype == (torch.float32 if single else wanted), key
-    recorded = np.load(DATA / f"{name}.npz")
-    x, labels = torch.from_numpy(recorded["noise"])[:1, :, :32, :32], torch.from_numpy(recorded["labels"])[:1]
-    given = labels if full.architecture.classes is not None else None
-    time = torch.full((len(x),), 250 * float(np.log(0.5)))
-    outcomes = []
-    for network in (full, half):
-        z = x.clone().requires_grad_()
-        out = network(z, time, given)
-        outcomes.append((out.detach(), torch.autograd.grad(out.sum(), z)[0]))
-    for exact, rounded, factor in zip(*outcomes, (1, 3), strict=True):  # the output, and its gradient
-        assert rounded.dtype == torch.float32
-        assert 1e-6 < float((rounded - exact).norm() / exact.norm()) < factor * tolerance
-
-
-def test_no_prior_has_nothing():
-    prior = NoPrior((3, 8, 8))
-    assert not prior.has_denoiser and not prior.has_consistency and prior.image_shape == (3, 8, 8)
-    for function in (prior.denoise, prior.consistency):
-        with pytest.raises(ValueError, match="prior=none has no"):
-            function(torch.zeros(1, 3, 8, 8), 1.0)
