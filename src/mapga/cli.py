@@ -94,6 +94,15 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--to", type=Path, default=None, help="where to (default: png/ in the run's folder)")
     export.set_defaults(command=_export)
 
+    train = commands.add_parser(
+        "train",
+        help="train a denoiser and a consistency model",
+        description="Train what a recipe of conf/train describes, or go on with it: mapga train prior=mnist, or "
+        "mapga train dataset=image_folder dataset.root=... heldout.root=... stages.denoiser.steps=...",
+    )
+    train.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    train.set_defaults(command=_train)
+
     prefetch = commands.add_parser(
         "prefetch",
         help="fetch the files that a run needs into the cache (MAPGA_CACHE)",
@@ -175,6 +184,13 @@ def _export(arguments: argparse.Namespace) -> int:
     from mapga.report import export_images
 
     print(export_images(arguments.folder, arguments.to))
+    return DONE
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from mapga.recipes import train
+
+    print(train(arguments.overrides, lambda line: _errors.print(line, markup=False)))
     return DONE
 
 

@@ -74,10 +74,30 @@ def compose_run(overrides: Sequence[str]) -> DictConfig:
     Raises:
         ConfigError: A group, key or value that Hydra refuses, on one line.
     """
+    return _compose("run", overrides)
+
+
+def compose_training(overrides: Sequence[str]) -> dict[str, Any]:
+    """Compose conf/training.yaml with overrides, as plain values.
+
+    Raises:
+        ConfigError: As ``compose_run``.
+    """
+    cfg = _compose("training", overrides)
+    try:
+        plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, ["train", "output", "only"]), resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    assert isinstance(plain, dict)
+    recipe = str(cfg.hydra.runtime.choices.train)
+    return {"recipe": recipe, **{str(key): value for key, value in plain.items()}}
+
+
+def _compose(name: str, overrides: Sequence[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="mapga"):
-            return compose("run", overrides=list(overrides), return_hydra_config=True)
+            return compose(name, overrides=list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from error
     except ValueError as error:

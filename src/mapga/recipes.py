@@ -1,0 +1,54 @@
+"""``mapga train``: a recipe of conf/train composed, checked, and its stages run in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mapga.assemble import DATASET
+from mapga.components import ConfigError, build
+from mapga.config import compose_training
+
+__all__ = ["train"]
+
+_OF_RECIPE = ("dataset.", "heldout.", "stages.")
+
+
+def train(overrides: Sequence[str], say: Callable[[str], None]) -> Path:
+    """Train what a recipe describes, or go on with it; the folder of its stages.
+
+    Args:
+        overrides: ``prior=<recipe>`` (or ``dataset=<recipe>``), keys of the recipe (``dataset.*``, ``heldout.*``,
+            ``stages.<stage>.*``), ``output`` and ``only``.
+        say: Told one line a stage.
+
+    Raises:
+        ConfigError: Anything about the recipe, the data or a checkpoint that a person can put right.
+    """
+    config = compose_training([_translated(text) for text in overrides])
+    recipe: dict[str, Any] = config["train"]
+    from mapga.training import read_stages, run  # diffusers and accelerate take seconds to import
+
+    try:
+        stages = read_stages(recipe["stages"])
+        names = [stage.name for stage in stages]
+        if config["only"] is not None and config["only"] not in names:
+            raise ConfigError(f"only={config['only']}: the recipe's stages are {', '.join(names)}")
+        dataset, heldout = build(DATASET, recipe["dataset"]), build(DATASET, recipe["heldout"])
+        output = Path(config["output"] or f"checkpoints/{config['recipe']}").expanduser()
+        for stage in stages:
+            if config["only"] in (None, stage.name):
+                say(f"{stage.name}: {stage.steps} steps of {stage.batch} images, into {output / stage.name}")
+                say(f"{stage.name}: {run(stage, output, dataset, heldout)}")
+    except (ValueError, FloatingPointError, FileNotFoundError) as error:
+        raise ConfigError(str(error)) from error
+    return output
+
+
+def _translated(text: str) -> str:
+    """An override of ``mapga train`` in the words of conf/training.yaml."""
+    key, _, value = text.partition("=")
+    if key in ("prior", "dataset"):
+        return f"train={value}"
+    return f"train.{text}" if key.startswith(_OF_RECIPE) else text
