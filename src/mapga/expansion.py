@@ -16,12 +16,13 @@ from functools import cached_property
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mapga.components import ConfigError
-from mapga.config import RootConfig, compose_run, conf_dir, one_line, resolve
+from mapga.config import compose_run, conf_dir, one_line, resolve
 
 __all__ = ["axes_of", "expand", "resolved_runs"]
 
@@ -66,19 +67,20 @@ def axes_of(overrides: Sequence[str]) -> list[list[str]]:
     parser = OverridesParser.create()
     try:
         given = parser.parse_overrides(list(overrides))
-        fixed = [one.input_line or "" for one in given if not one.is_sweep_override()]
-        params = OmegaConf.to_container(compose_run(fixed).hydra.sweeper.params or OmegaConf.create({}))
+        first = [_values(one)[0] for one in given]  # some fixed values make sense only beside a swept group
+        params = OmegaConf.to_container(compose_run(first).hydra.sweeper.params or OmegaConf.create({}))
         assert isinstance(params, dict)
         named = {one.get_key_element() for one in given}
         own = parser.parse_overrides([f"{key!s}={value}" for key, value in params.items() if key not in named])
-        return [
-            [f"{one.get_key_element()}={value}" for value in one.sweep_string_iterator()]
-            if one.is_sweep_override()
-            else [one.input_line or ""]
-            for one in (*own, *given)
-        ]
+        return [_values(one) for one in (*own, *given)]
     except HydraException as error:
         raise ConfigError(one_line(error)) from error
+
+
+def _values(override: Override) -> list[str]:
+    if not override.is_sweep_override():
+        return [override.input_line or ""]
+    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,7 @@ class _Grid:
     def composed(self, point: tuple[str, ...]) -> _Composed:
         if point not in self._composed:
             cfg = self._cfg(point)
-            own = OmegaConf.to_container(OmegaConf.masked_copy(cfg, list(RootConfig.__dataclass_fields__)))
-            self._composed[point] = _Composed(*resolve(cfg), _references(str(own)))
+            self._composed[point] = _Composed(*resolve(cfg), _references(str(OmegaConf.to_container(cfg))))
         return self._composed[point]
 
     def _cfg(self, point: tuple[str, ...]) -> DictConfig:
@@ -112,7 +113,7 @@ class _Grid:
         plain = [text for text in point if text in swept and re.match(r"\w", text) and not _is_group(text)]
         rest = tuple(text for text in point if text not in plain)
         if rest not in self._chosen:
-            self._chosen[rest] = compose_run(rest)
+            self._chosen[rest] = _slim(compose_run(rest))
         if not plain:
             return self._chosen[rest]
         cfg = self._chosen[rest].copy()
@@ -120,7 +121,7 @@ class _Grid:
             for one in OverridesParser.create().parse_overrides(plain):
                 OmegaConf.update(cfg, one.key_or_group, one.value(), merge=True)
         except (HydraException, OmegaConfBaseException, ValueError):
-            return compose_run(point)  # which says what is wrong
+            return _slim(compose_run(point))  # which says what is wrong
         return cfg
 
 
@@ -203,6 +204,16 @@ def _merged(parts: Iterable[set[int]]) -> list[set[int]]:
         near = [other for other in apart if other & part]
         apart = [other for other in apart if not other & part] + [part.union(*near)]
     return sorted(apart, key=min)
+
+
+def _slim(cfg: DictConfig) -> DictConfig:
+    """A composed config without what Hydra has to say of itself, but for the chosen names."""
+    choices = cfg.hydra.runtime.choices
+    keys = [key for key in cfg if key != "hydra"]
+    own = OmegaConf.masked_copy(cfg, keys)
+    with open_dict(own):
+        own.hydra = {"runtime": {"choices": choices}}
+    return own
 
 
 def _key(text: str) -> str:

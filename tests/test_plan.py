@@ -1,0 +1,121 @@
+"""`mapga plan`: the runs that a sweep would launch, composed apart and exactly, and what is left of them."""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from helpers.commands import mapga, tiny
+from mapga.components import ConfigError
+from mapga.config import compose_run, resolve
+from mapga.expansion import axes_of, expand, resolved_runs
+from mapga.plan import plan, seconds_per_pass
+from mapga.status import status_view
+
+SWEEPS = {
+    "no sweep": ["task=half"],
+    "one axis": ["seed=0,1,2"],
+    "apart": ["task=half,box50", "solver=map_ga,ddrm", "seed=1,2"],
+    "values of one node": ["solver=map_ga,map_ga_np", "solver.num_iter=2,3"],
+    "a value that one solver alone has": ["solver=map_ga,pgdm", "+solver.eta=0.1,0.2"],
+    "a dataset brings its prior": ["dataset=image_folder,imagenet64", "dataset.root=x", "seed=0,1"],
+    "a root key that is read by interpolation": ["num_iter=1,2", "solver=map_ga,ddrm"],
+    "a budget, which depends on the solver": ["budget=20x50,200x5", "solver=map_ga,ddrm"],
+    "a mode over values": ["mode=smoke,full", "dataset.limit=4,5"],
+    "schedules": ["schedule=karras,linear", "schedule.steps=3,4"],
+    "an experiment's own sweep": ["experiment=demo", "solver=pgdm"],
+    "a range": ["seed=range(3)", "dtype=float32,float64"],
+}
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_runs_are_what_hydra_composes(name):
+    points = 1
+    for axis in axes_of(SWEEPS[name]):
+        points *= len(axis)
+    try:
+        composed = [resolve(cfg) for cfg in expand(SWEEPS[name])]
+    except ConfigError as error:
+        with pytest.raises(ConfigError, match=re.escape(str(error)[:20])):
+            list(resolved_runs(SWEEPS[name]))
+        return
+    assert list(resolved_runs(SWEEPS[name])) == composed and len(composed) == points
+
+
+def test_random_sweeps_are_what_hydra_composes():
+    dice = random.Random(3)
+    axes = {
+        "task": ["half", "box50", "sr2x"],
+        "solver": ["map_ga_np", "pgdm", "ddrm"],
+        "schedule": ["karras", "cosine"],
+        "schedule.steps": ["2", "7"],
+        "task.sigma_y": ["0.0", "0.1"],
+        "budget": ["20x50", "1000x1"],
+        "prior": ["mixture", "gaussian"],
+        "mode": ["smoke", "full"],
+        "num_iter": ["1", "4"],
+    }
+    for _ in range(2):
+        chosen = dice.sample(sorted(axes), 3)
+        overrides = [f"{key}={','.join(dice.sample(axes[key], min(2, len(axes[key]))))}" for key in chosen]
+        assert list(resolved_runs(overrides)) == [resolve(cfg) for cfg in expand(overrides)], overrides
+
+
+def test_four_hundred_runs_are_planned_in_a_second(tmp_path):
+    """In the time of 50 compositions, which is under a second on an idle core; here others may be at work."""
+    overrides = ["experiment=demo", "seed=range(15)", f"results_dir={tmp_path}"]
+    compose_run(["experiment=demo"])
+    begun = time.process_time()
+    for seed in range(5):
+        compose_run(["experiment=demo", "task=half", "solver=pgdm", f"seed={seed}"])
+    compositions = (time.process_time() - begun) / 5
+    begun = time.process_time()
+    assert len({run.folder for run in plan(overrides)}) == 420
+    assert time.process_time() - begun < 50 * compositions
+
+
+_TORCHLESS = "import sys; from mapga.cli import main; main(sys.argv[1:]); print('torch' in sys.modules)"
+
+
+def test_planning_imports_no_torch(tmp_path):
+    said = subprocess.run(
+        [sys.executable, "-c", _TORCHLESS, "plan", "experiment=demo", f"results_dir={tmp_path}"],
+        capture_output=True,
+        text=True,
+    )
+    assert said.stdout.splitlines()[-1] == "False" and "28 runs: 28 pending" in said.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_of_a_sweep_that_is_half_done(tmp_path, capsys):
+    sweep = tiny(tmp_path, "task=half,box50")
+    assert mapga(capsys, "run", *tiny(tmp_path, "task=half")).code == 0
+    begun = mapga(capsys, "run", *tiny(tmp_path, "task=box50"))
+    (Path(begun.last) / "done").unlink()
+    (Path(begun.last) / "error.txt").write_text("Traceback\nRuntimeError: too bad\n")
+    runs = plan([*sweep, "seed=0,1"])
+    assert [run.state for run in runs] == ["done", "pending", "failed", "pending"]
+    assert [run.images_left for run in runs] == [0, 2, 0, 2]
+    assert {run.passes for run in runs} == {2}
+    assert seconds_per_pass(runs) > 0
+    said = mapga(capsys, "plan", *sweep, "seed=0,1")
+    assert said.code == 0 and "4 runs: 1 done, 2 pending, 1 failed" in said.out
+    assert "8 network passes left" in said.out and re.search(r"about \d+\.\d\d hours on one device", said.out)
+
+
+def test_the_status_of_a_thousand_images_in_four_hundred_runs_is_quick(tmp_path, capsys):
+    folder = Path(mapga(capsys, "run", *tiny(tmp_path)).last)
+    for k in range(400):
+        other = tmp_path / f"{folder.name[:-4]}{k:04d}"
+        other.mkdir()
+        for name in ("config.yaml", "metrics.json", "done"):
+            (other / name).write_bytes((folder / name).read_bytes())
+    begun = time.process_time()
+    _, counts = status_view(tmp_path)
+    assert counts == {"done": 401} and time.process_time() - begun < 3.0
