@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import subprocess
 import sys
@@ -28,7 +29,9 @@ def test_every_file_is_written(tmp_path):
     folder = write_report(tmp_path)
     names = {path.name for path in folder.iterdir()}
     assert folder == tmp_path / "report" and {"table.md", "table.csv", "table.tex", "index.html"} <= names
-    assert len([name for name in names if name.startswith("grid-") and name.endswith(".png")]) == 2 and len(names) == 6
+    assert {"pairs.csv", "published.csv"} <= names
+    for suffix in (".png", ".pdf"):
+        assert len([name for name in names if name.startswith("grid-") and name.endswith(suffix)]) == 2
 
 
 def test_a_second_report_is_the_same(tmp_path):
@@ -39,13 +42,19 @@ def test_a_second_report_is_the_same(tmp_path):
 
 def test_the_page_escapes_names_and_carries_its_pictures(tmp_path):
     root = tmp_path / "<b>root</b> & co"
-    finished(root, "alpha", names={"task": "<img src=x onerror=alert(1)>"})
+    folder = finished(root, "alpha", names={"task": "<img src=x onerror=alert(1)>"})
     unfinished(root, "beta").skip("because <script>alert(1)</script>")
     page = (write_report(root) / "index.html").read_text()
-    assert "<script" not in page and "<img src=x" not in page and "<b>root" not in page
+    assert "<script>alert" not in page and "<img src=x" not in page and "<b>root" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    (picture,) = re.findall(r"data:image/png;base64,([^\"]+)", page)
-    assert Image.open(io.BytesIO(base64.b64decode(picture))).size[0] > 100
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+    (group,) = data["gallery"]
+    for image in group["images"]:
+        stored = np.load(folder.path / "images.npy")[image["index"] - 10, ..., 0]
+        shown = Image.open(io.BytesIO(base64.b64decode(image["pictures"]["alpha"])))
+        assert np.array_equal(np.asarray(shown), stored)
+        assert image["metrics"]["alpha"] == {"psnr": 20.0}
+    assert not re.search(r"""(?:src|href)=["'](?!data:)""", page)
 
 
 def test_a_grid_shows_the_images(tmp_path):
@@ -57,7 +66,7 @@ def test_a_grid_shows_the_images(tmp_path):
     problem = runs[0].problem_path
     np.load(problem / "truth.npy", mmap_mode="r+")[:] = 100
     np.load(problem / "measurement.npy", mmap_mode="r+")[:] = 140
-    (grid,) = write_report(tmp_path, images=2).glob("*.png")
+    (grid,) = write_report(tmp_path, images=2).glob("grid-*.png")
     pixels = _grid(grid)
     areas = {level: (abs(pixels - level) <= 1).sum() for level in (60, 100, 140, 180)}
     assert min(areas.values()) > 5000 and max(areas.values()) < 1.1 * min(areas.values())
@@ -69,7 +78,7 @@ def test_more_images_make_a_taller_grid(tmp_path):
     finished(tmp_path)
     heights = []
     for images in (1, 3, 99):
-        (grid,) = write_report(tmp_path, images=images).glob("*.png")
+        (grid,) = write_report(tmp_path, images=images).glob("grid-*.png")
         pixels = _grid(grid)
         assert pixels.std() > 10
         heights.append(pixels.shape[0])
@@ -79,7 +88,7 @@ def test_more_images_make_a_taller_grid(tmp_path):
 def test_colour_pictures_stay_coloured(tmp_path):
     folder = finished(tmp_path, shape=(3, 8, 8, 3))
     np.load(folder.path / "images.npy", mmap_mode="r+")[:] = (200, 30, 90)
-    (grid,) = write_report(tmp_path).glob("*.png")
+    (grid,) = write_report(tmp_path).glob("grid-*.png")
     pixels = np.asarray(Image.open(grid).convert("RGB"))
     assert ((pixels == (200, 30, 90)).all(axis=-1)).sum() > 5000
 

@@ -1,8 +1,8 @@
-"""Picture grids: truth, measurement, and what every method made of it."""
+"""Picture grids: truth, measurement, and what every method made of it, with a box zoomed in where methods differ."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -12,51 +12,107 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from mapga.records.store import ImageStore
-from mapga.report.collect import Run, settings
+from mapga.report.collect import Run
 
-__all__ = ["draw_grid", "load_rows"]
+__all__ = ["draw_grid", "load_rows", "save"]
 
-_INCH = 0.9  # of one picture
+_TILE = 144  # pixels a side that a picture is enlarged to, at least
+_GAP = 6
+_ZOOM_FROM = 48  # pixels a side: smaller pictures are seen whole
+_BOX = 0.25  # side of the zoomed box, of the picture's
+_COLOUR = (216, 67, 46)
 
 
 def load_rows(path: Path, rows: Sequence[int]) -> np.ndarray | None:
     """Some images of a store as (n, H, W, C), or None if they are not there."""
     try:
         return ImageStore.open(path).read(rows)
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError, EOFError):
         return None
 
 
-def draw_grid(runs: Sequence[Run], path: Path, images: int) -> bool:
-    """Draw runs of one problem as a grid: a row an image, a column a method. False if there is nothing to draw."""
-    drawn = [run for run in runs if run.status == "done"]
-    if not drawn:
+def draw_grid(runs: Mapping[str, Run], path: Path, images: int) -> bool:
+    """Draw finished runs of one problem as a grid: a row an image, a column a method. False if nothing can be drawn.
+
+    Args:
+        runs: By the column's title.
+        path: Without suffix: a PNG and a PDF are written.
+        images: Rows, from the first.
+    """
+    if not runs:
         return False
-    rows = range(min(images, *(int(run.metrics["n_images"]) for run in drawn)))
-    labels = settings(list(runs))
-    columns = [("truth", load_rows(drawn[0].problem_folder / "truth.npy", rows))]
-    columns.append(("measurement", load_rows(drawn[0].problem_folder / "measurement.npy", rows)))
-    for run in drawn:
-        title = run.names["solver"] + (f"\n{labels[run.folder]}" if labels[run.folder] else "")
-        columns.append((title, load_rows(run.folder / "images.npy", rows)))
+    first = next(iter(runs.values()))
+    rows = range(min(images, *(int(run.metrics["n_images"]) for run in runs.values())))
+    columns = [(name, load_rows(first.problem_folder / f"{name}.npy", rows)) for name in ("truth", "measurement")]
+    columns += [(title, load_rows(run.folder / "images.npy", rows)) for title, run in runs.items()]
     shown = [(title, pictures) for title, pictures in columns if pictures is not None]
-    if not shown:
+    if not shown or not len(rows):
         return False
-    figure, axes = plt.subplots(
-        len(rows),
-        len(shown),
-        figsize=(_INCH * len(shown), _INCH * len(rows) + 0.8),
-        squeeze=False,
-        layout="compressed",
-    )
-    for column, (title, pictures) in enumerate(shown):
-        axes[0][column].set_title(title, fontsize=6)
-        for row, picture in enumerate(pictures):
-            axis = axes[row][column]
-            axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            axis.set_xticks([])
-            axis.set_yticks([])
-    figure.suptitle(str(drawn[0].problem), fontsize=9)
-    figure.savefig(path, dpi=160)
-    plt.close(figure)
+    boxes = [_box([pictures[row] for name, pictures in shown if name != "measurement"]) for row in rows]
+    tiles = [[_tile(pictures[row], boxes[row]) for _, pictures in shown] for row in rows]
+    height, width = (side + _GAP for side in tiles[0][0].shape[:2])
+    size = (0.9 * len(shown), 0.9 * len(rows) * height / width + 0.8)
+    figure = plt.figure(figsize=size)
+    axis = figure.add_axes((0.01, 0.01, 0.98, 1 - 0.8 / size[1]))
+    axis.imshow(_mosaic(tiles, height, width), interpolation="nearest")
+    axis.set_axis_off()
+    for column, (title, _) in enumerate(shown):
+        where = ((column + 0.5) * width - _GAP / 2, -_GAP)
+        axis.text(*where, title.replace(" ", "\n"), fontsize=6, ha="center", va="bottom", parse_math=False)
+    figure.suptitle(str(first.problem), fontsize=9, parse_math=False)
+    save(path)
     return True
+
+
+def save(path: Path) -> None:
+    """Write the current figure as PNG and PDF, without the time of day in it, and close it."""
+    plt.savefig(path.with_name(path.name + ".png"), dpi=160)
+    plt.savefig(path.with_name(path.name + ".pdf"), metadata={"CreationDate": None})
+    plt.close()
+
+
+def _mosaic(tiles: Sequence[Sequence[np.ndarray]], height: int, width: int) -> np.ndarray:
+    """Tiles side by side on white."""
+    mosaic = np.full((len(tiles) * height - _GAP, len(tiles[0]) * width - _GAP, 3), 255, dtype=np.uint8)
+    for row, line in enumerate(tiles):
+        for column, tile in enumerate(line):
+            top, left = row * height, column * width
+            mosaic[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+    return mosaic
+
+
+def _tile(picture: np.ndarray, box: tuple[int, int, int]) -> np.ndarray:
+    """A picture enlarged, with its box framed and shown enlarged in the corner that is farthest from it."""
+    factor = max(1, -(-_TILE // max(picture.shape[:2])))
+    tile = _enlarged(picture, factor)
+    if min(picture.shape[:2]) < _ZOOM_FROM:
+        return tile
+    top, left, side = box
+    zoomed = _enlarged(picture[top : top + side, left : left + side], max(1, round(0.45 * min(tile.shape[:2]) / side)))
+    _frame(tile, top * factor, left * factor, side * factor)
+    _frame(zoomed, 0, 0, len(zoomed))
+    y = 0 if top + side / 2 > picture.shape[0] / 2 else len(tile) - len(zoomed)
+    x = 0 if left + side / 2 > picture.shape[1] / 2 else tile.shape[1] - len(zoomed)
+    tile[y : y + len(zoomed), x : x + len(zoomed)] = zoomed
+    return tile
+
+
+def _enlarged(picture: np.ndarray, factor: int) -> np.ndarray:
+    colours = np.broadcast_to(picture, (*picture.shape[:2], 3))
+    return colours.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _frame(tile: np.ndarray, top: int, left: int, side: int) -> None:
+    inside = tile[top + 2 : top + side - 2, left + 2 : left + side - 2].copy()
+    tile[top : top + side, left : left + side] = _COLOUR
+    tile[top + 2 : top + side - 2, left + 2 : left + side - 2] = inside
+
+
+def _box(pictures: Sequence[np.ndarray]) -> tuple[int, int, int]:
+    """Top, left and side of the box in which pictures differ most from each other."""
+    spread = np.stack(pictures).astype(np.float32).std(axis=0).mean(axis=-1)
+    side = max(1, min(max(4, round(_BOX * min(spread.shape))), min(spread.shape)))
+    total = np.pad(spread.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    sums = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
+    top, left = np.unravel_index(int(sums.argmax()), sums.shape)
+    return int(top), int(left), side

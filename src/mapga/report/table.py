@@ -5,98 +5,32 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from rich.markup import escape
-from rich.table import Table as RichTable
-
+from mapga.report.boards import metric_names
 from mapga.report.collect import Problem, Run, settings
+from mapga.report.layout import Entry, Table, number
 
-__all__ = ["Cell", "Table", "csv_text", "make_table"]
-
-# What a reader looks for first; other metrics follow by name.
-_ORDER = ("psnr", "ssim", "lpips_alex", "lpips_vgg", "consistency")
-_DIGITS = {"psnr": 2, "ssim": 3}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Text of a cell; ``best`` if no run of its problem has a better mean."""
-
-    text: str
-    best: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as text.
-
-    Attributes:
-        header: Column names.
-        lines: A line a run.
-        problems: The problem of each line, for grouping.
-        notes: What a reader must know besides.
-    """
-
-    header: list[str]
-    lines: list[list[Cell]]
-    problems: list[Problem]
-    notes: list[str]
-
-    def markdown(self) -> str:
-        rows = ["| " + " | ".join(map(_md, self.header)) + " |", "|" + " --- |" * len(self.header)]
-        for line in self.lines:
-            cells = (f"**{_md(cell.text)}**" if cell.best else _md(cell.text) for cell in line)
-            rows.append("| " + " | ".join(cells) + " |")
-        return (
-            "\n".join(rows) + "\n" + "".join(f"\n* {_md(note)}" for note in self.notes) + ("\n" if self.notes else "")
-        )
-
-    def latex(self) -> str:
-        """A booktabs table."""
-        columns = "l" * 3 + "r" * (len(self.header) - 3)
-        lines = [
-            f"\\begin{{tabular}}{{{columns}}}",
-            "\\toprule",
-            " & ".join(map(_tex, self.header)) + " \\\\",
-        ]
-        previous = None
-        for line, problem in zip(self.lines, self.problems, strict=True):
-            lines += ["\\midrule"] if problem != previous else []
-            previous = problem
-            cells = (f"\\textbf{{{_tex(cell.text)}}}" if cell.best else _tex(cell.text) for cell in line)
-            lines.append(" & ".join(cells) + " \\\\")
-        return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
-
-    def terminal(self) -> RichTable:
-        table = RichTable(*map(escape, self.header), header_style="bold", pad_edge=False)
-        previous = None
-        for line, problem in zip(self.lines, self.problems, strict=True):
-            if previous not in (None, problem):
-                table.add_section()
-            previous = problem
-            table.add_row(*(f"[bold]{escape(cell.text)}[/bold]" if cell.best else escape(cell.text) for cell in line))
-        return table
+__all__ = ["csv_text", "make_table"]
 
 
 def make_table(runs: Sequence[Run]) -> Table:
     """Mean +- standard error of every metric, n, failed images, passes an image and seconds, a line a run."""
     runs = sorted(runs, key=lambda run: (run.problem, run.names["solver"], str(run.folder)))
     labels = settings(runs)
-    names = _metric_names(runs)
+    names = metric_names(runs)
     header = ["problem", "solver", "settings", *names, "n", "failed", "NFE", "seconds"]
     best = _best(runs, names)
     lines, notes = [], []
     for run in runs:
-        start = [Cell(str(run.problem)), Cell(run.names["solver"]), Cell(labels[run.folder])]
+        start = [Entry(str(run.problem)), Entry(run.names["solver"]), Entry(labels[run.folder])]
         if run.status != "done":
-            lines.append([*start, *[Cell("") for _ in names], Cell(run.status), *[Cell("")] * 3])
+            lines.append([*start, *[Entry("") for _ in names], Entry(run.status), *[Entry("")] * 3])
             if run.reason:
                 notes.append(f"{run.folder.name} {run.status}: {run.reason}")
             continue
         metrics, compute = run.metrics["metrics"], run.metrics["compute"]
-        cells = [Cell(_estimate(name, metrics.get(name)), run.folder in best[name]) for name in names]
+        cells = [Entry(_estimate(name, metrics.get(name)), run.folder in best[name]) for name in names]
         passes = compute["forward"] + compute["vjp"]
         end = [
             str(run.metrics["n_images"]),
@@ -104,19 +38,19 @@ def make_table(runs: Sequence[Run]) -> Table:
             f"{passes:g}",
             f"{compute['seconds']:.1f}",
         ]
-        lines.append([*start, *cells, *map(Cell, end)])
+        lines.append([*start, *cells, *map(Entry, end)])
     notes += _protocol_notes(runs, names)
     if lines:
         notes.append(
             "mean ± standard error over images; bold: the best mean of a problem; NFE: forward passes plus "
             "vector-Jacobian products an image; seconds: solving the whole run."
         )
-    return Table(header, lines, [run.problem for run in runs], notes)
+    return Table(header, lines, [str(run.problem) for run in runs], notes, title="Every run")
 
 
 def csv_text(runs: Sequence[Run]) -> str:
     """All numbers of all runs, unrounded, a line a run."""
-    names = _metric_names(runs)
+    names = metric_names(runs)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     head = [
@@ -158,11 +92,6 @@ def csv_text(runs: Sequence[Run]) -> str:
         line += [compute.get(key) for key in ("forward", "vjp", "seconds", "seconds_network")]
         writer.writerow([*line, run.status, run.reason])
     return out.getvalue()
-
-
-def _metric_names(runs: Sequence[Run]) -> list[str]:
-    found = {name for run in runs for name in run.metrics.get("metrics", {})}
-    return [name for name in _ORDER if name in found] + sorted(found - set(_ORDER))
 
 
 def _best(runs: Sequence[Run], names: Sequence[str]) -> dict[str, set[Path]]:
@@ -212,33 +141,5 @@ def _protocol_notes(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
 def _estimate(name: str, cell: dict[str, float | None] | None) -> str:
     if not cell or cell["mean"] is None:
         return "–"
-    digits = _DIGITS.get(name, 4)
-    sem = "" if cell["sem"] is None else f" ± {cell['sem']:.{digits}f}"
-    return f"{cell['mean']:.{digits}f}{sem}"
-
-
-# Markdown passes HTML on, so angle brackets are written as entities.
-_MARKDOWN = str.maketrans(
-    {mark: f"\\{mark}" for mark in "\\`*|"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " ", "\r": " "}
-)
-_LATEX = str.maketrans(
-    {mark: f"\\{mark}" for mark in "_&%#${}"}
-    | {
-        "\\": r"\textbackslash{}",
-        "^": r"\^{}",
-        "~": r"\~{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "±": r"$\pm$",
-        "–": "--",
-        "\n": " ",
-    }
-)
-
-
-def _md(text: str) -> str:
-    return text.translate(_MARKDOWN)
-
-
-def _tex(text: str) -> str:
-    return text.translate(_LATEX)
+    sem = "" if cell["sem"] is None else f" ± {number(name, cell['sem'])}"
+    return f"{number(name, cell['mean'])}{sem}"

@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
-import base64
-import re
-from itertools import groupby
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader
 from rich.console import Console
 
 from mapga.components import ConfigError
 from mapga.records.files import write_text
-from mapga.report.collect import collect
+from mapga.report.boards import Board, boards
+from mapga.report.collect import Run, collect
+from mapga.report.figures import draw_passes, draw_ranks, file_name, leading
+from mapga.report.layout import Table, latex_document
+from mapga.report.page import render_page
 from mapga.report.pictures import draw_grid
+from mapga.report.sheets import (
+    beside_csv,
+    beside_tables,
+    board_table,
+    has_ablation,
+    order_table,
+    pairs_csv,
+    runtime_table,
+)
+from mapga.report.studies import Study, studies
 from mapga.report.table import csv_text, make_table
 
 __all__ = ["write_report"]
 
+_METRICS_DRAWN = 2  # of each study, in figures
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What a report says: boards of all studies, everything else as tables, and what could not be read."""
+
+    boards: list[Board]
+    besides: list[Table]
+    every_run: Table
+    troubles: list[str]
+
+    @property
+    def shown(self) -> list[Board]:
+        """The boards worth a table: those of fixed settings only where there was a choice."""
+        return [board for board in self.boards if board.selection == "best" or has_ablation(board.study)]
+
 
 def write_report(root: Path, *, images: int = 8) -> Path:
-    """Print one table of all runs below ``root`` and write it, with a picture grid a problem, to ``root/report``.
+    """Print tables of all runs below ``root`` and write them, with figures and a page, to ``root/report``.
 
-    Writes ``table.md``, ``table.csv``, ``table.tex``, ``index.html`` and ``grid-<problem>.png``.
+    Writes ``table.md``, ``table.csv`` (a line a run), ``table.tex``, ``index.html``; ``pairs.csv`` (every comparison
+    of two methods) and ``published.csv`` (beside the paper's numbers); ``grid-*``, ``passes-*`` and ``ranks-*`` as PNG
+    and PDF.
 
     Args:
         root: A results folder.
-        images: Images in a grid, >= 1.
+        images: Images of a task in its grid and on the page, >= 1.
 
     Raises:
         ConfigError: No folder, no run in it, or it cannot be written.
@@ -43,28 +74,79 @@ def write_report(root: Path, *, images: int = 8) -> Path:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written ({error.strerror}); copy the runs elsewhere") from error
-    table = make_table(runs)
-    table.notes.extend(troubles)
 
-    pictures = []
-    ordered = sorted(runs, key=lambda run: (run.problem, run.names["solver"], str(run.folder)))
-    for problem, family in groupby(ordered, key=lambda run: run.problem):
-        name = re.sub(r"[^\w.-]+", "-", Path(problem.folder).name)
-        path = folder / f"grid-{name}.png"
-        if draw_grid(list(family), path, images):
-            pictures.append((name, path))
-
-    write_text(folder / "table.md", table.markdown())
+    content = _content(runs, troubles)
+    figures = _figures(content, folder, images)
+    boards_shown = [board_table(board) for board in content.shown]
+    tables = [*boards_shown, *content.besides, content.every_run]
+    html, missing = render_page(
+        root.resolve().name,
+        content.boards,
+        [*content.besides, content.every_run],
+        [path for path in figures if not path.name.startswith("grid-")],
+        folder,
+        images=images,
+    )
+    content.every_run.notes.extend(missing)
+    write_text(folder / "table.md", "\n".join(table.markdown() for table in tables))
     write_text(folder / "table.csv", csv_text(runs))
-    write_text(folder / "table.tex", table.latex())
-    page = Environment(loader=PackageLoader("mapga.report", "."), autoescape=True).get_template("page.html.j2")
-    embedded = [(name, base64.b64encode(path.read_bytes()).decode()) for name, path in pictures]
-    write_text(folder / "index.html", page.render(title=root.resolve().name, table=table, pictures=embedded))
-
-    console = Console(width=None if Console().is_terminal else 200)
-    console.print(table.terminal())
-    for note in table.notes:
-        console.print(f"* {note}", markup=False, highlight=False)
-    for _, path in pictures:
-        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+    write_text(folder / "table.tex", latex_document(tables))
+    write_text(folder / "pairs.csv", pairs_csv(content.boards))
+    write_text(folder / "published.csv", beside_csv(content.boards))
+    write_text(folder / "index.html", html)
+    _print(content, figures)
     return folder
+
+
+def _content(runs: Sequence[Run], troubles: Sequence[str]) -> _Content:
+    made: list[Board] = []
+    besides: list[Table] = []
+    said = list(troubles)
+    found = studies(runs)
+    for study in found:
+        own, lines = boards(study)
+        made += own
+        said += lines
+    besides += beside_tables(made)
+    if (order := order_table(made)) is not None:
+        besides.append(order)
+    besides += [table for study in found if (table := runtime_table(study)) is not None]
+    every_run = make_table(runs)
+    every_run.notes.extend(said)
+    return _Content(made, besides, every_run, said)
+
+
+def _figures(content: _Content, folder: Path, images: int) -> list[Path]:
+    """Draw what can be drawn; the PNG files."""
+    drawn = []
+    for study in dict.fromkeys(board.study for board in content.boards):
+        first = next(board for board in content.boards if board.study is study)
+        for task in study.tasks:
+            path = folder / file_name("grid", study.title, task)
+            if draw_grid(_grid_runs(study, first, task), path, images):
+                drawn.append(path)
+    for board in leading(content.boards, _METRICS_DRAWN):
+        for kind, draw in (("passes", draw_passes), ("ranks", draw_ranks)):
+            path = folder / file_name(kind, board.study.title, board.metric, board.protocol)
+            if draw(board, path):
+                drawn.append(path)
+    return [path.with_name(f"{path.name}.png") for path in drawn]
+
+
+def _grid_runs(study: Study, board: Board, task: str) -> dict[str, Run]:
+    """The columns of a task's grid: each method's best run by the study's first metric."""
+    cells = {method: board.cells[task, method] for method in study.methods}
+    return {f"{m} {cell.setting}".strip(): cell.run for m, cell in cells.items() if cell.run is not None}
+
+
+def _print(content: _Content, figures: Sequence[Path]) -> None:
+    console = Console(width=None if Console().is_terminal else 200)
+    for board in content.shown:
+        console.print(board_table(board, intervals=False).terminal())
+    for table in [*content.besides, content.every_run]:
+        console.print(table.terminal())
+    notes = [note for board in content.shown[:1] for note in board_table(board).notes[:1]]
+    for note in [*notes, *content.every_run.notes]:
+        console.print(f"* {note}", markup=False, highlight=False)
+    for path in figures:
+        console.print(str(path), markup=False, highlight=False, soft_wrap=True)

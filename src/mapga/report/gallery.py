@@ -1,0 +1,140 @@
+"""Pictures for the page: a bounded number of images of every task, with what each method made of them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mapga.report.boards import Board, Cell
+from mapga.report.collect import Run
+from mapga.report.pictures import load_rows
+from mapga.report.scores import Scores, read_scores
+
+__all__ = ["gallery"]
+
+_BYTES = 8_000_000  # of all pictures of a page, encoded
+_SIDE = 128  # larger pictures are shown reduced to this
+
+
+@dataclass
+class _Task:
+    """The images of a task, most wanted first, and what has been drawn of them."""
+
+    board: Board
+    name: str
+    runs: dict[str, Run]
+    scores: dict[str, Scores]
+    wanted: Iterator[tuple[int, int]]
+    tags: dict[int, list[str]]
+    drawn: list[dict[str, Any]] = field(default_factory=list)
+
+    def draw(self, index: int, row: int) -> int:
+        """Encode one image as truth, measurement and every method's; the bytes it took."""
+        folder = next(iter(self.runs.values())).problem_folder
+        pictures = {"truth": _encoded(load_rows(folder / "truth.npy", [row]))}
+        pictures["measurement"] = _encoded(load_rows(folder / "measurement.npy", [row]))
+        numbers: dict[str, dict[str, float | None]] = {}
+        for method, run in self.runs.items():
+            scores = self.scores[method]
+            if index in scores.lost:
+                continue
+            pictures[method] = _encoded(load_rows(run.folder / "images.npy", [row]))
+            numbers[method] = {name: _plain(scores.at(np.array([index]), name)[0]) for name in scores.values}
+        self.drawn.append(
+            {
+                "index": index,
+                "tags": self.tags.get(index, []),
+                "pictures": {name: text for name, text in pictures.items() if text},
+                "metrics": numbers,
+            }
+        )
+        return sum(len(text) for text in pictures.values())
+
+
+def gallery(made: Sequence[Board], images: int) -> tuple[list[dict[str, Any]], list[str]]:
+    """For each study and task its images, as plain values for the page, and a line for what is missing.
+
+    The first ``images`` of a task are shown, and of each method the worst and the best by the study's first metric; in
+    turns over the tasks, until the page is full.
+    """
+    tasks, troubles = [], []
+    for board in _leading(made):
+        for name in board.study.tasks:
+            if task := _task(board, name, images):
+                tasks.append(task)
+    spent, open_tasks = 0, list(tasks)
+    while open_tasks and spent < _BYTES:
+        for task in list(open_tasks):
+            place = next(task.wanted, None)
+            if place is None:
+                open_tasks.remove(task)
+            elif spent < _BYTES:
+                spent += task.draw(*place)
+    if open_tasks:
+        troubles.append(f"the page holds {_BYTES // 1_000_000} MB of pictures; the others are in the runs' folders")
+    for task in tasks:
+        for method, run in task.runs.items():
+            if task.drawn and not any(method in one["pictures"] for one in task.drawn):
+                troubles.append(f"{run.folder.name}/images.npy: cannot be read; its pictures are missing")
+    return [_plain_task(task) for task in tasks if task.drawn], troubles
+
+
+def _plain_task(task: _Task) -> dict[str, Any]:
+    return {
+        "study": task.board.study.title,
+        "task": task.name,
+        "metric": task.board.metric,
+        "methods": list(task.runs),
+        "images": sorted(task.drawn, key=lambda one: one["index"]),
+    }
+
+
+def _leading(made: Sequence[Board]) -> list[Board]:
+    """The first board of bests of each study: its runs are those whose pictures are shown."""
+    first: dict[int, Board] = {}
+    for board in made:
+        if board.selection == "best":
+            first.setdefault(id(board.study), board)
+    return list(first.values())
+
+
+def _task(board: Board, name: str, images: int) -> _Task | None:
+    cells: dict[str, Cell] = {method: board.cells[name, method] for method in board.study.methods}
+    runs = {method: cell.run for method, cell in cells.items() if cell.run is not None}
+    if not runs:
+        return None
+    scores = {method: read_scores(run)[0] for method, run in runs.items()}
+    tags: dict[int, list[str]] = {}
+    for method, one in scores.items():
+        values = one.values.get(board.metric)
+        if values is not None:
+            order = np.argsort(values if board.lower_is_better else -values)
+            order = order[np.isfinite(values[order])]
+            for place, word in ((order[-1], "worst"), (order[0], "best")):
+                tags.setdefault(int(one.index[place]), []).append(f"{word} of {method}")
+    rows = {int(index): int(row) for one in scores.values() for index, row in zip(one.index, one.row, strict=True)}
+    wanted = [*sorted(rows)[:images], *(index for index in tags if index not in sorted(rows)[:images])]
+    return _Task(board, name, runs, scores, iter([(index, rows[index]) for index in wanted]), tags)
+
+
+def _encoded(pictures: np.ndarray | None) -> str:
+    """A picture as the text of a PNG, "" if there is none."""
+    if pictures is None:
+        return ""
+    picture = pictures[0]
+    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+    if max(image.size) > _SIDE:
+        image.thumbnail((_SIDE, _SIDE))
+    out = io.BytesIO()
+    image.save(out, "PNG", optimize=True)
+    return base64.b64encode(out.getvalue()).decode()
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

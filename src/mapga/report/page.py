@@ -1,0 +1,126 @@
+"""The page: one HTML file with everything in it, which asks the network for nothing."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from mapga.report.boards import Board, Cell
+from mapga.report.gallery import gallery
+from mapga.report.layout import Table, number
+
+__all__ = ["render_page"]
+
+
+def render_page(
+    title: str, made: Sequence[Board], tables: Sequence[Table], figures: Sequence[Path], folder: Path, *, images: int
+) -> tuple[str, list[str]]:
+    """The HTML, and a line for what is missing on it.
+
+    Args:
+        title: Of the results folder.
+        made: Boards to show.
+        tables: Shown below them as they are, with their notes.
+        figures: PNG files to embed.
+        folder: Where the page will lie: links to the runs' configs are relative to it.
+        images: Images of each task to show.
+    """
+    pictures, troubles = gallery(made, images)
+    shown = [_board(board) for board in made]
+    data = {"gallery": pictures, "cells": _cells(made, folder)}
+    environment = Environment(loader=PackageLoader("mapga.report", "."), autoescape=True)
+    embedded = [(path.stem, base64.b64encode(path.read_bytes()).decode()) for path in figures]
+    html = environment.get_template("page.html.j2").render(
+        title=title,
+        boards=shown,
+        studies=list(dict.fromkeys(board["study"] for board in shown)),
+        metrics=list(dict.fromkeys(board["metric"] for board in shown)),
+        tasks=list(dict.fromkeys(task for board in shown for task in board["tasks"])),
+        methods=list(dict.fromkeys(line["method"] for board in shown for line in board["lines"])),
+        tables=tables,
+        troubles=troubles,
+        figures=embedded,
+        data=_script_safe(data),
+    )
+    return html, troubles
+
+
+def _board(board: Board) -> dict[str, Any]:
+    study = board.study
+    return {
+        "study": study.title,
+        "metric": board.metric,
+        "protocol": board.protocol,
+        "direction": "lower" if board.lower_is_better else "higher",
+        "selection": board.selection,
+        "tasks": study.tasks,
+        "lines": [
+            {
+                "method": method,
+                "cells": [_shown(board, task, method, board.cells.get((task, method), Cell())) for task in study.tasks],
+            }
+            for method in study.methods
+        ],
+    }
+
+
+def _shown(board: Board, task: str, method: str, cell: Cell) -> dict[str, Any]:
+    known = cell.low is not None and cell.high is not None and cell.low == cell.low
+    return {
+        "task": task,
+        "key": _key(board, task, method),
+        "value": cell.mean,
+        "text": cell.reason if cell.mean is None else number(board.metric, cell.mean),
+        "interval": f"{number(board.metric, cell.low)} – {number(board.metric, cell.high)}"  # type: ignore[arg-type]
+        if known
+        else "",
+        "setting": cell.setting,
+        "best": cell.best,
+        "stars": cell.stars,
+    }
+
+
+def _key(board: Board, task: str, method: str) -> str:
+    return "|".join([board.study.title, board.metric, board.protocol, board.selection, task, method])
+
+
+def _cells(made: Sequence[Board], folder: Path) -> dict[str, Any]:
+    """For each cell the runs it was chosen from, and the config of the one that stands for it."""
+    cells, configs = {}, {}
+    for board in made:
+        for (task, method), cell in board.cells.items():
+            runs = []
+            for run in board.study.of(task, method):
+                found: Mapping[str, Any] = run.metrics.get("metrics", {}).get(board.metric, {})
+                mean = found.get("mean")
+                runs.append(
+                    {
+                        "run": run.folder.name,
+                        "setting": board.study.setting_of[run.folder],
+                        "status": run.status,
+                        "reason": run.reason,
+                        "value": None if mean is None else number(board.metric, mean),
+                        "chosen": cell.run is not None and run.folder == cell.run.folder,
+                        "link": Path(os.path.relpath(run.folder / "config.yaml", folder)).as_posix(),
+                    }
+                )
+                if cell.run is not None and run.folder == cell.run.folder:
+                    configs[run.folder.name] = yaml.safe_dump(dict(run.config), sort_keys=False)
+            cells[_key(board, task, method)] = {"task": task, "method": method, "runs": runs}
+    return {"of": cells, "configs": configs}
+
+
+def _script_safe(value: Any) -> Markup:
+    """JSON that cannot end the script element it stands in, whatever names it holds."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    for mark in "<>&\u2028\u2029":
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return Markup(text)

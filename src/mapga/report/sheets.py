@@ -1,0 +1,200 @@
+"""Boards, published numbers and orders as tables and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mapga.report.boards import Board, Cell
+from mapga.report.layout import Entry, Table, number
+from mapga.report.published import beside, orders, published_runtime
+from mapga.report.studies import Study
+
+__all__ = ["beside_csv", "beside_tables", "board_table", "has_ablation", "order_table", "pairs_csv", "runtime_table"]
+
+_NONE = "–"
+_LEGEND = (
+    "mean [95 % bootstrap interval over images]; bold: the best of a column, and those whose paired difference to it "
+    "may be chance; * p < 0.05, ** p < 0.01: worse than the best (paired bootstrap, 5,000 resamples, Holm-corrected "
+    "over all pairs of a column)"
+)
+_SETS = "a distance of sets has no numbers of images: its ties are overlapping intervals, and it has no stars"
+
+
+def has_ablation(study: Study) -> bool:
+    """Whether any method of a study ran with several settings on one task."""
+    return any(len(study.of(task, method)) > 1 for task in study.tasks for method in study.methods)
+
+
+def board_table(board: Board, *, intervals: bool = True) -> Table:
+    """Methods down, tasks across."""
+    lines = []
+    settings = {method: _settings(board, method) for method in board.study.methods}
+    fixed = board.selection == "fixed"
+    for method in board.study.methods:
+        cells = [_entry(board, board.cells.get((task, method), Cell()), intervals) for task in board.study.tasks]
+        lines.append([Entry(method), *([Entry(settings[method])] if fixed else []), *cells])
+    notes = [_LEGEND, *([_SETS] if board.of_sets else [])]
+    if fixed:
+        notes.append("each method with one setting for all tasks: the one that ranks best on average")
+    elif has_ablation(board.study):
+        notes.append("the best run of each ablation, chosen by this very number: optimistic; which one won:")
+        notes += [f"{method}: {settings[method]}" for method in board.study.methods if settings[method]]
+    title = f"{board.title}, " + ("one setting for all tasks" if fixed else "best of the ablation")
+    if not has_ablation(board.study):
+        title = board.title
+    header = ["method", *(["setting"] if fixed else []), *board.study.tasks]
+    return Table(header, lines, [board.study.title] * len(lines), notes, title, left=2 if fixed else 1)
+
+
+def beside_tables(made: Sequence[Board]) -> list[Table]:
+    """For each board that the paper has numbers for: ours, its interval, what won, one setting for all, the paper's."""
+    tables = []
+    for best in made:
+        found = beside(best) if best.selection == "best" else []
+        fixed = _sibling(made, best)
+        lines = []
+        for one in found:
+            theirs = number(best.metric, one.value)
+            shown = one.reason if one.reason and one.ours.mean is not None else theirs
+            other = next((b.ours for b in beside(fixed) if (b.task, b.method) == (one.task, one.method)), Cell())
+            lines.append(
+                [
+                    Entry(one.task),
+                    Entry(one.method),
+                    Entry(one.ours.setting),
+                    Entry(_plain(best, one.ours)),
+                    Entry(_interval(best, one.ours)),
+                    Entry(shown),
+                    Entry(_NONE if one.difference is None else f"{one.difference:+.4g}"),
+                    Entry(other.setting),
+                    Entry(_plain(best, other)),
+                ]
+            )
+        if lines:
+            header = ["task", "method", "winning setting", "ours", "95 %", "published", "difference"]
+            header += ["fixed setting", "ours, fixed"]
+            notes = [
+                "published: arXiv 2407.20784; what it leaves unstated and what is assumed: experiments/published/"
+                "protocol.yaml. A number of another N, metric or dataset is not put beside it, and the reason is given",
+            ]
+            title = f"{best.title}: beside the paper's Table {found[0].table}"
+            tables.append(Table(header, lines, [one.task for one in found], notes, title))
+    return tables
+
+
+def beside_csv(made: Sequence[Board]) -> str:
+    """Every published number with ours, unrounded."""
+    head = ["study", "metric", "table", "task", "method", "selection", "setting", "value", "low", "high", "n"]
+    rows: list[list[Any]] = []
+    for board in made:
+        for one in beside(board):
+            cell = one.ours
+            run = "" if cell.run is None else cell.run.folder.name
+            row = [board.study.title, board.metric, one.table, one.task, one.method, board.selection, cell.setting]
+            row += [cell.mean, cell.low, cell.high, cell.n]
+            rows.append([*row, one.value if not one.reason else None, one.difference, one.reason, run])
+    return _csv([*head, "published", "difference", "reason", "run_id"], rows)
+
+
+def order_table(made: Sequence[Board]) -> Table | None:
+    """Kendall's tau of every column that the paper has too; None if there is none."""
+    lines, groups = [], []
+    for board in made:
+        for one in orders(board) if board.selection == "best" or has_ablation(board.study) else []:
+            start = [board.study.title, board.metric, board.selection, one.task]
+            end = [f"Table {one.table} {one.metric}", one.dataset, str(one.methods), f"{one.tau:+.2f}"]
+            lines.append([Entry(text) for text in [*start, *end]])
+            groups.append(f"{board.title}{board.selection}")
+    if not lines:
+        return None
+    header = ["study", "metric", "selection", "task", "published", "published on", "methods", "tau"]
+    notes = [
+        "Kendall's tau-b of the methods' order in a column against the paper's: 1 the same, -1 reversed, 0 unrelated"
+    ]
+    return Table(header, lines, groups, notes, "Order of the methods against the paper's", left=6)
+
+
+def pairs_csv(made: Iterable[Board]) -> str:
+    """Every pair of methods of every column: difference, interval, corrected p, effect size, share of wins."""
+    head = ["study", "metric", "protocol", "selection", "task", "first", "second"]
+    head += ["difference", "low", "high", "p_holm", "d_z", "wins", "n"]
+    rows: list[list[Any]] = []
+    for board in made:
+        for task, found in board.pairs.items():
+            for first, second, pair in found:
+                names = [board.study.title, board.metric, board.protocol, board.selection, task, first, second]
+                numbers = [pair.difference, pair.low, pair.high, pair.p, pair.effect, pair.wins, pair.n]
+                rows.append([*names, *numbers])
+    return _csv(head, rows)
+
+
+def runtime_table(study: Study) -> Table | None:
+    """Milliseconds of an iteration and their ratio to DDRM, beside the paper's Table 5; None unless it was timed."""
+    timed = {run.names["solver"]: run for run in study.runs if run.names.get("experiment") == "table5"}
+    own = {}
+    for solver, run in timed.items():
+        if run.status == "done":
+            batch = min(int(run.config["batch_size"]), int(run.metrics["n_images"]))
+            batches = math.ceil(int(run.metrics["n_images"]) / batch)
+            own[solver] = 1000 * run.metrics["compute"]["seconds"] / (int(run.config["schedule"]["steps"]) * batches)
+    if not timed:
+        return None
+    theirs, lines = published_runtime(), []
+    for solver in theirs:
+        here = own.get(solver)
+        ratio = here / own["ddrm"] if here is not None and own.get("ddrm") else None
+        state = timed[solver].status if solver in timed else "not run"
+        shown = [state if here is None else f"{here:.1f}", _NONE if ratio is None else f"{ratio:.2f}"]
+        published = [f"{theirs[solver]:.0f}", f"{theirs[solver] / theirs['ddrm']:.2f}"]
+        lines.append([Entry(text) for text in [solver, *shown, *published]])
+    header = ["method", "ms an iteration", "to DDRM", "published ms", "published, to DDRM"]
+    notes = ["milliseconds depend on the device and the network; what compares is the ratio to DDRM"]
+    return Table(header, lines, [""] * len(lines), notes, f"{study.title}: runtime, beside the paper's Table 5", left=1)
+
+
+def _entry(board: Board, cell: Cell, intervals: bool) -> Entry:
+    if cell.mean is None:
+        return Entry(cell.reason)
+    interval = f" {text}" if intervals and (text := _interval(board, cell)) else ""
+    return Entry(_plain(board, cell) + interval + (f" {cell.stars}" if cell.stars else ""), cell.best)
+
+
+def _plain(board: Board, cell: Cell) -> str:
+    return cell.reason if cell.mean is None else number(board.metric, cell.mean)
+
+
+def _interval(board: Board, cell: Cell) -> str:
+    if cell.low is None or cell.high is None or math.isnan(cell.low):
+        return ""
+    return f"[{number(board.metric, cell.low)}, {number(board.metric, cell.high)}]"
+
+
+def _settings(board: Board, method: str) -> str:
+    """A method's winning settings: one, or by task."""
+    own = {task: board.cells[task, method].setting for task in board.study.tasks if (task, method) in board.cells}
+    own = {task: setting for task, setting in own.items() if setting}
+    if len(set(own.values())) == 1:
+        return next(iter(own.values()))
+    return "; ".join(f"{task} {setting}" for task, setting in own.items())
+
+
+def _sibling(made: Sequence[Board], best: Board) -> Board:
+    """The board of fixed settings beside one of bests."""
+    return next(
+        one
+        for one in made
+        if one.study is best.study
+        and (one.metric, one.protocol, one.selection) == (best.metric, best.protocol, "fixed")
+    )
+
+
+def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return out.getvalue()

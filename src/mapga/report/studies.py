@@ -1,0 +1,122 @@
+"""Which runs may stand in one table, which of them are one method's ablation, and what tells those apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mapga.report.collect import Run
+
+__all__ = ["Study", "studies"]
+
+_ORDER = ("box50", "half", "expand", "box25", "sr2x", "altlines", "deblur", "supres4x")  # the paper's
+_SOLVERS = ("pinv", "ddrm", "ct_zsie", "pgdm", "map_ga_d_np", "map_ga_d", "map_ga_np", "map_ga")
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Runs on the same images with the same noise: their tasks are the columns of a table, their methods its rows.
+
+    Attributes:
+        title: Dataset, noise, and whatever tells it apart from the other studies.
+        runs: Of any status.
+    """
+
+    title: str
+    runs: tuple[Run, ...]
+
+    @cached_property
+    def tasks(self) -> list[str]:
+        """In the paper's order, others by name."""
+        found = {run.names["task"] for run in self.runs}
+        return [task for task in _ORDER if task in found] + sorted(found - set(_ORDER))
+
+    @cached_property
+    def methods(self) -> list[str]:
+        """Solvers, with the prior's name where one solver ran with several."""
+        found = set(self.method_of.values())
+        known = [name for solver in _SOLVERS for name in sorted(found) if name.split(" ")[0] == solver]
+        return known + sorted(found - set(known))
+
+    @cached_property
+    def method_of(self) -> dict[Path, str]:
+        """The method of each run, by its folder."""
+        priors: dict[str, set[str]] = {}
+        for run in self.runs:
+            priors.setdefault(run.names["solver"], set()).add(_prior(run))
+        return {
+            run.folder: run.names["solver"] + (f" ({_prior(run)})" if len(priors[run.names["solver"]]) > 1 else "")
+            for run in self.runs
+        }
+
+    @cached_property
+    def setting_of(self) -> dict[Path, str]:
+        """What tells each run apart from its method's others, "" if nothing varies."""
+        labels = {}
+        for method in self.methods:
+            family = [run for run in self.runs if self.method_of[run.folder] == method]
+            flat = [dict(_flatten(run)) for run in family]
+            keys = list(dict.fromkeys(key for one in flat for key in one))
+            varying = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
+            for run, one in zip(family, flat, strict=True):
+                labels[run.folder] = " ".join(f"{_short(key)}={one[key]}" for key in varying if key in one)
+        return labels
+
+    def of(self, task: str, method: str) -> list[Run]:
+        """Its runs on a task with a method."""
+        return self._cells.get((task, method), [])
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, str], list[Run]]:
+        cells: dict[tuple[str, str], list[Run]] = {}
+        for run in self.runs:
+            cells.setdefault((run.names["task"], self.method_of[run.folder]), []).append(run)
+        return cells
+
+
+def studies(runs: Sequence[Run]) -> list[Study]:
+    """Runs grouped by what makes them comparable: dataset, noise, seed, start, precision and rounding."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(repr(_ground(run)), []).append(run)
+    titles = [_title(family[0]) for family in groups.values()]
+    flat = [_ground(family[0]) for family in groups.values()]
+    found = []
+    for family, title, one in zip(groups.values(), titles, flat, strict=True):
+        alike = [other for other, name in zip(flat, titles, strict=True) if name == title]
+        differing = [key for key in one if len({repr(other.get(key)) for other in alike}) > 1]
+        more = " ".join(f"{key}={one[key]}" for key in differing if key != "dataset.root")
+        found.append(Study(title + (f", {more}" if more else ""), tuple(family)))
+    return sorted(found, key=lambda study: study.title)
+
+
+def _title(run: Run) -> str:
+    noise = f", noise {run.problem.noise}" if run.problem.noise else ""
+    return run.names["dataset"] + noise + (f", start={run.config['start']}" if run.config.get("start") else "")
+
+
+def _ground(run: Run) -> dict[str, Any]:
+    """Whatever must be the same for two runs to stand in one table."""
+    dataset = run.config.get("dataset")
+    ground = {f"dataset.{key}": value for key, value in dataset.items()} if isinstance(dataset, Mapping) else {}
+    ground |= {key: run.config.get(key) for key in ("seed", "start", "dtype", "rounding")}
+    return {"dataset": run.names["dataset"], "noise": run.problem.noise} | ground
+
+
+def _prior(run: Run) -> str:
+    return run.names["prior"]
+
+
+def _flatten(run: Run) -> Iterator[tuple[str, Any]]:
+    for part in ("prior", "solver", "schedule"):
+        value = run.config.get(part)
+        plain = value if isinstance(value, Mapping) else {}
+        yield from ((f"{part}.{key}", item) for key, item in plain.items() if key != "_target_")
+        yield part, run.names[part]
+
+
+def _short(key: str) -> str:
+    return key.removeprefix("solver.").removeprefix("schedule.")
