@@ -101,7 +101,7 @@ def test_a_run_without_prefetch_lists_everything_at_once(
     assert time.perf_counter() - begun < 5
     error = capsys.readouterr().err
     for part in (
-        "6 missing:",
+        "6 missing or damaged:",
         f"edm_tiny.pt: no such file or folder; fetch it from {server}/whole/a.pt with `mapga prefetch prior=imagenet64",
         f"{server}/slow/b.pt",
         f"{server}/whole/batch.npz",
@@ -165,7 +165,7 @@ def test_one_failure_does_not_stop_the_others(tmp_path: Path):
     assert len(failures) == 2 and "/absent: no such file or folder" in failures[0] and "dataset.root=c" in failures[1]
     assert told[0] == "a: A from x: here" and told[-1] == f"d: {tmp_path / 'there'}"
     line = missing(found)
-    assert line is not None and line.startswith("3 missing: [b] ") and missing(found[:1]) is None
+    assert line is not None and line.startswith("3 missing or damaged: [b] ") and missing(found[:1]) is None
 
 
 def test_a_hub_id_is_looked_up_in_the_cache_only(

@@ -68,7 +68,7 @@ def missing(found: Sequence[Need]) -> str | None:
     lines = [f"[{need.key}] {need.problem}" for need in found if need.problem is not None]
     if not lines:
         return None
-    return f"{len(lines)} missing: {'; '.join(dict.fromkeys(lines))}"
+    return f"{len(lines)} missing or damaged: {'; '.join(dict.fromkeys(lines))}"
 
 
 def obtain(found: Sequence[Need], tell: Callable[[str], None]) -> list[str]:
