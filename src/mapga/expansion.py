@@ -209,7 +209,7 @@ def _merged(parts: Iterable[set[int]]) -> list[set[int]]:
 def _slim(cfg: DictConfig) -> DictConfig:
     """A composed config without what Hydra has to say of itself, but for the chosen names."""
     choices = cfg.hydra.runtime.choices
-    keys = [key for key in cfg if key != "hydra"]
+    keys = [str(key) for key in cfg if key != "hydra"]
     own = OmegaConf.masked_copy(cfg, keys)
     with open_dict(own):
         own.hydra = {"runtime": {"choices": choices}}
