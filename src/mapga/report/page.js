@@ -116,7 +116,9 @@ if (form) {
   const left = byId("left");
   const right = byId("right");
   const slide = () => {
-    byId("over").style.clipPath = `inset(0 ${100 - byId("slider").value}% 0 0)`;
+    const share = byId("slider").value;
+    byId("over").style.clipPath = `inset(0 ${100 - share}% 0 0)`;
+    byId("stage").style.setProperty("--at", `${share}%`);
   };
   const show = () => {
     const pictures = order[at].image.pictures;

@@ -1,0 +1,159 @@
+"""Boards: the best of an ablation beside one setting for all, ties and stars, and nothing compared that may not be."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from helpers.folders import unfinished
+from helpers.tables import measured
+from mapga.report.boards import Board, boards
+from mapga.report.collect import collect
+from mapga.report.scores import read_scores
+from mapga.report.sheets import board_table, pairs_csv
+from mapga.report.studies import studies
+
+DIFFICULTY = np.random.default_rng(0).normal(20, 5, 40)
+OTHER = {"names": {"task": "box"}, "task": {"sigma_y": 0.0, "sigma_y_unit": "[-1,1]", "operator": "box"}}
+
+
+def _numbers(shift: float, seed: int = 1, *, noise: float = 0.1) -> dict[str, list[float]]:
+    return {"psnr": (DIFFICULTY + shift + np.random.default_rng(seed).normal(0, noise, 40)).tolist()}
+
+
+def _boards(root) -> dict[tuple[str, str], Board]:
+    (study,) = studies(collect(root)[0])
+    return {(board.metric, board.selection): board for board in boards(study)[0]}
+
+
+def test_the_best_of_an_ablation_says_which_it_was(tmp_path):
+    for steps, shift in ((5, 0.0), (10, 2.0), (20, 1.0)):
+        measured(tmp_path, "alpha", _numbers(shift), steps=steps)
+    cell = _boards(tmp_path)["psnr", "best"].cells["half", "alpha"]
+    assert (cell.setting, cell.tried) == ("steps=10", 3)
+    assert cell.low < cell.mean < cell.high
+
+
+def test_one_setting_serves_all_tasks(tmp_path):
+    """Each task has a winner of its own; the setting that is second everywhere is the fixed one."""
+    for task, shifts in (({}, {5: 3.0, 10: 2.0, 20: 0.0}), (OTHER, {5: 0.0, 10: 2.0, 20: 3.0})):
+        for steps, shift in shifts.items():
+            measured(tmp_path, "alpha", _numbers(shift), steps=steps, **task)
+    made = _boards(tmp_path)
+    best, fixed = made["psnr", "best"].cells, made["psnr", "fixed"].cells
+    assert {best["half", "alpha"].setting, best["box", "alpha"].setting} == {"steps=5", "steps=20"}
+    settings = {fixed[task, "alpha"].setting for task in ("half", "box")}
+    assert len(settings) == 1
+    assert all(fixed[task, "alpha"].mean <= best[task, "alpha"].mean for task in ("half", "box"))
+
+
+def test_only_the_best_and_its_ties_are_bold(tmp_path):
+    for solver, shift, seed in (("alpha", 0.0, 1), ("beta", 0.0, 2), ("gamma", -0.5, 3)):
+        measured(tmp_path, solver, _numbers(shift, seed))
+    cells = _boards(tmp_path)["psnr", "best"].cells
+    marks = {method: (cell.best, cell.stars) for (_, method), cell in cells.items()}
+    assert marks == {"alpha": (True, ""), "beta": (True, ""), "gamma": (False, "**")}
+
+
+def test_lower_may_be_better(tmp_path):
+    for solver, shift in (("alpha", 0.0), ("beta", 1.0)):
+        measured(tmp_path, solver, {"lpips_alex": _numbers(shift)["psnr"]}, lower=True)
+    cells = _boards(tmp_path)["lpips_alex", "best"].cells
+    assert cells["half", "alpha"].best and not cells["half", "beta"].best and cells["half", "beta"].stars == "**"
+
+
+def test_sets_are_tied_where_their_intervals_meet(tmp_path):
+    for solver, mean in (("alpha", 10.0), ("beta", 11.5), ("gamma", 14.0)):
+        cell = {"mean": mean, "n": 40, "key": "fid|n=40|reference=truth", "interval": [mean - 1, mean + 1]}
+        measured(tmp_path, solver, _numbers(0.0), sets={"fid": cell})
+    board = _boards(tmp_path)["fid", "best"]
+    bold = {method for (_, method), cell in board.cells.items() if cell.best}
+    assert bold == {"alpha", "beta"} and board.of_sets
+    assert "[9.00, 11.00]" in board_table(board).markdown()
+
+
+def test_protocols_have_boards_of_their_own(tmp_path):
+    for solver, n in (("alpha", 40), ("beta", 50)):
+        cell = {"mean": 1.0, "n": n, "key": f"fid|n={n}|reference=truth", "interval": [0.5, 1.5]}
+        measured(tmp_path, solver, _numbers(0.0), sets={"fid": cell})
+    (study,) = studies(collect(tmp_path)[0])
+    made = [board for board in boards(study)[0] if (board.metric, board.selection) == ("fid", "best")]
+    assert [board.protocol for board in made] == ["fid|n=40|reference=truth", "fid|n=50|reference=truth"]
+    for board, (own, other) in zip(made, (("alpha", "beta"), ("beta", "alpha")), strict=True):
+        assert board.cells["half", own].mean == 1.0
+        assert board.cells["half", other].mean is None and board.cells["half", other].reason == "other protocol"
+
+
+def test_a_metrics_settings_are_its_protocol(tmp_path):
+    for solver, border in (("alpha", "crop"), ("beta", "reflect")):
+        config = measured(tmp_path, solver, _numbers(0.0)).path / "config.yaml"
+        config.write_text(config.read_text().replace("metrics: {}", f"metrics: {{psnr: {{border: {border}}}}}"))
+    (study,) = studies(collect(tmp_path)[0])
+    assert [b.protocol for b in boards(study)[0] if b.selection == "best"] == ["border=crop", "border=reflect"]
+
+
+def test_cells_without_a_number_say_why(tmp_path):
+    measured(tmp_path, "alpha", _numbers(0.0))
+    measured(tmp_path, "alpha", _numbers(0.0), **OTHER)
+    unfinished(tmp_path, "beta", dataset={"limit": 3}).skip("it cannot")
+    unfinished(tmp_path, "gamma", **OTHER).fail("a reason")
+    cells = _boards(tmp_path)["psnr", "best"].cells
+    assert cells["half", "beta"].reason == "skipped" and cells["box", "beta"].reason == "not run"
+    assert cells["box", "gamma"].reason == "failed"
+
+
+def test_studies_keep_apart_what_had_other_images(tmp_path):
+    measured(tmp_path, "alpha", _numbers(0.0))
+    measured(tmp_path, "beta", _numbers(0.0), seed=1)
+    measured(tmp_path, "gamma", _numbers(0.0), dataset={"limit": 9})
+    measured(tmp_path, "delta", _numbers(0.0), start="truth")
+    found = studies(collect(tmp_path)[0])
+    assert [len(study.runs) for study in found] == [1, 1, 1, 1]
+    assert len({study.title for study in found}) == 4
+    assert any("start=truth" in study.title for study in found)
+
+
+def test_priors_are_methods_of_their_own(tmp_path):
+    for prior in ("mixture", "gaussian"):
+        measured(tmp_path, "alpha", _numbers(0.0), names={"prior": prior}, prior={"kind": prior})
+    (study,) = studies(collect(tmp_path)[0])
+    assert study.methods == ["alpha (gaussian)", "alpha (mixture)"]
+
+
+def test_infinite_numbers_are_left_out_and_the_rest_is_compared(tmp_path):
+    exact = _numbers(0.0)["psnr"]
+    measured(tmp_path, "alpha", {"psnr": [None, *exact[1:]]})
+    measured(tmp_path, "beta", _numbers(-1.0))
+    measured(tmp_path, "gamma", {"psnr": [None] * 40})
+    board = _boards(tmp_path)["psnr", "best"]
+    ((first, second, pair),) = board.pairs["half"]
+    assert (first, second, pair.n) == ("alpha", "beta", 39)
+    assert board.cells["half", "gamma"].mean is None
+    assert pairs_csv([board]).splitlines()[1].startswith("tiny,psnr,,best,half,alpha,beta,")
+
+
+def test_a_corrupt_journal_line_is_named_and_the_rest_is_read(tmp_path):
+    folder = measured(tmp_path, "alpha", _numbers(0.0))
+    measured(tmp_path, "beta", _numbers(-1.0))
+    lines = (folder.path / "journal.jsonl").read_text().splitlines()
+    lines[4] = lines[4][:30]
+    lines[7] = '{"row": 7, "index": "x", "status": "done", "metrics": {}}'
+    (folder.path / "journal.jsonl").write_text("\n".join(lines))
+    runs, _ = collect(tmp_path)
+    (run,) = [run for run in runs if run.names["solver"] == "alpha"]
+    scores, troubles = read_scores(run)
+    assert len(scores.index) == 38
+    assert troubles == [
+        f"{folder.path.name}/journal.jsonl: line 5 and 1 more cannot be read; left out of intervals and comparisons"
+    ]
+    (study,) = studies(runs)
+    made, said = boards(study)
+    assert said == troubles and made[0].pairs["half"][0][2].n == 38
+
+
+def test_a_missing_journal_is_named_and_the_mean_stays(tmp_path):
+    folder = measured(tmp_path, "alpha", _numbers(0.0))
+    (folder.path / "journal.jsonl").unlink()
+    (study,) = studies(collect(tmp_path)[0])
+    made, said = boards(study)
+    assert len(said) == 1 and folder.path.name in said[0]
+    assert made[0].cells["half", "alpha"].mean is not None and made[0].cells["half", "alpha"].low is None
