@@ -16,7 +16,7 @@ from mapga.training import TrainingConfig
 class Blobs(Dataset):
     """Squares at random places, drawn once."""
 
-    n_classes = 2
+    n_classes = 10
 
     def __init__(self, count: int = 40, size: int = 8, channels: int = 1) -> None:
         self.image_shape = (channels, size, size)
@@ -29,7 +29,7 @@ class Blobs(Dataset):
         return len(self._images)
 
     def __getitem__(self, position: int) -> Item:
-        return Item(position, self._images[position], position % 2)
+        return Item(position, self._images[position], position % 10)
 
     def fingerprint(self) -> str:
         return "blobs"
@@ -85,3 +85,8 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def coloured() -> Blobs:
     return Blobs(channels=3)
+
+
+@pytest.fixture(scope="session")
+def digit_sized() -> Blobs:
+    return Blobs(size=32)

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from mapga.datasets import Dataset
+from mapga.metrics.digits_net import DigitClassifier
 from mapga.priors.network import NetworkPrior
 from mapga.training import TrainingConfig, run
 from mapga.training import loop as loop_module
@@ -192,6 +194,19 @@ def test_teachers_that_do_not_fit_are_refused(
 def test_the_classifier_reads_labelled_digits_only(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"reads 32x32 grey digits of 10 classes, not \(1, 8, 8\)"):
         run(replace(micro, stage="classifier", name="digits"), tmp_path, blobs, blobs)
+
+
+def test_a_killed_classifier_training_ends_with_the_same_bits(
+    micro: TrainingConfig, digit_sized: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(micro, stage="classifier", name="digits")
+    whole = run(config, tmp_path / "whole", digit_sized, digit_sized)
+    with monkeypatch.context() as patch:
+        die_at(patch, 5)
+        with pytest.raises(Killed):
+            run(config, tmp_path / "cut", digit_sized, digit_sized)
+    assert whole.read_bytes() == run(config, tmp_path / "cut", digit_sized, digit_sized).read_bytes()
+    assert DigitClassifier(whole).logits(np.zeros((1, 32, 32, 1), np.uint8)).shape == (1, 10)
 
 
 def test_losses_are_a_table_of_every_step(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:

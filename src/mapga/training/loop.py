@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from mapga.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mapga.training.config import TrainingConfig
+from mapga.training.data import step_generator
 
 __all__ = ["Objective", "Reporter", "learning_rate", "train"]
 
@@ -99,6 +100,7 @@ def train(
             rate = learning_rate(config, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate
+            torch.manual_seed(step_generator(config.seed, "dropout", step).initial_seed())
             with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
                 loss = objective(wrapped, lower, step)
             optimizer.zero_grad(set_to_none=True)
