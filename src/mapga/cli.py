@@ -89,6 +89,13 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--watch", action="store_true", help="refresh every two seconds until all have ended")
     status.set_defaults(command=_status)
 
+    sync = commands.add_parser("sync", help="mirror finished runs to Weights & Biases, from their journals")
+    sync.add_argument("folder", type=Path, help="a results folder")
+    sync.add_argument(
+        "--mode", choices=("auto", "online", "offline"), default=None, help="default: as the run's config"
+    )
+    sync.set_defaults(command=_sync)
+
     export = commands.add_parser("export", help="write a run's restored images as PNG files")
     export.add_argument("folder", type=Path, help="a run's folder")
     export.add_argument("--to", type=Path, default=None, help="where to (default: png/ in the run's folder)")
@@ -178,6 +185,15 @@ def _status(arguments: argparse.Namespace) -> int:
     else:
         console.print(view)
     return DONE
+
+
+def _sync(arguments: argparse.Namespace) -> int:
+    from mapga.sync import sync
+
+    troubles = sync(arguments.folder, mode=arguments.mode, say=print)
+    for trouble in troubles:
+        _complain(trouble)
+    return FAILED if troubles else DONE
 
 
 def _export(arguments: argparse.Namespace) -> int:

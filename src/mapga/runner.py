@@ -21,7 +21,7 @@ from mapga.operators.base import Operator
 from mapga.pixels import Rounding
 from mapga.priors.base import Prior
 from mapga.progress import Advance, Reporter
-from mapga.records import WHOLE, ImageStore, Lock, LockedError, RunFolder, Shard
+from mapga.records import WHOLE, ImageStore, Lock, LockedError, Progress, RunFolder, Shard
 from mapga.records.files import write_json
 from mapga.records.journal import Row
 from mapga.records.provenance import provenance
@@ -108,18 +108,18 @@ class Job:
         mine = self.shard.rows(total)
         pending = [row for row in mine if row not in recorded.rows]
         mirror = Mirror(self.trackers)
+        alone = self.shard.whole  # of several shards the last to finish tells all
         try:
-            told = self.folder.config | {"names": self.folder.names}
-            mirror.tell("start", self.folder.run_id, told, self.folder.path)
-            tell_rows(mirror, recorded.rows.values())
-
+            if alone:
+                self._tell_start(mirror, recorded)
             worker = Restorer(self, stores)
             with reporter.run(self.folder.run_id, done=len(mine) - len(pending), total=len(mine)) as progress:
                 for fresh, cost in self._restored(worker, pending, progress, notice):
                     lock.check()
                     self.folder.spent(cost)  # before the rows, so that every row's cost is known
                     journal.append(fresh)
-                    tell_rows(mirror, fresh)
+                    if alone:
+                        tell_rows(mirror, fresh)
 
             recorded = self.folder.progress(total)
             if not recorded.complete:
@@ -129,10 +129,17 @@ class Job:
             distances = score_sets(self.folder, recorded, self.dataset, of_sets)
             summary = summarise(self.folder, recorded, directions, distances)
             self.folder.finish(recorded, summary)
+            if not alone:
+                self._tell_start(mirror, recorded)
             mirror.tell("finish", summary)
             return summary
         finally:
             mirror.close()
+
+    def _tell_start(self, mirror: Mirror, recorded: Progress) -> None:
+        told = self.folder.config | {"names": self.folder.names}
+        mirror.tell("start", self.folder.run_id, told, self.folder.path)
+        tell_rows(mirror, recorded.rows.values())
 
     def _restored(
         self, worker: Restorer, pending: Sequence[int], progress: Advance, notice: Notice

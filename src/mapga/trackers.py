@@ -18,6 +18,9 @@ from mapga.records.identity import digest
 
 __all__ = ["CSVTracker", "Tracker", "WandbTracker"]
 
+_KEY_LENGTH = 40
+_MARKER = Path("wandb") / "mirrored"  # in a run's folder: a hash of the results that are mirrored whole
+
 
 class Tracker(ABC):
     """What a mirror hears. Whatever it raises is noted, and the run goes on."""
@@ -96,6 +99,12 @@ class WandbTracker(Tracker):
             raise ValueError(f"tracker.wandb.mode={mode!r}: choose auto, online or offline")
         if not 0 <= pictures <= 16:
             raise ValueError(f"tracker.wandb.pictures={pictures}: choose 0..16")
+        key = os.environ.get("WANDB_API_KEY", "")
+        if mode != "offline" and 0 < len(key) < _KEY_LENGTH:
+            raise ValueError(
+                f"tracker.wandb: WANDB_API_KEY has {len(key)} characters, a key has {_KEY_LENGTH} or more; mend or "
+                "unset it, or choose tracker.wandb.mode=offline"
+            )
         self.project, self.entity, self.mode, self.pictures = project, entity, mode, pictures
         self._run: Any = None
         self._folder = Path()
@@ -154,6 +163,12 @@ class WandbTracker(Tracker):
         self._run.log_artifact(artifact)
         self._run.finish()
         self._run = None
+        (self._folder / _MARKER).write_text(_of_results(summary))
+
+    def mirrored(self, folder: Path, summary: Mapping[str, Any]) -> bool:
+        """Whether a run with these results was mirrored whole."""
+        marker = folder / _MARKER
+        return marker.exists() and marker.read_text() == _of_results(summary)
 
     def close(self) -> None:
         if self._run is not None:
@@ -164,6 +179,10 @@ class WandbTracker(Tracker):
         if self.mode != "auto":
             return self.mode
         return "online" if _has_key() else "offline"
+
+
+def _of_results(summary: Mapping[str, Any]) -> str:
+    return digest({"run_id": summary["run_id"], "metrics": summary["metrics"], "n_failed": summary["n_failed"]})
 
 
 def _wandb() -> Any:

@@ -1,0 +1,182 @@
+"""Weights & Biases, offline: what is mirrored is what the journal says, one run each; and it decides nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+
+from helpers.commands import mapga, tiny
+from helpers.wandb_file import Mirrored, mirrored
+from mapga import mirror, restore, runner
+from mapga.records import Journal
+
+wandb = pytest.importorskip("wandb")
+
+
+@pytest.fixture(autouse=True)
+def _no_key(monkeypatch, tmp_path):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(runner, "Mirror", partial(mirror.Mirror, patience=100.0))  # others may be at work here
+
+
+def files(results: Path) -> list[Path]:
+    return sorted(results.glob("*/wandb/offline-run-*/*.wandb"))
+
+
+def whole(path: Path) -> Mirrored:
+    """What a file holds once it is written to its end: wandb's own process may be a little behind."""
+    deadline = time.monotonic() + 30.0
+    while (found := mirrored(path)).exit_code is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
+def check(folder: Path, found: Mirrored) -> None:
+    """Every value against the run's own files."""
+    rows = list(Journal(folder / "journal.jsonl").rows())
+    summary = json.loads((folder / "metrics.json").read_text())
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    images = [step for step in found.history if "image" in step]
+    assert [step["image"] for step in images] == [row.index for row in rows]
+    for step, row in zip(images, rows, strict=True):
+        assert {name: step[f"image/{name}"] for name in row.metrics} == row.metrics
+        assert step["image/failed"] == (row.status != "done")
+    assert found.axes["image/*"] == "image"
+    for name, cell in summary["metrics"].items():
+        assert (found.summary[name], found.summary[f"{name}_sem"]) == (cell["mean"], cell["sem"])
+    assert {key: found.summary[f"compute/{key}"] for key in summary["compute"]} == summary["compute"]
+    assert (found.summary["n_images"], found.summary["n_failed"]) == (summary["n_images"], summary["n_failed"])
+    assert found.name == folder.name and found.job_type == summary["solver"]
+    assert sorted(found.tags) == sorted([summary["dataset"], summary["task"]])
+    for key in ("dataset", "task", "prior", "solver", "schedule", "seed", "names"):
+        assert found.config[key] == config[key]
+    assert ("images", f"images-{found.run_id}") in found.artifacts
+    shown = [step["restored/count"] for step in found.history if "restored/count" in step]
+    assert shown == [min(16, len(rows))]
+    assert found.exit_code == 0
+
+
+def test_what_is_mirrored_is_what_the_journal_says(tmp_path, capsys):
+    folder = Path(mapga(capsys, "run", *tiny(tmp_path, "tracker=[csv,wandb]", "batch_size=1")).last)
+    (path,) = files(tmp_path)
+    check(folder, whole(path))
+    assert (folder / "images.csv").exists()
+
+
+def test_runs_of_one_process_are_runs_of_their_own_also_when_the_first_fails(tmp_path, capsys, monkeypatch):
+    real, calls = restore.measure, []
+
+    def failing_once(*args, **kwargs):
+        calls.append(None)
+        if len(calls) == 1:
+            raise ArithmeticError("the first job")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(restore, "measure", failing_once)
+    said = mapga(capsys, "run", "-m", *tiny(tmp_path, "tracker=wandb", "seed=1,2", "experiment=demo", "task=half"))
+    assert said.code == 1 and "2 runs: 1 failed, 1 done" in said.err
+    one, other = (whole(path) for path in files(tmp_path))
+    if one.exit_code == 0:
+        one, other = other, one
+    assert one.run_id != other.run_id and (one.exit_code, other.exit_code) == (1, 0)
+    assert (one.config["seed"], other.config["seed"]) == (1, 2)
+    assert one.group == other.group == "demo"
+    (done,) = tmp_path.glob("*/done")
+    check(done.parent, other)
+
+
+def test_a_run_that_is_launched_again_is_the_same_run(tmp_path, capsys):
+    overrides = tiny(tmp_path, "tracker=wandb")
+    folder = Path(mapga(capsys, "run", *overrides).last)
+    (folder / "done").unlink()
+    assert mapga(capsys, "run", *overrides).code == 0
+    first, second = (whole(path) for path in files(tmp_path))
+    assert first.run_id == second.run_id
+    check(folder, second)
+
+
+def test_shards_are_mirrored_once_by_the_last(tmp_path, capsys):
+    for shard in ("0/2", "1/2"):
+        said = mapga(capsys, "run", *tiny(tmp_path, "tracker=wandb", f"shard={shard}"))
+    (path,) = files(tmp_path)
+    check(Path(said.last), whole(path))
+
+
+def test_a_finish_that_never_returns_is_left_behind(tmp_path, capsys, monkeypatch, caplog):
+    monkeypatch.setattr(runner, "Mirror", partial(mirror.Mirror, patience=1.0))
+    monkeypatch.setattr("mapga.trackers.WandbTracker.finish", lambda self, summary: time.sleep(20))
+    begun = time.monotonic()
+    with caplog.at_level(logging.WARNING):
+        said = mapga(capsys, "run", *tiny(tmp_path, "tracker=wandb", "seed=77"))  # its W&B run stays open: an id apart
+    assert said.code == 0 and (Path(said.last) / "done").exists() and time.monotonic() - begun < 19
+    assert "WandbTracker did not finish within 1 s; results are complete" in caplog.text
+
+
+def test_the_patience_leaves_a_job_thirty_seconds():
+    assert mirror._PATIENCE <= 25.0
+
+
+def test_without_wandb_results_are_the_same_and_a_note_says_so(tmp_path, capsys, monkeypatch, caplog):
+    plain = Path(mapga(capsys, "run", *tiny(tmp_path / "plain")).last)
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with caplog.at_level(logging.WARNING):
+        said = mapga(capsys, "run", *tiny(tmp_path / "mirrored", "tracker=wandb"))
+    folder = Path(said.last)
+    assert said.code == 0 and folder.name == plain.name
+    assert 'pip install "mapga[wandb]"' in caplog.text and "the run goes on without it" in caplog.text
+    for name in ("images.npy", "journal.jsonl"):
+        assert (folder / name).read_bytes() == (plain / name).read_bytes()
+
+
+def test_wandb_is_not_imported_when_it_is_off(tmp_path):
+    code = "import sys; from mapga.cli import main; main(sys.argv[1:]); print('wandb' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code, "run", *tiny(tmp_path)], capture_output=True, text=True)
+    assert said.stdout.splitlines()[-1] == "False"
+
+
+def test_a_key_that_can_be_none_is_refused_before_anything_is_done(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "abc")
+    said = mapga(capsys, "run", *tiny(tmp_path / "results", "tracker=wandb"))
+    assert said.code == 2 and said.err.count("\n") == 1
+    assert "WANDB_API_KEY has 3 characters" in said.err and "tracker.wandb.mode=offline" in said.err
+    assert not (tmp_path / "results").exists()
+    assert mapga(capsys, "run", *tiny(tmp_path / "results", "tracker=wandb", "tracker.wandb.mode=offline")).code == 0
+
+
+def test_sync_rebuilds_runs_from_their_journals_once(tmp_path, capsys):
+    for task in ("half", "box50"):
+        assert mapga(capsys, "run", *tiny(tmp_path, f"task={task}")).code == 0
+    assert files(tmp_path) == []
+    said = mapga(capsys, "sync", str(tmp_path), "--mode", "offline")
+    assert said.code == 0 and said.last == "2 runs mirrored, 0 were before"
+    assert len(files(tmp_path)) == 2
+    for path in files(tmp_path):
+        check(path.parents[2], whole(path))
+    said = mapga(capsys, "sync", str(tmp_path), "--mode", "offline")
+    assert said.code == 0 and said.last == "0 runs mirrored, 2 were before" and len(files(tmp_path)) == 2
+
+
+def test_sync_and_a_mirrored_run_have_one_id(tmp_path, capsys):
+    """And what was mirrored while it ran need not be mirrored again."""
+    folder = Path(mapga(capsys, "run", *tiny(tmp_path, "tracker=wandb")).last)
+    assert mapga(capsys, "sync", str(tmp_path), "--mode", "offline").last == "0 runs mirrored, 1 were before"
+    (live,) = files(tmp_path)
+    (folder / "wandb" / "mirrored").unlink()
+    assert mapga(capsys, "sync", str(tmp_path), "--mode", "offline").last == "1 runs mirrored, 0 were before"
+    again = next(path for path in files(tmp_path) if path != live)
+    assert whole(again).run_id == whole(live).run_id
+    check(folder, whole(again))
+
+
+def test_sync_of_nothing(tmp_path, capsys):
+    said = mapga(capsys, "sync", str(tmp_path / "nothing"))
+    assert said.code == 2 and "nothing is not a folder" in said.err
