@@ -122,9 +122,6 @@ def one_line(error: BaseException) -> str:
         r"Could not find '([\w/]+)/([^'/]+)' Available options in '[\w/]+': (.*?) Config search", text
     ):
         where, name, options = group[1], group[2], group[3].split()
-        if where == "hydra/launcher" and name in _LAUNCHERS:
-            extra = _LAUNCHERS[name]
-            return f'{where}={extra}: what it needs is not installed; pip install "mapga[{extra}]"'
         return f"{where}={name}: there is none of that name{closest(name, options)} choose {', '.join(options)}"
     if kind := re.search(r"Value '([^']*)' of type '\w+' could not be converted to (\w+) full_key: ([\w.]+)", text):
         wanted = {"Integer": "a whole number", "Float": "a number", "String": "text"}.get(kind[2], kind[2])
