@@ -118,6 +118,9 @@ def one_line(error: BaseException) -> str:
             return f"unknown key '{key}'; 'mapga run --cfg' prints the keys there are"
         known = list(RootConfig.__dataclass_fields__)
         return f"unknown key '{key}'{closest(key, known)} the top-level keys are {', '.join(known)}"
+    if (launcher := re.search(r"Could not (?:find|load) 'hydra/launcher/(\w+)'", text)) and launcher[1] in _LAUNCHERS:
+        extra = _LAUNCHERS[launcher[1]]
+        return f'hydra/launcher={extra}: what it needs is not installed; pip install "mapga[{extra}]"'
     if group := re.search(
         r"Could not find '([\w/]+)/([^'/]+)' Available options in '[\w/]+': (.*?) Config search", text
     ):
