@@ -50,6 +50,7 @@ def test_a_sweep_of_which_a_process_died_is_told_from_its_folders(tmp_path, caps
 
 
 def test_a_launcher_that_is_not_installed(tmp_path, capsys, monkeypatch):
+    compose_run([])  # Hydra finds its plugins
     launchers = ConfigStore.instance().repo["hydra"]["launcher"]
     for name, launcher in (("joblib", "joblib"), ("submitit_slurm", "slurm")):
         monkeypatch.delitem(launchers, f"{name}.yaml", raising=False)
