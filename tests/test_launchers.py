@@ -102,7 +102,7 @@ def test_with_leave_a_job_goes_on_under_other_code(tmp_path, capsys, monkeypatch
 def test_ranks_of_torchrun_are_shards():
     ranks = [Shard.parse("auto", {"RANK": str(k), "WORLD_SIZE": "3"}) for k in range(3)]
     assert [shard.rows(8) for shard in ranks] == [range(k, 8, 3) for k in range(3)]
-    assert Shard.parse("auto", {}).whole and Shard.parse("auto", {"WORLD_SIZE": "3"}).whole
+    assert Shard.parse("auto", {}).whole and Shard.parse("auto", {"RANK": "2"}).whole
     assert Shard.parse("1/2", {"RANK": "0", "WORLD_SIZE": "3"}) == Shard(1, 2)
 
 

@@ -1,11 +1,11 @@
 """Being asked to stop: SIGTERM and SIGUSR1 are heard when the image batch at work is finished.
 
 Clusters ask before they kill. SLURM sends SIGTERM before preemption and at the time limit, and with
-``--signal=B:USR1@120`` SIGUSR1 two minutes before it; submitit asks by SIGUSR2. A run that hears one finishes its
+``--signal=USR1@120`` SIGUSR1 two minutes before it; submitit asks by SIGUSR2. A run that hears one finishes its
 batch, releases its lock, and its process ends with ``EXIT_CODE``: 75, the "try again" of sysexits.h. A cluster with
 ``RequeueExit=75`` requeues such a job by itself; elsewhere the batch script does::
 
-    mapga run -m experiment=demo; code=$?
+    srun mapga run -m experiment=demo; code=$?
     if [ $code = 75 ]; then scontrol requeue $SLURM_JOB_ID; fi
     exit $code
 """

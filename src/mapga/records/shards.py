@@ -32,7 +32,8 @@ class Shard:
             ValueError: Anything else.
         """
         if text == "auto":
-            text = f"{environment['RANK']}/{environment['WORLD_SIZE']}" if "RANK" in environment else "0/1"
+            ranked = "RANK" in environment and "WORLD_SIZE" in environment
+            text = f"{environment['RANK']}/{environment['WORLD_SIZE']}" if ranked else "0/1"
         match = re.fullmatch(r"(\d+)/(\d+)", str(text).strip())
         number, of = (int(match[1]), int(match[2])) if match else (-1, 0)
         if of < 1 or not 0 <= number <= of:
