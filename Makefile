@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := results/demo
+TABLES := table1 table2 table3 table4 table5
+ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint format benchmark clean
+.PHONY: help setup demo $(TABLES) test check lint format benchmark clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
@@ -24,6 +26,16 @@ setup: $(STAMP)  ## make .venv and install everything into it
 demo: $(STAMP)  ## restore 32 digits: four tasks, seven methods, one table, one picture a task
 	$(BIN)/mapga run -m experiment=demo results_dir=$(DEMO)
 	$(BIN)/mapga report $(DEMO)
+
+# Overrides of a sweep go into ARGS: make table1 ARGS="dataset=mnist prior=mnist" or ARGS=hydra/launcher=slurm
+table1:  ## the paper's Table 1: noiseless, ImageNet 64x64 (ARGS="dataset=mnist prior=mnist": digits)
+table2:  ## Table 2: noiseless, LSUN cats 256x256
+table3:  ## Table 3: from the noised truth
+table4:  ## Table 4: noisy inpainting
+table5:  ## Table 5: runtime
+$(TABLES): $(STAMP)
+	$(BIN)/mapga run -m experiment=$@ results_dir=results/$@ $(ARGS)
+	$(BIN)/mapga report results/$@
 
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest

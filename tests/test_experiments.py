@@ -1,0 +1,129 @@
+"""The paper's tables: each sweep is the paper's, and its smoke mode runs through the path of the real one to a report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from mapga.cli import main
+from mapga.config import compose_run, conf_dir, group, resolve
+from mapga.expansion import resolved_runs
+from mapga.rng import NoiseSource, standard_normal
+
+TABLES = [f"table{k}" for k in range(1, 6)]
+DIGITS = ["dataset=mnist", "prior=gaussian"]
+BUDGETS = {(20, 50), (50, 20), (100, 10), (200, 5), (250, 4), (500, 2), (1000, 1)}
+SMOKE = {  # tasks are few so that the tests are quick; the solvers are all there
+    "table1": (["task=box50,supres4x"], 14),
+    "table2": (["task=deblur"], 7),
+    "table3": (["task=half"], 5),
+    "table4": (["task=expand"], 6),
+    "table5": ([], 7),
+}
+
+
+@pytest.mark.parametrize(("table", "count"), zip(TABLES, (392, 392, 210, 252, 7), strict=True))
+def test_the_sweep_is_the_papers(table, count):
+    params = compose_run([f"experiment={table}"]).hydra.sweeper.params
+    assert math.prod(len(str(values).split(",")) for values in params.values()) == count
+
+
+@pytest.mark.parametrize("table", ["table1", "table4"])
+def test_budgets_meet_only_the_solvers_that_have_them(table):
+    runs = list(resolved_runs([f"experiment={table}", "task=half"]))
+    settings = {(c["schedule"]["steps"], c["solver"].get("num_iter")) for c, _ in runs}
+    assert {pair for pair in settings if pair[1] is not None} == BUDGETS
+    assert {steps for steps, iterations in settings if iterations is None} == {steps for steps, _ in BUDGETS}
+    cells = Counter((names["task"], names["solver"], c["task"]["sigma_y"]) for c, names in runs)
+    assert set(cells.values()) == {7} and len(cells) == (7 if table == "table1" else 6)
+
+
+def _one(table: str) -> tuple[dict[str, Any], dict[str, str]]:
+    return resolve(compose_run([f"experiment={table}"]))
+
+
+def test_what_the_paper_leaves_open_is_named():
+    config, names = _one("table1")
+    assert config["dataset"]["list"] == "val_1k" and config["prior"]["consistency"] == "ct_imagenet64"
+    assert config["prior"]["labels"] == "truth" and {"fid_clean", "lpips_alex"} <= set(config["metrics"])
+    assert (names["dataset"], names["prior"]) == ("imagenet64", "imagenet64")
+    config, _ = _one("table2")
+    assert (config["dataset"]["limit"], config["dataset"]["subset_seed"]) == (100, 0)
+    config, _ = _one("table3")
+    assert (config["start"], config["schedule"]["sigma_max"]) == ("truth", 0.5)
+    assert _one("table4")[0]["task"]["sigma_y_unit"] == "[-1,1]"
+
+
+def test_overlays_name_what_there_is():
+    """``assumed/<experiment>-<dataset>`` and ``ascent/<solver>`` are found by name: a misspelt one would be skipped."""
+    for path in (conf_dir() / "assumed").glob("*.yaml"):
+        experiment, _, dataset = path.stem.partition("-")
+        assert experiment in group("experiment") and dataset in group("dataset")
+    ascending = {path.stem for path in (conf_dir() / "ascent").glob("*.yaml")}
+    assert ascending <= set(group("solver"))
+    for solver in group("solver"):
+        config, _ = resolve(compose_run([f"solver={solver}", "budget=20x50"]))
+        assert config["schedule"]["steps"] == 20
+        assert config["solver"].get("num_iter") == (50 if solver in ascending else None)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_smoke(tmp_path, table, capsys):
+    extra, count = SMOKE[table]
+    budget = [] if table == "table5" else ["budget=20x50"]
+    overrides = [f"experiment={table}", *DIGITS, *extra, *budget, "mode=smoke", f"results_dir={tmp_path}", "device=cpu"]
+    assert main(["run", "-m", *overrides]) == 0
+    folders = [path.parent for path in tmp_path.glob("*/done")]
+    assert len(folders) == count
+    for folder in folders:
+        found = json.loads((folder / "metrics.json").read_text())
+        assert found["n_images"] == 2 and found["n_failed"] == 0
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+        assert config["schedule"]["steps"] == 2 and config["solver"].get("num_iter", 1) == 1
+    assert main(["report", str(tmp_path), "--images", "1"]) == 0
+    text = (tmp_path / "report" / "table.md").read_text()
+    assert "map\\_ga" in text or "map_ga" in text
+    assert ("runtime, beside the paper's Table 5" in text) == (table == "table5")
+    capsys.readouterr()
+
+
+def test_only_the_start_is_drawn_around_the_truth():
+    around = torch.full((2, 1, 4, 4), 3.0)
+    with NoiseSource(0, [5, 6], (1, 4, 4), around=around) as noise, NoiseSource(0, [5, 6], (1, 4, 4)) as plain:
+        assert torch.equal(noise.start(), standard_normal(0, "start", [5, 6], (1, 4, 4)) + 3.0)
+        assert torch.equal(noise.step(0), plain.step(0))
+
+
+def test_a_start_from_the_truth_is_nearly_done(tmp_path, capsys):
+    """At sigma = 0.01 the start is all but the answer, and the solver's first image is too; from noise it is not."""
+    found = {}
+    for start, levels in (("truth", "schedule.sigma_max=0.01"), ("null", "schedule.sigma_max=80")):
+        overrides = ["solver=map_ga_d_np", "task=half", *DIGITS, "mode=smoke", levels, f"start={start}", "device=cpu"]
+        assert main(["run", *overrides, f"results_dir={tmp_path}"]) == 0
+        folder = capsys.readouterr().out.split()[-1]
+        found[start] = json.loads((Path(folder) / "metrics.json").read_text())["metrics"]["psnr"]["mean"]
+    assert found["truth"] > 35 and found["truth"] > found["null"] + 10
+
+
+@pytest.mark.parametrize("solver", ["ddrm", "ct_zsie"])
+def test_a_solver_that_starts_from_the_measurement_has_no_start_from_the_truth(tmp_path, capsys, solver):
+    assert main(["run", f"solver={solver}", *DIGITS, "mode=smoke", "start=truth", f"results_dir={tmp_path}"]) == 2
+    assert "start=truth" in capsys.readouterr().err
+    assert main(["run", "start=elsewhere", *DIGITS, "mode=smoke", f"results_dir={tmp_path}"]) == 2
+    assert "choose null or truth" in capsys.readouterr().err
+
+
+def test_images_of_a_table_are_the_same_for_all_its_methods(tmp_path, capsys):
+    overrides = ["experiment=table1", *DIGITS, "task=box50", "budget=20x50", "mode=smoke", f"results_dir={tmp_path}"]
+    assert main(["run", "-m", *overrides, "solver=pgdm,ddrm"]) == 0
+    capsys.readouterr()
+    problems = list((tmp_path / "problems").iterdir())
+    assert len(problems) == 1 and np.load(problems[0] / "truth.npy").shape == (2, 32, 32, 1)
