@@ -1,4 +1,4 @@
-"""The paper's tables: each sweep is the paper's, and its smoke mode runs through the path of the real one to a report."""
+"""The paper's tables: each sweep is the paper's, and its smoke mode takes the path of the real one to a report."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def _prior(run: Run) -> str:
 
 
 def _flatten(run: Run) -> Iterator[tuple[str, Any]]:
-    for part in ("prior", "solver", "schedule"):
+    for part in ("prior", "schedule", "solver"):
         value = run.config.get(part)
         plain = value if isinstance(value, Mapping) else {}
         yield from ((f"{part}.{key}", item) for key, item in plain.items() if key != "_target_")

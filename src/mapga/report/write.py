@@ -30,7 +30,7 @@ from mapga.report.table import csv_text, make_table
 
 __all__ = ["write_report"]
 
-_METRICS_DRAWN = 2  # of each study, in figures
+_METRICS_DRAWN = 4  # of each study, in figures
 
 
 @dataclass(frozen=True)
