@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -148,3 +149,45 @@ def test_no_torch(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "report" / "table.md").exists()
+
+
+def test_a_zipped_and_moved_folder_is_reported_there(tmp_path):
+    finished(tmp_path / "here", "alpha")
+    before = write_report(tmp_path / "here")
+    archive = shutil.make_archive(str(tmp_path / "results"), "zip", tmp_path / "here")
+    shutil.unpack_archive(archive, tmp_path / "elsewhere" / "here")
+    after = write_report(tmp_path / "elsewhere" / "here")
+    assert (after / "index.html").read_bytes() == (before / "index.html").read_bytes()
+    assert (after / "table.csv").read_bytes() == (before / "table.csv").read_bytes()
+    for source in re.findall(r'"link":"([^"]+)"', (after / "index.html").read_text()):
+        assert (after / source).is_file() and not source.startswith("/")
+
+
+def test_missing_pictures_are_named_and_the_rest_is_shown(tmp_path, capsys):
+    finished(tmp_path, "alpha")
+    blind = finished(tmp_path, "blind")
+    (blind.path / "images.npy").unlink()
+    folder = write_report(tmp_path)
+    line = f"{blind.path.name}/images.npy: cannot be read; its pictures are missing"
+    assert line in (folder / "table.md").read_text() and line in (folder / "index.html").read_text()
+    assert line in " ".join(capsys.readouterr().out.split())
+    assert "| blind |" in (folder / "table.md").read_text()
+
+
+def test_a_page_is_bounded_whatever_the_pictures_are(tmp_path, monkeypatch):
+    monkeypatch.setattr("mapga.report.gallery._BYTES", 40_000)
+    for solver in ("alpha", "beta"):
+        finished(tmp_path, solver, shape=(3, 160, 160, 3))
+    folder = write_report(tmp_path)
+    page = (folder / "index.html").read_text()
+    pictures = re.findall(r'"(?:truth|measurement|alpha|beta)":"([^"]{100,})"', page)
+    assert 0 < len(pictures) < 12
+    assert max(Image.open(io.BytesIO(base64.b64decode(text))).size[0] for text in pictures) == 128
+    assert "MB of pictures" in (folder / "table.md").read_text()
+
+
+def test_wide_pictures_get_a_zoomed_box(tmp_path):
+    finished(tmp_path, shape=(3, 64, 64, 1))
+    (grid,) = write_report(tmp_path, images=1).glob("grid-*.png")
+    pixels = np.asarray(Image.open(grid).convert("RGB")).astype(int)
+    assert (abs(pixels - (216, 67, 46)).max(axis=-1) < 3).sum() > 500

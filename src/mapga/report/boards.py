@@ -235,7 +235,8 @@ def _protocol(run: Run, metric: str) -> str | None:
     """How a run's metric was computed: its key (flavour, N, reference) or its settings; None if it has none."""
     if run.status != "done" or metric not in run.metrics["metrics"]:
         return None
-    node = (run.config.get("metrics") or {}).get(metric)
+    nodes = run.config.get("metrics")
+    node = nodes.get(metric) if isinstance(nodes, Mapping) else None
     settings = {key: value for key, value in node.items() if key != "_target_"} if isinstance(node, Mapping) else {}
     return str(_cell_of(run, metric).get("key") or " ".join(f"{key}={value}" for key, value in settings.items()))
 

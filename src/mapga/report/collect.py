@@ -108,6 +108,7 @@ def _sound(run: Run) -> Run:
         numbers += [summary["compute"][key] for key in ("forward", "vjp", "seconds", "seconds_network")]
         for cell in summary["metrics"].values():
             numbers += [cell[key] for key in ("mean", "sem") if cell[key] is not None] + [cell["lower_is_better"]]
+            numbers += [cell.get("n", 0), *(cell.get("interval") or (0, 0))]
         if wrong := [number for number in numbers if not isinstance(number, int | float)]:
             raise TypeError(f"metrics.json holds {wrong[0]!r} in the place of a number")
     return run
