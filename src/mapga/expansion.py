@@ -9,8 +9,7 @@ reads (by an interpolation) what the other changes, are composed together.
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,11 +17,11 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
 
 from mapga.components import ConfigError
-from mapga.config import compose_run, conf_dir, one_line, resolve
+from mapga.config import compose_run, one_line
+from mapga.grid import Composed, Grid, united
 
 __all__ = ["axes_of", "expand", "resolved_runs"]
 
@@ -46,7 +45,7 @@ def resolved_runs(overrides: Sequence[str]) -> Iterator[Resolved]:
         ConfigError: As ``compose_run``.
     """
     axes = axes_of(overrides)
-    grid = _Grid(axes)
+    grid = Grid(axes)
     groups = _together(grid)
     base = grid.composed(grid.rest)
     for point in itertools.product(*axes):
@@ -84,56 +83,14 @@ def _values(override: Override) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Composed:
-    """A composed point of a sweep, and the top-level keys that its interpolations read."""
-
-    config: dict[str, Any]
-    names: dict[str, str]
-    reads: set[str]
-
-
-class _Grid:
-    """The axes of a sweep, and its points, each composed once."""
-
-    def __init__(self, axes: Sequence[Sequence[str]]) -> None:
-        self.axes, self.rest = axes, tuple(axis[0] for axis in axes)
-        self.swept = [place for place, axis in enumerate(axes) if len(axis) > 1]
-        self._chosen: dict[tuple[str, ...], DictConfig] = {}
-        self._composed: dict[tuple[str, ...], _Composed] = {}
-
-    def composed(self, point: tuple[str, ...]) -> _Composed:
-        if point not in self._composed:
-            cfg = self._cfg(point)
-            self._composed[point] = _Composed(*resolve(cfg), _references(str(OmegaConf.to_container(cfg))))
-        return self._composed[point]
-
-    def _cfg(self, point: tuple[str, ...]) -> DictConfig:
-        """Hydra composes the chosen groups; it sets plain values last, and so they can be set here."""
-        swept = {text for place, text in enumerate(point) if place in self.swept}
-        plain = [text for text in point if text in swept and re.match(r"\w", text) and not _is_group(text)]
-        rest = tuple(text for text in point if text not in plain)
-        if rest not in self._chosen:
-            self._chosen[rest] = _slim(compose_run(rest))
-        if not plain:
-            return self._chosen[rest]
-        cfg = self._chosen[rest].copy()
-        try:
-            for one in OverridesParser.create().parse_overrides(plain):
-                OmegaConf.update(cfg, one.key_or_group, one.value(), merge=True)
-        except (HydraException, OmegaConfBaseException, ValueError):
-            return _slim(compose_run(point))  # which says what is wrong
-        return cfg
-
-
-@dataclass(frozen=True)
 class _Group:
     """Axes, by their places, that are composed together while the others rest."""
 
-    grid: _Grid
+    grid: Grid
     places: tuple[int, ...]
 
     @cached_property
-    def composed(self) -> dict[tuple[str, ...], _Composed]:
+    def composed(self) -> dict[tuple[str, ...], Composed]:
         found = {}
         for values in itertools.product(*(self.grid.axes[place] for place in self.places)):
             point = list(self.grid.rest)
@@ -143,7 +100,7 @@ class _Group:
         return found
 
     @property
-    def at_rest(self) -> _Composed:
+    def at_rest(self) -> Composed:
         return self.grid.composed(self.grid.rest)
 
     @cached_property
@@ -168,9 +125,9 @@ class _Group:
         return bool(self.touched & other.touched or self.read & other.touched or other.read & self.touched)
 
 
-def _together(grid: _Grid) -> list[_Group]:
+def _together(grid: Grid) -> list[_Group]:
     """The swept axes in as many groups as can be composed apart."""
-    parts = _tied(grid)
+    parts = grid.tied
     while True:
         groups = [_Group(grid, tuple(sorted(part))) for part in parts]
         try:
@@ -179,51 +136,4 @@ def _together(grid: _Grid) -> list[_Group]:
             return [_Group(grid, tuple(grid.swept))]
         if pair is None:
             return groups
-        parts = _merged([*parts, set(pair[0].places) | set(pair[1].places)])
-
-
-def _tied(grid: _Grid) -> list[set[int]]:
-    """Axes that the defaults lists of the config's files tie: ``optional tuned/${solver}-${task}``."""
-    keys = {place: _key(grid.rest[place]) for place in grid.swept}
-    parts = [{place} for place in grid.swept]
-    for path in conf_dir().rglob("*.yaml"):
-        text = path.read_text()
-        named = {name for line in re.findall(r"^ *- .*\$\{.*$", text, re.M) for name in _references(line)}
-        if named:
-            folder = path.parent.relative_to(conf_dir()).as_posix()
-            parts.append({place for place, key in keys.items() if key in named or key == folder})
-    return _merged(parts)
-
-
-def _merged(parts: Iterable[set[int]]) -> list[set[int]]:
-    """Sets that overlap, united."""
-    apart: list[set[int]] = []
-    for part in parts:
-        if not part:
-            continue
-        near = [other for other in apart if other & part]
-        apart = [other for other in apart if not other & part] + [part.union(*near)]
-    return sorted(apart, key=min)
-
-
-def _slim(cfg: DictConfig) -> DictConfig:
-    """A composed config without what Hydra has to say of itself, but for the chosen names."""
-    choices = cfg.hydra.runtime.choices
-    keys = [str(key) for key in cfg if key != "hydra"]
-    own = OmegaConf.masked_copy(cfg, keys)
-    with open_dict(own):
-        own.hydra = {"runtime": {"choices": choices}}
-    return own
-
-
-def _key(text: str) -> str:
-    return text.partition("=")[0].lstrip("+~")
-
-
-def _is_group(text: str) -> bool:
-    return (conf_dir() / _key(text)).is_dir()
-
-
-def _references(text: str) -> set[str]:
-    """Top-level keys that a text's interpolations name; relative ones stay within their node."""
-    return set(re.findall(r"\$\{(\w+)", text))
+        parts = united([*parts, set(pair[0].places) | set(pair[1].places)])
