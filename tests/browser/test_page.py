@@ -66,10 +66,12 @@ def test_a_cell_opens_its_runs_and_their_configs(page):
     row.locator("td[data-task=half] button").press("Enter")
     dialog = page.locator("#runs")
     assert dialog.locator("h2").inner_text() == "pgdm on half"
-    assert sorted(dialog.locator("tbody td:first-child").all_inner_texts()) == ["steps=3", "steps=9"]
+    assert sorted(dialog.locator("tbody").first.locator("td:first-child").all_inner_texts()) == ["steps=3", "steps=9"]
     assert dialog.locator("td.best").count() == 1 and "steps:" in dialog.locator("pre").inner_text()
     link = dialog.locator("tbody a").first
     assert link.get_attribute("href").startswith("../tiny-half-pgdm-") and link.get_attribute("href").endswith("yaml")
+    against = dialog.locator("#pairs tbody tr")
+    assert against.count() == 2 and against.first.locator("td").count() == 6
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
 

@@ -84,6 +84,13 @@ if (form) {
         if (run.chosen) config = data.cells.configs[run.run] ?? "";
       }
       if (!cell.runs.length) make("td", "not run", make("tr", undefined, body));
+      const against = byId("pairs").querySelector("tbody");
+      against.replaceChildren();
+      for (const line of cell.pairs) {
+        const row = make("tr", undefined, against);
+        line.forEach((text, place) => { make("td", text, row).className = place ? "number" : ""; });
+      }
+      byId("pairs").hidden = !cell.pairs.length;
       dialog.querySelector("pre").textContent = config;
       dialog.querySelector("pre").hidden = !config;
       dialog.showModal();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -114,8 +115,23 @@ def _cells(made: Sequence[Board], folder: Path) -> dict[str, Any]:
                 )
                 if cell.run is not None and run.folder == cell.run.folder:
                     configs[run.folder.name] = yaml.safe_dump(dict(run.config), sort_keys=False)
-            cells[_key(board, task, method)] = {"task": task, "method": method, "runs": runs}
+            others = _against_others(board, task, method)
+            cells[_key(board, task, method)] = {"task": task, "method": method, "runs": runs, "pairs": others}
     return {"of": cells, "configs": configs}
+
+
+def _against_others(board: Board, task: str, method: str) -> list[list[str]]:
+    """A method's paired comparisons on a task: the other one, difference, interval, p, effect size, share of wins."""
+    lines = []
+    for first, second, pair in board.pairs.get(task, ()):
+        if method in (first, second):
+            sign = 1 if method == first else -1
+            low, high = sorted((sign * pair.low, sign * pair.high))
+            wins = pair.wins if method == first else 1 - pair.wins
+            numbers = [f"{sign * pair.difference:+.4g}", f"{low:+.4g} – {high:+.4g}", f"{pair.p:.3g}{pair.stars}"]
+            effect = "–" if math.isnan(pair.effect) else f"{sign * pair.effect:+.2f}"
+            lines.append([second if method == first else first, *numbers, effect, f"{100 * wins:.0f} %"])
+    return lines
 
 
 def _script_safe(value: Any) -> Markup:
