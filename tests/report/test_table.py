@@ -11,7 +11,8 @@ from rich.console import Console
 
 from helpers.folders import finished, summary, unfinished
 from mapga.report import collect
-from mapga.report.table import Table, csv_text, make_table
+from mapga.report.layout import Table, number
+from mapga.report.table import csv_text, make_table
 
 
 def _table(root) -> Table:
@@ -144,3 +145,9 @@ def test_the_terminal_shows_names_as_they_are(hostile):
     console = Console(width=2000, file=io.StringIO(), record=True)
     console.print(hostile.terminal())
     assert HOSTILE in console.export_text()
+
+
+def test_numbers_have_as_many_digits_as_a_reader_needs():
+    shown = [number("psnr", 20.126), number("fid_clean", 32.312), number("lpips_alex", 0.09641), number("zz", 0.0)]
+    assert shown == ["20.13", "32.31", "0.0964", "0.0000"]
+    assert number("consistency", 2.07e-9) == "2.1e-09" and number("consistency", -0.00005) == "-5.0e-05"

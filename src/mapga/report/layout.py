@@ -81,7 +81,8 @@ class Table:
 
 def number(metric: str, value: float) -> str:
     """A metric's value with as many digits as a reader needs."""
-    return f"{value:.{2 if metric.startswith(_SHORT) else _DIGITS.get(metric, 4)}f}"
+    digits = 2 if metric.startswith(_SHORT) else _DIGITS.get(metric, 4)
+    return f"{value:.1e}" if 0 < abs(value) < 10**-digits else f"{value:.{digits}f}"
 
 
 def latex_document(tables: Sequence[Table]) -> str:
