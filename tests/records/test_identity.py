@@ -92,3 +92,11 @@ def test_the_folder_is_named_by_what_it_holds():
 def test_the_hash_is_pinned():
     """A change here orphans every result that was ever recorded."""
     assert digest({"b": [1, None, 0.5, True], "a": "é"}) == "f4e30f330fb4"
+
+
+def test_where_a_metric_finds_its_weights_is_no_science_but_their_hash_is():
+    def config(weights: str | None, sha256: str | None) -> dict:
+        return {"dataset": {}, "metrics": {"fid": {"weights": weights, "sha256": sha256}}}
+
+    assert run_identity(config("a.pt", "1")) == run_identity(config("b.pt", "1"))
+    assert run_identity(config("a.pt", "1")) != run_identity(config("a.pt", "2"))

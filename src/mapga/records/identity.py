@@ -53,4 +53,11 @@ def _part(config: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     for name, places in _PLACES.items():
         if isinstance(part.get(name), Mapping):
             part[name] = {key: value for key, value in part[name].items() if key not in places}
+    if isinstance(part.get("metrics"), Mapping):
+        part["metrics"] = {name: _without_place(metric) for name, metric in part["metrics"].items()}
     return part
+
+
+def _without_place(metric: Any) -> Any:
+    """A metric's node without where its weights lie; their hash stays."""
+    return {key: value for key, value in metric.items() if key != "weights"} if isinstance(metric, Mapping) else metric
