@@ -6,6 +6,7 @@ from mapga.priors.mixture import MixturePrior
 from mapga.priors.network import NetworkPrior
 from mapga.priors.none import NoPrior
 from mapga.priors.published import PublishedPrior
+from mapga.priors.unit_range import UnitRangePrior
 
 __all__ = [
     "SIGMA_MAX",
@@ -16,4 +17,5 @@ __all__ = [
     "NoPrior",
     "Prior",
     "PublishedPrior",
+    "UnitRangePrior",
 ]
