@@ -63,8 +63,8 @@ class Order:
 
 
 def published_dir() -> Path:
-    """The folder of published numbers: beside this file in an installed wheel, in ``experiments/`` of a checkout."""
-    inside = Path(__file__).parent / "published"
+    """The folder of published numbers: in the package of an installed wheel, in ``experiments/`` of a checkout."""
+    inside = Path(__file__).parents[1] / "published"
     return inside if inside.is_dir() else Path(__file__).parents[3] / "experiments" / "published"
 
 
