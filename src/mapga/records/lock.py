@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -72,17 +73,33 @@ class Lock:
             )
 
     def _claim(self) -> bool:
-        try:
-            descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-        except FileExistsError:
-            return False
-        owner = {
+        owner: dict[str, object] = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "born": _birth(os.getpid()),
             "time": time.time(),
             "token": self._token,
         }
+        signed = self.path.with_name(f".{self.path.name}.{self._token.replace(':', '-')}")
+        try:
+            signed.write_text(json.dumps(owner))
+            os.link(signed, self.path)  # at once and complete: a killed process leaves no unsigned lock
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            return self._claim_in_place(owner)  # a file system without hard links
+        finally:
+            signed.unlink(missing_ok=True)
+        return True
+
+    def _claim_in_place(self, owner: dict[str, object]) -> bool:
+        """The second best: a lock that is unsigned for a moment."""
+        try:
+            descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        except FileExistsError:
+            return False
         with os.fdopen(descriptor, "w") as file:
             json.dump(owner, file)
         return True
