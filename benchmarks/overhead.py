@@ -41,6 +41,7 @@ class Pass(NamedTuple):
     """One recorded pass."""
 
     function: str
+    x: Tensor
     sigma: float
     vjp: bool
 
@@ -62,22 +63,21 @@ class Recorder(Prior):
         return self._noted("score", x, sigma)
 
     def _noted(self, function: str, x: Tensor, sigma: float | Tensor) -> Tensor:
-        self.passes.append(Pass(function, float(sigma), x.requires_grad))
+        self.passes.append(Pass(function, x.detach(), float(sigma), x.requires_grad))
         return getattr(self.prior, function)(x, sigma)
 
 
-def replay(prior: Prior, passes: list[Pass], x: Tensor) -> None:
-    """The same passes and nothing else."""
-    for function, sigma, vjp in passes:
-        z = sigma * x
+def replay(prior: Prior, passes: list[Pass]) -> None:
+    """The same passes, at the same points, and nothing else."""
+    for function, x, sigma, vjp in passes:
         if vjp:
-            z.requires_grad_()
+            z = x.detach().requires_grad_()
             with torch.enable_grad():
                 value = getattr(prior, function)(z, sigma)
             torch.autograd.grad(value, z, x)
         else:
             with torch.no_grad():
-                getattr(prior, function)(z, sigma)
+                getattr(prior, function)(x, sigma)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -98,12 +98,11 @@ def overhead(solver: Solver, problem: Problem, prior: Prior, indices: list[int],
 
     recorder = Recorder(prior)
     whole(recorder)
-    x = torch.randn(len(indices), *prior.image_shape, dtype=problem.y.dtype, device=problem.y.device)
-    replay(prior, recorder.passes, x)
+    replay(prior, recorder.passes)
     solves, floors = [], []
     for _ in range(repeats):
         solves.append(seconds(lambda: whole(prior)))
-        floors.append(seconds(lambda: replay(prior, recorder.passes, x)))
+        floors.append(seconds(lambda: replay(prior, recorder.passes)))
     solve_s, floor_s = statistics.median(solves), statistics.median(floors)
     vjps = sum(one.vjp for one in recorder.passes)
     return {

@@ -105,3 +105,10 @@ def test_double_precision_sees_the_same_noise_as_single():
 def test_start_and_step_noise_differ():
     with NoiseSource(3, [4], SHAPE) as noise:
         assert not torch.equal(noise.start(), noise.step(0))
+
+
+def test_a_row_is_what_its_own_generator_draws():
+    rows = standard_normal(3, "step", [5, 0, 7], (2, 3), step=4)
+    for row, index in zip(rows, [5, 0, 7], strict=True):
+        drawn = generator(3, "step", index, 4).standard_normal((2, 3), dtype=np.float32)
+        assert np.array_equal(row.numpy(), drawn)

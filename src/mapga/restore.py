@@ -51,7 +51,7 @@ def solve(
     with torch.no_grad():
         for state in solver.iterate(problem, prior, noise):
             x = state.x
-            broken = ~x.isfinite().flatten(1).all(1)
+            broken = ~x.flatten(1).sum(1).isfinite()  # NaN and infinity survive a sum
             if diverged_at is None:
                 diverged_at = torch.zeros(len(x), dtype=torch.int64, device=x.device)
             diverged_at = torch.where(broken & (diverged_at == 0), state.step, diverged_at)

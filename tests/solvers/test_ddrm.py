@@ -17,6 +17,7 @@ from mapga.priors import MixturePrior
 from mapga.problem import Problem, measure
 from mapga.schedules import Explicit, Karras
 from mapga.solvers import DDRM
+from mapga.solvers.ddrm import Spectrum
 
 OFFICIAL = np.load(Path(__file__).parents[1] / "data" / "ddrm_official.npz")
 SHAPE = (3, 16, 16)
@@ -77,7 +78,8 @@ def test_every_step_is_the_official_one(prior: MixturePrior, name: str, sigma_y:
     solver = DDRM(Explicit(sigmas[:-1]))
     for k in range(9):
         x0 = prior.denoise(states[k], sigmas[k])
-        close(solver.step(problem, states[k], x0, sigmas[k], sigmas[k + 1], noise[k]), states[k + 1], atol=1e-10)
+        found = solver.step(Spectrum.of(problem), states[k], x0, sigmas[k], sigmas[k + 1], noise[k])
+        close(found, states[k + 1], atol=1e-10)
     close(prior.denoise(states[9], sigmas[9]), states[10], atol=1e-10)
 
 
@@ -116,7 +118,7 @@ def test_start_is_y_where_it_is_less_noisy_and_noise_elsewhere():
     problem, _ = seen_problem(3.0)
     s = problem.operator.singular_values
     solver, n = DDRM(Karras()), torch.full((1, 1, 8, 8), 2.0, dtype=torch.float64)
-    x = solver.start(problem, 5.0, n)  # s sigma = 5, 2.5, 0, 10 against sigma_y = 3
+    x = solver.start(Spectrum.of(problem), 5.0, n)  # s sigma = 5, 2.5, 0, 10 against sigma_y = 3
     informed = s * 5 > 3
     assert sorted(s[informed].unique().tolist()) == [1.0, 2.0]
     expected = problem.y / s.where(informed, 1.0) + 2 * (25 - (3 / s.where(informed, 1.0)) ** 2).sqrt()
@@ -128,17 +130,17 @@ def test_noisier_coordinates_follow_y_with_the_remaining_variance():
     s = problem.operator.singular_values.where(problem.operator.measured, 1.0)
     solver, sigma_next = DDRM(Karras()), 1.5
     zero, one = torch.zeros_like(x0), torch.ones_like(x0)
-    mean = solver.step(problem, x0 + 1, x0, 2.0, sigma_next, zero)
+    mean = solver.step(Spectrum.of(problem), x0 + 1, x0, 2.0, sigma_next, zero)
     seen = problem.operator.measured
     close(mean[seen], (problem.y / s)[seen])
-    std = solver.step(problem, x0 + 1, x0, 2.0, sigma_next, one) - mean
+    std = solver.step(Spectrum.of(problem), x0 + 1, x0, 2.0, sigma_next, one) - mean
     close(std[seen], (sigma_next**2 - (0.3 / s) ** 2).sqrt()[seen])
 
 
 def test_cleaner_coordinates_follow_the_residual():
     problem, x0 = seen_problem(10.0)
     solver = DDRM(Karras(), eta=0.6)
-    x = solver.step(problem, x0 + 1, x0, 2.0, 0.5, torch.ones_like(x0))
+    x = solver.step(Spectrum.of(problem), x0 + 1, x0, 2.0, 0.5, torch.ones_like(x0))
     s, seen = problem.operator.singular_values, problem.operator.measured
     expected = x0 + 0.8 * 0.5 * (problem.y - s * x0) / 10 + 0.6 * 0.5
     close(x[seen], expected[seen])
@@ -149,7 +151,7 @@ def test_a_tie_is_treated_as_not_measured():
     shape = (1, 1, 1)
     problem = Problem(torch.full((1, *shape), 7.0, dtype=torch.float64), Identity(shape), 0.5)
     x0 = torch.full((1, *shape), 0.2, dtype=torch.float64)
-    x = DDRM(Karras(), eta=0.6).step(problem, x0 + 1, x0, 2.0, 0.5, torch.zeros_like(x0))
+    x = DDRM(Karras(), eta=0.6).step(Spectrum.of(problem), x0 + 1, x0, 2.0, 0.5, torch.zeros_like(x0))
     assert float(x) == pytest.approx(0.2 + 0.8 * 0.5 * 0.5, rel=1e-14)
 
 
@@ -157,9 +159,9 @@ def test_eta_b_mixes_the_denoised_image_in():
     problem, x0 = seen_problem(0.3)
     solver, seen = DDRM(Karras(), eta_b=0.25), problem.operator.measured
     s = problem.operator.singular_values.where(seen, 1.0)
-    mean = solver.step(problem, x0 + 1, x0, 2.0, 1.5, torch.zeros_like(x0))
+    mean = solver.step(Spectrum.of(problem), x0 + 1, x0, 2.0, 1.5, torch.zeros_like(x0))
     close(mean[seen], (0.75 * x0 + 0.25 * problem.y / s)[seen])
-    spread = solver.step(problem, x0 + 1, x0, 2.0, 1.5, torch.ones_like(x0)) - mean
+    spread = solver.step(Spectrum.of(problem), x0 + 1, x0, 2.0, 1.5, torch.ones_like(x0)) - mean
     close(spread[seen], (1.5**2 - (0.25 * 0.3 / s) ** 2).sqrt()[seen])
 
 
@@ -203,5 +205,5 @@ def test_a_tie_at_the_start_is_pure_noise():
     shape = (1, 1, 1)
     problem = Problem(torch.full((1, *shape), 7.0, dtype=torch.float64), Identity(shape), 5.0)
     n = torch.full((1, *shape), 0.3, dtype=torch.float64)
-    assert float(DDRM(Karras()).start(problem, 5.0, n)) == 1.5
-    assert float(DDRM(Karras()).start(problem, 5.1, n)) == pytest.approx(7 + 0.3 * (5.1**2 - 5**2) ** 0.5)
+    assert float(DDRM(Karras()).start(Spectrum.of(problem), 5.0, n)) == 1.5
+    assert float(DDRM(Karras()).start(Spectrum.of(problem), 5.1, n)) == pytest.approx(7 + 0.3 * (5.1**2 - 5**2) ** 0.5)

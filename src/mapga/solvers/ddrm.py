@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -20,7 +22,7 @@ from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
 
-__all__ = ["DDRM"]
+__all__ = ["DDRM", "Spectrum"]
 
 
 class DDRM(Solver):
@@ -55,42 +57,68 @@ class DDRM(Solver):
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         levels = self.schedule.levels(self.schedule.steps).tolist()
-        x = self.start(problem, levels[0], noise.start())
+        spectrum = Spectrum.of(problem)
+        x = self.start(spectrum, levels[0], noise.start())
         for i, (sigma, sigma_next) in enumerate(pairwise([*levels, 0.0])):
             x0 = prior.denoise(x, sigma)
-            x = self.step(problem, x, x0, sigma, sigma_next, noise.step(i)) if sigma_next > 0 else x0
+            x = self.step(spectrum, x, x0, sigma, sigma_next, noise.step(i)) if sigma_next > 0 else x0
             yield State(i + 1, sigma_next, x)
 
-    def start(self, problem: Problem, sigma: float, noise: Tensor) -> Tensor:
+    def start(self, spectrum: Spectrum, sigma: float, noise: Tensor) -> Tensor:
         """The initial state at level sigma: around y where that is less noisy, else pure noise; noise in pixels."""
-        operator, s, _, y_bar = _spectrum(problem)
+        operator, s, sigma_y = spectrum.operator, spectrum.s, spectrum.sigma_y
         n = operator.to_spectral(noise)
-        remaining = (sigma**2 - (problem.sigma_y / s.where(s > 0, 1.0)).square()).clamp(min=0).sqrt()
-        x_bar = torch.where(s * sigma > problem.sigma_y, y_bar + remaining * n, sigma * n)
+        remaining = (sigma**2 - (sigma_y / s.where(s > 0, 1.0)).square()).clamp(min=0).sqrt()
+        x_bar = torch.where(s * sigma > sigma_y, spectrum.y_bar + remaining * n, sigma * n)
         return operator.from_spectral(x_bar)
 
-    def step(self, problem: Problem, x: Tensor, x0: Tensor, sigma: float, sigma_next: float, noise: Tensor) -> Tensor:
+    def step(self, spectrum: Spectrum, x: Tensor, x0: Tensor, sigma: float, sigma_next: float, noise: Tensor) -> Tensor:
         """The state at sigma_next > 0 from x at sigma, with x0 = D(x, sigma) and standard normal pixel noise."""
-        operator, s, y_hat, y_bar = _spectrum(problem)
+        operator, s, sigma_y = spectrum.operator, spectrum.s, spectrum.sigma_y
         x0_bar, n = operator.to_spectral(x0), operator.to_spectral(noise)
         direction = operator.to_spectral(x - x0) / sigma
-        keep, fresh = math.sqrt(1 - self.eta**2) * sigma_next, self.eta * sigma_next * n
+        keep, fresh = math.sqrt(1 - self.eta**2) * sigma_next, self.eta * sigma_next
 
-        state = x0_bar + keep * direction + fresh
-        if problem.sigma_y > 0:
-            cleaner = operator.measured & (s * sigma_next < problem.sigma_y)
-            state = torch.where(cleaner, x0_bar + keep * (y_hat - s * x0_bar) / problem.sigma_y + fresh, state)
-        noisier = s * sigma_next > problem.sigma_y
-        spread = sigma_next**2 - (self.eta_b * problem.sigma_y / s.where(noisier, 1.0)).square()
-        pulled = (1 - self.eta_b) * x0_bar + self.eta_b * y_bar + spread.clamp(min=0).sqrt() * n
+        state = x0_bar.add(direction, alpha=keep).add_(n, alpha=fresh)
+        if sigma_y > 0:
+            residual = (spectrum.y_hat - s * x0_bar) / sigma_y
+            cleaner = operator.measured & (s * sigma_next < sigma_y)
+            state = torch.where(cleaner, x0_bar.add(residual, alpha=keep).add_(n, alpha=fresh), state)
+        noisier = s * sigma_next > sigma_y
+        spread = (sigma_next**2 - (self.eta_b * sigma_y / s.where(noisier, 1.0)).square()).clamp(min=0).sqrt()
+        pulled = x0_bar.lerp(spectrum.y_bar, self.eta_b).addcmul_(spread, n)
         return operator.from_spectral(torch.where(noisier, pulled, state))
 
 
-def _spectrum(problem: Problem) -> tuple[SpectralOperator, Tensor, Tensor, Tensor]:
-    """The operator, s, y_hat = U^T y, and y_bar = y_hat / s (0 where s = 0, where it is never read)."""
-    operator = problem.operator
-    if not isinstance(operator, SpectralOperator):
-        raise TypeError(f"{type(operator).__name__} has no closed-form SVD")
-    s = operator.singular_values
-    y_hat = operator.measurement_to_spectral(problem.y)
-    return operator, s, y_hat, torch.where(s > 0, y_hat / s.where(s > 0, 1.0), 0.0)
+@dataclass(frozen=True)
+class Spectrum:
+    """A problem in spectral coordinates, written out once a solve.
+
+    Attributes:
+        operator: A.
+        sigma_y: Noise level of y.
+        s: Singular values, (1, C, H, W).
+        y_hat: U^T y, (B, C, H, W).
+        y_bar: y_hat / s, 0 where s = 0, where it is never read.
+    """
+
+    operator: SpectralOperator
+    sigma_y: float
+    s: Tensor
+    y_hat: Tensor
+    y_bar: Tensor
+
+    @classmethod
+    def of(cls, problem: Problem) -> Self:
+        """The spectrum of a problem whose operator has a closed-form SVD.
+
+        Raises:
+            TypeError: It has none.
+        """
+        operator = problem.operator
+        if not isinstance(operator, SpectralOperator):
+            raise TypeError(f"{type(operator).__name__} has no closed-form SVD")
+        s = operator.singular_values
+        y_hat = operator.measurement_to_spectral(problem.y)
+        y_bar = torch.where(s > 0, y_hat / s.where(s > 0, 1.0), 0.0)
+        return cls(operator, problem.sigma_y, s, y_hat, y_bar)
