@@ -1,6 +1,6 @@
 """What a solver costs beside its network: seconds of a whole solve over seconds of its bare passes.
 
-    .venv/bin/python benchmarks/overhead.py [--batch 32] [--steps 3] [--repeats 5] [overrides such as prior=gaussian]
+    .venv/bin/python benchmarks/overhead.py [--batch 32] [--steps 10] [--repeats 5] [--threads 1] [overrides]
 
 A first solve records every pass of the prior (which function, at which sigma, with or without a vector-Jacobian
 product). Then whole solves and replays of exactly those passes alternate, so that a drifting clock hits both, and the
@@ -113,11 +113,13 @@ def overhead(solver: Solver, problem: Problem, prior: Prior, indices: list[int],
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1, help="of torch, on the CPU (default 1)")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "overhead.json")
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
 
     settings = [f"dataset.limit={arguments.batch}", f"schedule.steps={arguments.steps}", *arguments.overrides]
     config, names = resolve(compose_run(settings))

@@ -76,10 +76,9 @@ class DDRM(Solver):
         """The state at sigma_next > 0 from x at sigma, with x0 = D(x, sigma) and standard normal pixel noise."""
         operator, s, sigma_y = spectrum.operator, spectrum.s, spectrum.sigma_y
         x0_bar, n = operator.to_spectral(x0), operator.to_spectral(noise)
-        direction = operator.to_spectral(x - x0) / sigma
         keep, fresh = math.sqrt(1 - self.eta**2) * sigma_next, self.eta * sigma_next
 
-        state = x0_bar.add(direction, alpha=keep).add_(n, alpha=fresh)
+        state = x0_bar.add(operator.to_spectral(x - x0), alpha=keep / sigma).add_(n, alpha=fresh)
         if sigma_y > 0:
             residual = (spectrum.y_hat - s * x0_bar) / sigma_y
             cleaner = operator.measured & (s * sigma_next < sigma_y)
