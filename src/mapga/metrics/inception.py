@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from mapga.fetch import RemoteFile
-from mapga.metrics.base import check_images
+from mapga.metrics.base import SetMetric, check_images
 from mapga.metrics.distribution import FrechetDistance, KernelDistance
 from mapga.metrics.networks import as_rgb, frozen, load_state, not_installed, optional, per_image
 
@@ -113,7 +113,29 @@ class InceptionFeatures:
         return torch.from_numpy(stack).to(self.device).permute(0, 3, 1, 2)
 
 
-class FID(FrechetDistance):
+class _OnInception(SetMetric):
+    """A distance of sets in Inception features; its subclass makes the extractor."""
+
+    extractor: InceptionFeatures
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        return self.extractor(images)
+
+    def extractor_hash(self) -> str:
+        return str(self.extractor.weights.sha256)
+
+    def files(self) -> list[RemoteFile]:
+        return [self.extractor.weights, *super().files()]
+
+    def missing(self) -> list[str]:
+        return [*self.extractor.missing(), *super().missing()]
+
+    def to(self, device: torch.device | str) -> Self:
+        self.extractor.device = torch.device(device)
+        return self
+
+
+class FID(_OnInception, FrechetDistance):
     """Frechet distance in Inception features: ``fid_clean``, ``fid_legacy`` or ``fid_tm``.
 
     Args:
@@ -138,24 +160,8 @@ class FID(FrechetDistance):
         self.flavour = f"inception_{flavour}{self.extractor.suffix}"
         super().__init__(reference)
 
-    def features(self, images: np.ndarray) -> np.ndarray:
-        return self.extractor(images)
 
-    def extractor_hash(self) -> str:
-        return str(self.extractor.weights.sha256)
-
-    def files(self) -> list[RemoteFile]:
-        return [self.extractor.weights, *super().files()]
-
-    def missing(self) -> list[str]:
-        return [*self.extractor.missing(), *super().missing()]
-
-    def to(self, device: torch.device | str) -> Self:
-        self.extractor.device = torch.device(device)
-        return self
-
-
-class KID(KernelDistance):
+class KID(_OnInception, KernelDistance):
     """Kernel distance in the features of ``fid_clean``.
 
     Args:
@@ -183,22 +189,6 @@ class KID(KernelDistance):
         self.name = "kid" + ("" if subset == 1000 else f"_m{subset}") + self.extractor.suffix
         self.flavour = f"inception_clean{self.extractor.suffix}"
         super().__init__(reference, subset, subsets, seed)
-
-    def features(self, images: np.ndarray) -> np.ndarray:
-        return self.extractor(images)
-
-    def extractor_hash(self) -> str:
-        return str(self.extractor.weights.sha256)
-
-    def files(self) -> list[RemoteFile]:
-        return [self.extractor.weights, *super().files()]
-
-    def missing(self) -> list[str]:
-        return [*self.extractor.missing(), *super().missing()]
-
-    def to(self, device: torch.device | str) -> Self:
-        self.extractor.device = torch.device(device)
-        return self
 
 
 @cache

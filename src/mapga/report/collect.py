@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import yaml
 
-__all__ = ["Problem", "Run", "collect", "read_run", "run_of", "settings"]
+__all__ = ["Problem", "Run", "collect", "read_run", "run_of", "settings", "told_apart"]
 
 # Parts of the config whose differences tell runs of one solver apart.
 _DISTINGUISHING = ("prior", "solver", "schedule", "dataset", "metrics", "seed", "dtype", "rounding")
@@ -119,18 +119,22 @@ def settings(runs: list[Run]) -> dict[Path, str]:
     families: dict[tuple[Problem, str], list[Run]] = {}
     for run in runs:
         families.setdefault((run.problem, run.names["solver"]), []).append(run)
-    labels = {}
-    for family in families.values():
-        flat = [dict(_flatten(run)) for run in family]
-        keys = list(dict.fromkeys(key for one in flat for key in one))
-        varying = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
-        for run, one in zip(family, flat, strict=True):
-            labels[run.folder] = " ".join(f"{_short(key)}={one[key]}" for key in varying if key in one)
-    return labels
+    return {folder: label for family in families.values() for folder, label in told_apart(family).items()}
 
 
-def _flatten(run: Run) -> Iterator[tuple[str, Any]]:
-    for part in _DISTINGUISHING:
+def told_apart(family: Sequence[Run], parts: Sequence[str] = _DISTINGUISHING) -> dict[Path, str]:
+    """For each run of a family the settings, of these parts of the config, in which it differs from another, or ""."""
+    flat = [dict(_flatten(run, parts)) for run in family]
+    keys = list(dict.fromkeys(key for one in flat for key in one))
+    varying = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
+    return {
+        run.folder: " ".join(f"{_short(key)}={one[key]}" for key in varying if key in one)
+        for run, one in zip(family, flat, strict=True)
+    }
+
+
+def _flatten(run: Run, parts: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    for part in parts:
         value = run.config.get(part)
         if isinstance(value, Mapping):
             plain = {key: item for key, item in value.items() if not isinstance(item, Mapping)}

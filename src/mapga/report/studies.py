@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mapga.report.collect import Run
+from mapga.report.collect import Run, told_apart
 
 __all__ = ["Study", "studies"]
 
 _ORDER = ("box50", "half", "expand", "box25", "sr2x", "altlines", "deblur", "supres4x")  # the paper's
 _SOLVERS = ("pinv", "ddrm", "ct_zsie", "pgdm", "map_ga_d_np", "map_ga_d", "map_ga_np", "map_ga")
+
+
+_OF_METHOD = ("prior", "schedule", "solver")  # what an ablation of a method varies
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +58,10 @@ class Study:
     @cached_property
     def setting_of(self) -> dict[Path, str]:
         """What tells each run apart from its method's others, "" if nothing varies."""
-        labels = {}
+        labels: dict[Path, str] = {}
         for method in self.methods:
             family = [run for run in self.runs if self.method_of[run.folder] == method]
-            flat = [dict(_flatten(run)) for run in family]
-            keys = list(dict.fromkeys(key for one in flat for key in one))
-            varying = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
-            for run, one in zip(family, flat, strict=True):
-                labels[run.folder] = " ".join(f"{_short(key)}={one[key]}" for key in varying if key in one)
+            labels |= told_apart(family, _OF_METHOD)
         return labels
 
     def of(self, task: str, method: str) -> list[Run]:
@@ -108,15 +107,3 @@ def _ground(run: Run) -> dict[str, Any]:
 
 def _prior(run: Run) -> str:
     return run.names["prior"]
-
-
-def _flatten(run: Run) -> Iterator[tuple[str, Any]]:
-    for part in ("prior", "schedule", "solver"):
-        value = run.config.get(part)
-        plain = value if isinstance(value, Mapping) else {}
-        yield from ((f"{part}.{key}", item) for key, item in plain.items() if key != "_target_")
-        yield part, run.names[part]
-
-
-def _short(key: str) -> str:
-    return key.removeprefix("solver.").removeprefix("schedule.")
