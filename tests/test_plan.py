@@ -15,6 +15,7 @@ from helpers.commands import mapga, tiny
 from mapga.components import ConfigError
 from mapga.config import compose_run, resolve
 from mapga.expansion import axes_of, expand, resolved_runs
+from mapga.passes import passes_per_image
 from mapga.plan import plan, seconds_per_pass
 from mapga.status import status_view
 
@@ -27,6 +28,8 @@ SWEEPS = {
     "a dataset brings its prior": ["dataset=image_folder,imagenet64", "dataset.root=x", "seed=0,1"],
     "a root key that is read by interpolation": ["num_iter=1,2", "solver=map_ga,ddrm"],
     "a budget, which depends on the solver": ["budget=20x50,200x5", "solver=map_ga,ddrm"],
+    "passes, which buy steps": ["passes=null,60,200", "solver=map_ga,map_ga_np,ddrm", "num_iter=1,4", "schedule.steps=7,9"],
+    "too few passes somewhere": ["passes=3,60", "solver=map_ga,ddrm", "num_iter=1,4"],
     "a mode over values": ["mode=smoke,full", "dataset.limit=4,5"],
     "schedules": ["schedule=karras,linear", "schedule.steps=3,4"],
     "an experiment's own sweep": ["experiment=demo", "solver=pgdm"],
@@ -119,3 +122,19 @@ def test_the_status_of_a_thousand_images_in_four_hundred_runs_is_quick(tmp_path,
     begun = time.process_time()
     _, counts = status_view(tmp_path)
     assert counts == {"done": 401} and time.process_time() - begun < 3.0
+
+
+@pytest.mark.parametrize("solver", ["map_ga", "map_ga_np", "map_ga_pgdm", "pgdm", "ddrm", "ct_zsie"])
+@pytest.mark.parametrize(("passes", "num_iter"), [(200, 1), (200, 8), (61, 3)])
+def test_passes_buy_as_many_steps_as_they_can(solver, passes, num_iter):
+    config, _ = resolve(compose_run([f"solver={solver}", f"passes={passes}", f"num_iter={num_iter}"]))
+    more = {**config["schedule"], "steps": config["schedule"]["steps"] + 1}
+    spent = passes_per_image(config["solver"], config["schedule"])
+    assert spent <= passes < passes_per_image(config["solver"], more)
+
+
+def test_passes_that_buy_no_step_are_refused():
+    with pytest.raises(ConfigError, match=r"passes=10: one step takes 25 passes; give more, or a smaller num_iter"):
+        resolve(compose_run(["solver=map_ga", "passes=10", "num_iter=8"]))
+    config, _ = resolve(compose_run(["solver=pinv", "passes=10"]))
+    assert config["schedule"]["steps"] == 20  # it makes no steps, so that none are bought

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mapga.components import ConfigError, closest
+from mapga.passes import steps_within
 
 __all__ = ["RootConfig", "compose_run", "conf_dir", "group", "not_understood", "one_line", "resolve"]
 
@@ -50,6 +51,7 @@ class RootConfig:
     seed: int = 0
     start: str | None = None
     num_iter: int = 1
+    passes: int | None = None
     batch_size: int = 32
     device: str = "auto"
     dtype: str = "float32"
@@ -156,6 +158,12 @@ def resolve(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
         raise ConfigError(one_line(error)) from error
     assert isinstance(plain, dict)
     values = {str(key): value for key, value in plain.items()}
+    if values["passes"] is not None:
+        try:
+            steps = steps_within(values["passes"], values["solver"], values["schedule"])
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        values["schedule"] = {**values["schedule"], "steps": steps}
     if _has_files(values):
         from mapga.prefetch import pinned
 

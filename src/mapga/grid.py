@@ -41,7 +41,10 @@ class Grid:
     def composed(self, point: tuple[str, ...]) -> Composed:
         if point not in self._composed:
             cfg = self._cfg(point)
-            self._composed[point] = Composed(*resolve(cfg), _references(str(OmegaConf.to_container(cfg))))
+            reads = _references(str(OmegaConf.to_container(cfg)))
+            if cfg.get("passes") is not None:  # what passes buy depends on who spends them
+                reads |= {"solver", "schedule", "num_iter"}
+            self._composed[point] = Composed(*resolve(cfg), reads)
         return self._composed[point]
 
     def _cfg(self, point: tuple[str, ...]) -> DictConfig:

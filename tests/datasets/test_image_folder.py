@@ -68,6 +68,16 @@ def test_a_limit_outside_the_folder_is_refused(tmp_path: Path, limit: int) -> No
         ImageFolder(str(tmp_path), limit=limit)
 
 
+def test_a_skip_leaves_out_the_first_and_keeps_indices(tmp_path: Path) -> None:
+    for value, name in enumerate("abcd"):
+        write(tmp_path / f"{name}.png", value=value)
+    whole, rest = ImageFolder(str(tmp_path)), ImageFolder(str(tmp_path), skip=1, limit=2)
+    assert [rest[k].index for k in range(2)] == [1, 2]
+    assert all((rest[k].image == whole[1 + k].image).all() for k in range(2))
+    with pytest.raises(ValueError, match=r"dataset\.skip=4: choose 0\.\.3"):
+        ImageFolder(str(tmp_path), skip=4)
+
+
 def test_other_channels_than_grey_and_rgb_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"dataset\.channels=4: choose 1"):
         ImageFolder(str(tmp_path), channels=4)

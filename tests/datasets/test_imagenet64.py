@@ -200,7 +200,11 @@ def test_a_subset_keeps_the_indices_of_the_whole(folder: Path):
     for k, index in enumerate(indices):
         assert np.array_equal(part[k].image, whole[index].image) and part[k].label == whole[index].label
     assert {tuple(choose(1000, 5, seed)) for seed in (0, 0, 1)} == {tuple(choose(1000, 5, s)) for s in (0, 1)}
-    assert choose(10, 3, None).tolist() == [0, 1, 2]
+    assert choose(10, 3, None).tolist() == [0, 1, 2] and choose(10, 3, skip=4).tolist() == [4, 5, 6]
+    skipped = choose(1000, 40, 5, skip=900)
+    assert len(set(skipped)) == 40 and skipped.min() >= 900 and skipped.tolist() == sorted(skipped)
+    last = ImageNet64(str(folder), skip=3)
+    assert len(last) == 1 and last[0].index == 3 and np.array_equal(last[0].image, whole[3].image)
     assert len({whole.fingerprint(), part.fingerprint(), ImageNet64(str(folder), limit=2).fingerprint()}) == 3
 
 

@@ -107,6 +107,9 @@ def test_subsets_by_count_seed_and_list(database: Path, folder: Path, tmp_path: 
         chosen = [some[k].index for k in range(3)]
         assert chosen == sorted(chosen) == [some.index(k) for k in range(3)] and chosen != [0, 1, 2]
         assert all(as_bytes([some[k]]) == as_bytes([whole[index]]) for k, index in enumerate(chosen))
+        rest = LSUN(str(root), variant, limit=2, skip=4, subset_seed=4)  # type: ignore[arg-type]
+        assert [rest[k].index for k in range(2)] == [4, 5]
+        assert all(as_bytes([rest[k]]) == as_bytes([whole[4 + k]]) for k in range(2))
     (tmp_path / "list.csv").write_text(f"file\n{KEYS[3]}\n{KEYS[0]}\n")
     listed, whole = LSUN(str(database), list=str(tmp_path / "list.csv")), LSUN(str(database))
     assert [listed[k].image.tobytes() for k in range(2)] == [whole[k].image.tobytes() for k in (3, 0)]

@@ -72,6 +72,13 @@ def test_a_limit_takes_the_first_and_keeps_indices():
     assert np.array_equal(few.training(), whole.training())
 
 
+def test_a_skip_and_a_limit_are_disjoint_and_keep_indices():
+    whole, rest = MNIST(), MNIST(limit=5, skip=7)
+    assert [rest[k].index for k in range(5)] == [rest.index(k) for k in range(5)] == list(range(7, 12))
+    assert all(np.array_equal(rest[k].image, whole[7 + k].image) for k in range(5))
+    assert len(MNIST(skip=490)) == 10 and rest.fingerprint() != MNIST(limit=5).fingerprint()
+
+
 def test_the_fingerprint_is_that_of_the_images():
     assert MNIST().fingerprint() == MNIST().fingerprint()
     assert len({MNIST().fingerprint(), MNIST("train").fingerprint(), MNIST(limit=7).fingerprint()}) == 3
@@ -92,6 +99,9 @@ def test_pickles_before_and_after_its_first_item():
         ({"split": "val"}, "split='val'"),
         ({"limit": 0}, "limit=0"),
         ({"limit": 501}, r"limit=501: choose 1..500"),
+        ({"skip": 500}, r"skip=500: choose 0..499"),
+        ({"skip": -1}, r"skip=-1"),
+        ({"limit": 11, "skip": 490}, r"limit=11: choose 1..10 after dataset.skip=490"),
         ({"split": "train", "limit": 4501}, r"limit=4501: choose 1..4500"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mapga.datasets.base import Dataset, Item, UnreadableImageError
+from mapga.datasets.selection import choose
 
 __all__ = ["ImageFolder"]
 
@@ -24,14 +25,15 @@ class ImageFolder(Dataset):
         root: The folder.
         channels: 1 (grey) or 3 (RGB) of all pictures; a picture with another number is refused.
         limit: Only the first ``limit`` pictures; None for all.
+        skip: Leave out so many pictures at the beginning; 0 for none.
 
     Raises:
         FileNotFoundError: No such folder.
         ValueError: No pictures, pictures of several sizes or of another channel count, an unreadable picture,
-            or a limit outside 1..len.
+            or a limit or skip outside the pictures.
     """
 
-    def __init__(self, root: str, channels: int = 3, limit: int | None = None) -> None:
+    def __init__(self, root: str, channels: int = 3, limit: int | None = None, skip: int = 0) -> None:
         if channels not in MODES:
             raise ValueError(f"dataset.channels={channels}: choose 1 (grey) or 3 (RGB)")
         folder = Path(root)
@@ -41,9 +43,8 @@ class ImageFolder(Dataset):
         paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
         if not paths:
             raise ValueError(f"dataset.root={root}: no pictures in it; it reads {', '.join(SUFFIXES)}")
-        if limit is not None and not 1 <= limit <= len(paths):
-            raise ValueError(f"dataset.limit={limit}: choose 1..{len(paths)}, or null for all pictures of {root}")
-        self._paths = paths[:limit]
+        self._chosen = choose(len(paths), limit, skip=skip)
+        self._paths = [paths[index] for index in self._chosen]
         width, height = self._check()
         self.image_shape = (channels, height, width)
 
@@ -61,7 +62,10 @@ class ImageFolder(Dataset):
             if getattr(error, "errno", None) is not None:  # the disk's trouble, not the picture's
                 raise
             raise UnreadableImageError(f"{path}: unreadable picture ({error}); replace the file") from None
-        return Item(position, pixels.reshape(*pixels.shape[:2], self.channels).copy())
+        return Item(self.index(position), pixels.reshape(*pixels.shape[:2], self.channels).copy())
+
+    def index(self, position: int) -> int:
+        return int(self._chosen[position])
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256(f"{self.channels}".encode())

@@ -67,12 +67,13 @@ class ImageNet64(Dataset):
             list of one validation image a class; None for every picture below the folder, by path.
         limit: Only so many images; None for all.
         subset_seed: None for the first ``limit``; else the seed of a random choice.
+        skip: Leave out so many images at the beginning; 0 for none.
         list_sha256: SHA-256 that the list must have; None for any.
         source: Address that ``mapga prefetch`` fetches the ``.npz`` file from.
 
     Raises:
         FileNotFoundError: No such folder, file or list, or a list that names absent files.
-        ValueError: Another content than the variant's, labels out of range, or a limit outside 1..len.
+        ValueError: Another content than the variant's, labels out of range, or a limit or skip outside the images.
     """
 
     image_shape = (3, SIDE, SIDE)
@@ -86,6 +87,7 @@ class ImageNet64(Dataset):
         subset_seed: int | None = None,
         list_sha256: str | None = None,
         source: str | None = None,
+        skip: int = 0,
     ) -> None:
         if root is None and (variant == "jpeg" or source is None):
             raise ValueError(f"dataset.root is null and variant={variant} is not fetched; give dataset.root")
@@ -107,7 +109,7 @@ class ImageNet64(Dataset):
             total = len(self._arrays)
             if self._labels is not None:
                 self._labels = _in_order(self._labels, variant, self.root)
-        self._chosen = choose(total, limit, subset_seed)
+        self._chosen = choose(total, limit, subset_seed, skip)
         self.n_classes = None if self._labels is None else CLASSES
 
     def __len__(self) -> int:

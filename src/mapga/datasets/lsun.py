@@ -34,11 +34,12 @@ class LSUN(Dataset):
         list: CSV with the column ``file``: the keys, or paths below the folder, to take, in this order; None for all.
         limit: Only so many images; None for all.
         subset_seed: None for the first ``limit``; else the seed of a random choice.
+        skip: Leave out so many images at the beginning; 0 for none.
         list_sha256: SHA-256 that the list must have; None for any.
 
     Raises:
         FileNotFoundError: No such folder or list, or a list that names absent pictures.
-        ValueError: A cut or damaged database, no pictures, or a limit outside 1..len.
+        ValueError: A cut or damaged database, no pictures, or a limit or skip outside the images.
         ImportError: The extra ``lsun`` is not installed.
     """
 
@@ -52,6 +53,7 @@ class LSUN(Dataset):
         limit: int | None = None,
         subset_seed: int | None = None,
         list_sha256: str | None = None,
+        skip: int = 0,
     ) -> None:
         self.root, self.variant = Path(root).expanduser(), variant
         if not self.root.exists():
@@ -62,7 +64,7 @@ class LSUN(Dataset):
         total = len(self._reader) if self._reader is not None and keys is None else len(keys or ())
         if not total:
             raise FileNotFoundError(f"dataset.root={root}: no pictures in it ({', '.join(_SUFFIXES)})")
-        self._chosen = choose(total, limit, subset_seed)
+        self._chosen = choose(total, limit, subset_seed, skip)
         self._keys = self._found(keys, listed)
 
     def __len__(self) -> int:

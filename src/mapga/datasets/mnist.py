@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from mapga.datasets.base import Dataset, Item
+from mapga.datasets.selection import choose
 
 __all__ = ["MNIST"]
 
@@ -39,32 +40,35 @@ class MNIST(Dataset):
     Args:
         split: ``"test"`` (500 digits) or ``"train"`` (4,500 digits, the ones priors are made from).
         limit: Only the first ``limit`` digits; None for all.
+        skip: Leave out so many digits at the beginning; 0 for none.
 
     Raises:
-        ValueError: An unknown split, or a limit outside 1..len.
+        ValueError: An unknown split, or a limit or skip outside the digits.
     """
 
     image_shape = (1, 32, 32)
     n_classes = 10
 
-    def __init__(self, split: Literal["test", "train"] = "test", limit: int | None = None) -> None:
+    def __init__(self, split: Literal["test", "train"] = "test", limit: int | None = None, skip: int = 0) -> None:
         images, labels = _digits()
         is_test = np.arange(len(images)) % 10 == 9
         if split not in ("test", "train"):
             raise ValueError(f"dataset.split={split!r}: choose 'test' (500 digits) or 'train' (4,500)")
         chosen = np.flatnonzero(is_test if split == "test" else ~is_test)
         by_class = chosen.reshape(10, -1).T.ravel()  # 0, 1, ..., 9, 0, 1, ...
-        if limit is not None and not 1 <= limit <= len(by_class):
-            raise ValueError(f"dataset.limit={limit}: choose 1..{len(by_class)}, or null for all of split={split}")
+        self._chosen = choose(len(by_class), limit, skip=skip)
         self.split = split
-        self._images, self._labels = images[by_class[:limit]], labels[by_class[:limit]]
+        self._images, self._labels = images[by_class[self._chosen]], labels[by_class[self._chosen]]
         self._training = images[~is_test]
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, position: int) -> Item:
-        return Item(position, self._images[position], int(self._labels[position]))
+        return Item(self.index(position), self._images[position], int(self._labels[position]))
+
+    def index(self, position: int) -> int:
+        return int(self._chosen[position])
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self._images.tobytes() + self._labels.tobytes()).hexdigest()
