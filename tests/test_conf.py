@@ -17,7 +17,7 @@ from mapga.records import run_identity
 from mapga.schedules import Karras
 
 FILES = sorted(path.relative_to(conf_dir()).as_posix() for path in conf_dir().rglob("*.yaml"))
-OVERLAYS = {"ascent", "assumed", "hydra"}  # chosen by the names of other choices, never by a person
+OVERLAYS = {"ascent", "assumed", "hydra", "tuned"}  # chosen by the names of other choices, never by a person
 GROUPS = sorted({Path(name).parts[0] for name in FILES} - {"run.yaml", "train"} - OVERLAYS)
 
 
