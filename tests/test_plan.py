@@ -28,7 +28,12 @@ SWEEPS = {
     "a dataset brings its prior": ["dataset=image_folder,imagenet64", "dataset.root=x", "seed=0,1"],
     "a root key that is read by interpolation": ["num_iter=1,2", "solver=map_ga,ddrm"],
     "a budget, which depends on the solver": ["budget=20x50,200x5", "solver=map_ga,ddrm"],
-    "passes, which buy steps": ["passes=null,60,200", "solver=map_ga,map_ga_np,ddrm", "num_iter=1,4", "schedule.steps=7,9"],
+    "passes, which buy steps": [
+        "passes=null,60,200",
+        "solver=map_ga,map_ga_np,ddrm",
+        "num_iter=1,4",
+        "schedule.steps=7,9",
+    ],
     "too few passes somewhere": ["passes=3,60", "solver=map_ga,ddrm", "num_iter=1,4"],
     "a mode over values": ["mode=smoke,full", "dataset.limit=4,5"],
     "schedules": ["schedule=karras,linear", "schedule.steps=3,4"],

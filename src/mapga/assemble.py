@@ -65,6 +65,9 @@ def make_job(config: Mapping[str, Any], names: Mapping[str, str]) -> Job:
     schedule = build(SCHEDULE, config["schedule"])
     solver: Solver = build(SOLVER, config["solver"], {"schedule": schedule})
     metrics = build_metrics(config)
+    if config["objective"] is not None and config["objective"] not in {metric.name for metric in metrics}:
+        measured = ", ".join(metric.name for metric in metrics)
+        raise ConfigError(f"objective={config['objective']}: no metric of this run; choose one of {measured}")
     if absent := missing(needs(config, metrics)):
         raise ConfigError(absent)
     dataset = build_dataset(config)

@@ -24,7 +24,8 @@ from mapga.passes import steps_within
 
 __all__ = ["RootConfig", "compose_run", "conf_dir", "group", "not_understood", "one_line", "resolve"]
 
-_LAUNCHERS = {"joblib": "joblib", "submitit_slurm": "slurm"}  # by Hydra's names: the extras that bring them
+# By Hydra's names: how the extras that bring them are called here.
+_PLUGINS = {"joblib": "joblib", "submitit_slurm": "slurm", "optuna": "optuna"}
 _NAMED = ("dataset", "task", "prior", "solver", "schedule", "metrics", "tracker", "experiment")
 
 
@@ -52,6 +53,7 @@ class RootConfig:
     start: str | None = None
     num_iter: int = 1
     passes: int | None = None
+    objective: str | None = None
     batch_size: int = 32
     device: str = "auto"
     dtype: str = "float32"
@@ -120,9 +122,10 @@ def one_line(error: BaseException) -> str:
             return f"unknown key '{key}'; 'mapga run --cfg' prints the keys there are"
         known = list(RootConfig.__dataclass_fields__)
         return f"unknown key '{key}'{closest(key, known)} the top-level keys are {', '.join(known)}"
-    if (launcher := re.search(r"Could not (?:find|load) 'hydra/launcher/(\w+)'", text)) and launcher[1] in _LAUNCHERS:
-        extra = _LAUNCHERS[launcher[1]]
-        return f'hydra/launcher={extra}: what it needs is not installed; pip install "mapga[{extra}]"'
+    plugin = re.search(r"Could not (?:find|load) 'hydra/(launcher|sweeper)/(\w+)'", text)
+    if plugin and plugin[2] in _PLUGINS:
+        extra = _PLUGINS[plugin[2]]
+        return f'hydra/{plugin[1]}={extra}: what it needs is not installed; pip install "mapga[{extra}]"'
     if group := re.search(
         r"Could not find '([\w/]+)/([^'/]+)' Available options in '[\w/]+': (.*?) Config search", text
     ):

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
@@ -79,7 +79,10 @@ def axes_of(overrides: Sequence[str]) -> list[list[str]]:
 def _values(override: Override) -> list[str]:
     if not override.is_sweep_override():
         return [override.input_line or ""]
-    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+    key, value = override.get_key_element(), override.value()
+    if isinstance(value, IntervalSweep):  # a search chooses from it; one value stands for it here
+        return [f"{key}={value.start}"]
+    return [f"{key}={one}" for one in override.sweep_string_iterator()]
 
 
 @dataclass(frozen=True)

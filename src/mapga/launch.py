@@ -29,6 +29,7 @@ from mapga.expansion import axes_of, resolved_runs
 from mapga.progress import Reporter
 from mapga.records import LockedError, RunFolder
 from mapga.records.provenance import code_identity, submitted_code
+from mapga.report.collect import collect
 from mapga.runner import Job, check_data
 from mapga.signals import InterruptedRun, Notice, listening
 
@@ -47,11 +48,23 @@ class Outcome:
             ``"failed"``: an error, whose traceback lies in the run's folder.
         folder: The run's folder; empty if it has none.
         message: One line for a person.
+        value: Its objective, where it has one and is done.
     """
 
     status: Literal["done", "partial", "skipped", "refused", "interrupted", "failed"]
     folder: str
     message: str = ""
+    value: float | None = None
+
+    def __float__(self) -> float:
+        """What a sweeper that searches is told.
+
+        Raises:
+            ValueError: There is no value.
+        """
+        if self.value is None:
+            raise ValueError(self.message or f"{self.folder} has no objective; set objective to one of its metrics")
+        return self.value
 
 
 def run_one(cfg: DictConfig) -> Outcome:
@@ -70,10 +83,10 @@ def _run_one(cfg: DictConfig, notice: Notice) -> Outcome:
         if run.done:
             if "root" in config["dataset"]:  # the id does not know what lies there
                 check_data(run, build_dataset(config))
-            return Outcome("done", folder, "was finished before")
+            return Outcome("done", folder, "was finished before", _value(run, config["objective"]))
         notice.check()
         _made(config, names, run).run(Reporter())
-        return Outcome("done" if run.done else "partial", folder)
+        return Outcome("done", folder, "", _value(run, config["objective"])) if run.done else Outcome("partial", folder)
     except Unsupported as error:
         return Outcome("skipped", folder, str(error))
     except ConfigError as error:
@@ -90,6 +103,14 @@ def _run_one(cfg: DictConfig, notice: Notice) -> Outcome:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         return Outcome("failed", folder, f"{reason} (traceback in {Path(folder) / 'error.txt'})")
+
+
+def _value(run: RunFolder, objective: str | None) -> float | None:
+    """The mean of a finished run's objective."""
+    if objective is None:
+        return None
+    mean = json.loads((run.path / "metrics.json").read_text())["metrics"][objective]["mean"]
+    return None if mean is None else float(mean)
 
 
 def _made(config: dict[str, Any], names: dict[str, str], run: RunFolder) -> Job:
@@ -114,7 +135,11 @@ def sweep(overrides: Sequence[str]) -> list[Outcome]:
     check_writable(results)
     GlobalHydra.instance().clear()
     Plugins.instance()  # finds launchers and sweepers
-    launcher = compose_run([axis[0] for axis in axes_of(overrides)]).hydra.launcher
+    composed = compose_run([axis[0] for axis in axes_of(overrides)])
+    launcher = composed.hydra.launcher
+    searches = "direction" in composed.hydra.sweeper
+    if searches and composed.objective is None:
+        raise ConfigError("a sweeper that searches needs objective=..., one of the run's metrics")
     target = str(launcher.get("_target_"))
     on_slurm = target.endswith(".SlurmLauncher")
     if on_slurm:
@@ -141,7 +166,15 @@ def sweep(overrides: Sequence[str]) -> list[Outcome]:
         return [_found(config, names, error) for config, names in resolved_runs(overrides)]
     finally:
         GlobalHydra.instance().clear()
+    if searches:  # it returns nothing, and says what it found in a file
+        return _trials(results, composed.objective)
     return [job.return_value for batch in returned for job in batch]
+
+
+def _trials(results: Path, objective: str) -> list[Outcome]:
+    """The trials that lie in a results folder; the sweeper noted the best in ``optimization_results.yaml``."""
+    runs = [run for run in collect(results)[0] if run.config.get("objective") == objective]
+    return [Outcome("done" if run.status == "done" else "failed", str(run.folder), run.reason) for run in runs]
 
 
 @dataclass(frozen=True)

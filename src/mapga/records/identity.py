@@ -10,7 +10,19 @@ from typing import Any
 __all__ = ["digest", "problem_science", "run_identity", "run_science"]
 
 # Whatever changes a restored pixel or a number. Not: device, batch size, shard, tracker, launcher, folders.
-_SCIENCE = ("dataset", "task", "prior", "solver", "schedule", "metrics", "seed", "start", "dtype", "rounding")
+_SCIENCE = (
+    "dataset",
+    "task",
+    "prior",
+    "solver",
+    "schedule",
+    "metrics",
+    "seed",
+    "start",
+    "dtype",
+    "rounding",
+    "objective",
+)
 _PROBLEM = ("dataset", "task", "seed")
 # Per component: where its files lie on this machine (their hashes stay), and what changes speed only.
 _PLACES = {

@@ -27,6 +27,7 @@ from mapga.report.sheets import (
 )
 from mapga.report.studies import Study, studies
 from mapga.report.table import csv_text, make_table
+from mapga.report.trials import check_disjoint, is_trial, trials_table
 
 __all__ = ["write_report"]
 
@@ -67,6 +68,7 @@ def write_report(root: Path, *, images: int = 8) -> Path:
     if not root.is_dir():
         raise ConfigError(f"{root} is not a folder; name the results_dir of your runs")
     runs, troubles = collect(root)
+    check_disjoint(runs)
     if not runs and not troubles:
         raise ConfigError(f"{root} holds no runs; make one with: mapga run results_dir={root}")
     folder = root / "report"
@@ -102,7 +104,7 @@ def _content(runs: Sequence[Run], troubles: Sequence[str]) -> _Content:
     made: list[Board] = []
     besides: list[Table] = []
     said = list(troubles)
-    found = studies(runs)
+    found = studies([run for run in runs if not is_trial(run)])
     for study in found:
         own, lines = boards(study)
         made += own
@@ -111,7 +113,9 @@ def _content(runs: Sequence[Run], troubles: Sequence[str]) -> _Content:
     if (order := order_table(made)) is not None:
         besides.append(order)
     besides += [table for study in found if (table := runtime_table(study)) is not None]
-    every_run = make_table(runs)
+    if any(map(is_trial, runs)):
+        besides.append(trials_table(runs))
+    every_run = make_table([run for run in runs if not is_trial(run)])
     every_run.notes.extend(said)
     return _Content(made, besides, every_run, said)
 

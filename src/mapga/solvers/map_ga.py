@@ -48,6 +48,7 @@ class MAPGA(Solver):
         consistency: Map z to the image by the consistency model C; false: by the denoiser D, the paper's "(D)".
         use_prior: Include grad log p(x); false: the paper's "(NP)".
         learning_rate: lambda > 0; None for the paper's sigma_y^2 + sigma_eps^2.
+        learning_rate_factor: > 0; lambda is multiplied by it.
 
     Raises:
         ValueError: A value outside these ranges.
@@ -63,13 +64,16 @@ class MAPGA(Solver):
         consistency: bool = True,
         use_prior: bool = True,
         learning_rate: float | None = None,
+        learning_rate_factor: float = 1.0,
     ) -> None:
         super().__init__(schedule)
         if num_iter < 1:
             raise ValueError(f"solver.num_iter={num_iter}: at least 1 gradient step a level")
         if learning_rate is not None and not 0 < learning_rate < math.inf:
             raise ValueError(f"solver.learning_rate={learning_rate}: positive, or null for sigma_y^2 + sigma_eps^2")
-        self.num_iter, self.learning_rate = num_iter, learning_rate
+        if not 0 < learning_rate_factor < math.inf:
+            raise ValueError(f"solver.learning_rate_factor={learning_rate_factor}: positive and finite")
+        self.num_iter, self.learning_rate, self.learning_rate_factor = num_iter, learning_rate, learning_rate_factor
         self.consistency, self.use_prior = consistency, use_prior
 
     def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
@@ -90,6 +94,7 @@ class MAPGA(Solver):
             consistency=self.consistency,
             use_prior=self.use_prior,
             learning_rate=self.learning_rate,
+            learning_rate_factor=self.learning_rate_factor,
         )
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
@@ -110,7 +115,7 @@ class MAPGA(Solver):
     def ascent(self, problem: Problem, prior: Prior, z: Tensor, t: float) -> Tensor:
         """lambda grad_z log p(C(z, t) | y), without the prior term in the (NP) variants."""
         variance = prior.sigma_min**2
-        rate = self.learning_rate or problem.sigma_y**2 + variance
+        rate = self.learning_rate_factor * (self.learning_rate or problem.sigma_y**2 + variance)
 
         def direction(x: Tensor) -> Tensor:
             # rate / variance is applied as one factor: 1 / sigma_eps^2 = 250,000 alone would cost precision.

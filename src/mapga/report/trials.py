@@ -1,0 +1,91 @@
+"""Trials of a search for settings: which runs they are, what was found, and that nobody reports on their images."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mapga.components import ConfigError
+from mapga.report.collect import Run, told_apart
+from mapga.report.layout import Entry, Table, number
+from mapga.report.scores import read_scores
+
+__all__ = ["check_disjoint", "is_trial", "trials_table"]
+
+_WHICH = ("limit", "skip", "subset_seed")  # keys of a dataset that choose among its images
+
+
+def is_trial(run: Run) -> bool:
+    """Whether a run was made to find settings, so that its numbers are no result."""
+    return run.config.get("objective") is not None
+
+
+def check_disjoint(runs: Sequence[Run]) -> None:
+    """Refuse to report a solver on images that its settings were searched on.
+
+    Raises:
+        ConfigError: Naming a trial, a run, and how many images they share.
+    """
+    trials: dict[str, list[Run]] = defaultdict(list)
+    for run in filter(is_trial, runs):
+        if run.status == "done":
+            trials[_searched(run)].append(run)
+    tuned = {key: (family[0], _images(family)) for key, family in trials.items()}
+    for run in runs:
+        if is_trial(run) or run.status != "done" or (found := tuned.get(_searched(run))) is None:
+            continue
+        trial, images = found
+        if len(shared := np.intersect1d(images, _images([run]))):
+            raise ConfigError(
+                f"{run.folder.name} reports on {len(shared)} of the images that {run.names['solver']} was tuned on "
+                f"(image {shared[0]} is one; a trial is {trial.folder.name}); choose disjoint ones by dataset.skip and "
+                "dataset.limit, or report the trials' folder by itself"
+            )
+
+
+def trials_table(runs: Sequence[Run]) -> Table:
+    """A line a trial, the best first, a search after the other, with the indices of its images."""
+    searches: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
+    for run in filter(is_trial, runs):
+        searches[str(run.problem), run.names["solver"], str(run.config["objective"])].append(run)
+    lines, groups = [], []
+    for (problem, solver, objective), family in searches.items():
+        labels = told_apart(family, ("prior", "solver", "schedule"))
+        cells = {run.folder: run.metrics.get("metrics", {}).get(objective, {}) for run in family}
+        lower = all(cell.get("lower_is_better", True) for cell in cells.values())
+        means = {folder: cell.get("mean") for folder, cell in cells.items()}
+        known = sorted(mean for mean in means.values() if mean is not None)
+        best = None if not known else known[0] if lower else known[-1]
+        infinity = float("inf") if lower else float("-inf")
+        for run in sorted(family, key=lambda run: means[run.folder] or infinity, reverse=not lower):
+            mean = means[run.folder]
+            value = run.status if mean is None else number(objective, mean)
+            entries = [problem, solver, labels[run.folder], objective, _span(run)]
+            lines.append([*map(Entry, entries), Entry(value, mean is not None and mean == best)])
+            groups.append(f"{problem} {solver} {objective}")
+    note = "trials chose settings; nothing of them is reported above, and no run on their images may be"
+    header = ["problem", "solver", "settings", "objective", "images", "mean"]
+    return Table(header, lines, groups, [note], title="Trials", left=5)
+
+
+def _searched(run: Run) -> str:
+    """What settings are searched for: a solver on a dataset, whichever of its images."""
+    dataset: Any = run.config.get("dataset")
+    rest = {key: value for key, value in dataset.items() if key not in _WHICH} if isinstance(dataset, dict) else dataset
+    return repr((run.names["dataset"], rest, run.names["solver"]))
+
+
+def _images(family: Sequence[Run]) -> np.ndarray:
+    """Dataset indices of all images of finished runs, the lost ones included."""
+    scores = [read_scores(run)[0] for run in family]
+    return np.unique(np.concatenate([part for one in scores for part in (one.index, one.lost)]))
+
+
+def _span(run: Run) -> str:
+    if run.status != "done":
+        return ""
+    images = _images([run])
+    return f"{images[0]} to {images[-1]} ({len(images)})" if len(images) else "none"
