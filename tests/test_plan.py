@@ -91,13 +91,14 @@ def test_four_hundred_runs_are_planned_in_a_second(tmp_path):
 _TORCHLESS = "import sys; from mapga.cli import main; main(sys.argv[1:]); print('torch' in sys.modules)"
 
 
-def test_planning_imports_no_torch(tmp_path):
+@pytest.mark.parametrize(("experiment", "runs"), [("demo", 28), ("table1", 392), ("mnist", 42)])
+def test_planning_imports_no_torch(tmp_path, experiment, runs):
     said = subprocess.run(
-        [sys.executable, "-c", _TORCHLESS, "plan", "experiment=demo", f"results_dir={tmp_path}"],
+        [sys.executable, "-c", _TORCHLESS, "plan", f"experiment={experiment}", f"results_dir={tmp_path}"],
         capture_output=True,
         text=True,
     )
-    assert said.stdout.splitlines()[-1] == "False" and "28 runs: 28 pending" in said.stdout
+    assert said.stdout.splitlines()[-1] == "False" and f"{runs} runs: {runs} pending" in said.stdout
     assert list(tmp_path.iterdir()) == []
 
 

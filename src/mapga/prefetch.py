@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mapga.components import ConfigError
 from mapga.datasets.imagenet64 import fetched_file, list_path
 from mapga.fetch import FileRefusedError, fetch, sha256_of
-from mapga.metrics.base import Metric
 from mapga.priors.checkpoints.sources import WeightsSource, sources_of
+
+if TYPE_CHECKING:
+    from mapga.metrics.base import Metric
 
 __all__ = ["Need", "missing", "needs", "obtain", "pinned"]
 

@@ -13,10 +13,12 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Weights", "diffusers_kind", "flaw", "read_weights", "weights_path"]
 
@@ -96,6 +98,8 @@ def read_weights(path: Path) -> Weights:
     """
     if _form(path) == "safetensors":
         return _safetensors(path)
+    import torch
+
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -107,7 +111,7 @@ def read_weights(path: Path) -> Weights:
     except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, KeyError, AttributeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{path}: cut, damaged or no weights file ({reason[:120]}); fetch it again") from None
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise ValueError(f"{path}: holds {type(content).__name__}, not a plain state dict of tensors")
     return Weights({str(key): value for key, value in content.items()}, {})
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
 from mapga.priors.checkpoints.architecture import PublishedArchitecture
-from mapga.priors.preconditioning import Kind
+
+if TYPE_CHECKING:
+    from mapga.priors.preconditioning import Kind
 
 __all__ = ["PublishedFile", "architectures", "published", "published_files"]
 

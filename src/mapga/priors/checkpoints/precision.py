@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mapga.priors.checkpoints.architecture import PublishedNetwork
+from mapga.priors.checkpoints.network import PublishedNetwork
 
 __all__ = ["HALVES", "NetworkPrecision", "set_precision"]
 

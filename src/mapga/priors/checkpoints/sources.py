@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mapga.fetch import FileRefusedError, RemoteFile, cache_folder, check_file, fetch, sha256_of
 from mapga.priors.checkpoints.files import flaw, weights_path
 from mapga.priors.checkpoints.manifest import PublishedFile, architectures, published
-from mapga.priors.preconditioning import Kind
+
+if TYPE_CHECKING:
+    from mapga.priors.preconditioning import Kind
 
 __all__ = ["ROLES", "WeightsSource", "sources_of"]
 
