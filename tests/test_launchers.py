@@ -52,13 +52,23 @@ def test_a_sweep_of_which_a_process_died_is_told_from_its_folders(tmp_path, caps
 def test_a_launcher_that_is_not_installed(tmp_path, capsys, monkeypatch):
     compose_run([])  # Hydra finds its plugins
     launchers = ConfigStore.instance().repo["hydra"]["launcher"]
-    for name, launcher in (("joblib", "joblib"), ("submitit_slurm", "slurm")):
+    for name, launcher in (("joblib", "joblib"), ("submitit_slurm", "slurm"), ("ray", "ray")):
         monkeypatch.delitem(launchers, f"{name}.yaml", raising=False)
         said = mapga(capsys, "run", "-m", *tiny(tmp_path / "results", "seed=0,1", f"hydra/launcher={launcher}"))
         assert said.code == 2 and said.err.count("\n") == 1
         assert f'hydra/launcher={launcher}: what it needs is not installed; pip install "mapga[{launcher}]"' in said.err
     said = mapga(capsys, "run", "-m", *tiny(tmp_path / "results", "seed=0,1", "hydra/launcher=slum"))
     assert said.code == 2 and "hydra/launcher=slum: there is none of that name; did you mean 'slurm'?" in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweeper_that_is_not_installed(tmp_path, capsys, monkeypatch):
+    compose_run([])
+    monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["sweeper"], "optuna.yaml", raising=False)
+    for chosen in ("experiment=tune", "hydra/sweeper=optuna"):
+        said = mapga(capsys, "run", "-m", *tiny(tmp_path / "results", chosen))
+        assert said.code == 2 and said.err.count("\n") == 1
+        assert 'hydra/sweeper=optuna: what it needs is not installed; pip install "mapga[optuna]"' in said.err
     assert list(tmp_path.iterdir()) == []
 
 

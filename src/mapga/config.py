@@ -25,7 +25,7 @@ from mapga.passes import steps_within
 __all__ = ["RootConfig", "compose_run", "conf_dir", "group", "not_understood", "one_line", "resolve"]
 
 # By Hydra's names: how the extras that bring them are called here.
-_PLUGINS = {"joblib": "joblib", "submitit_slurm": "slurm", "optuna": "optuna"}
+_PLUGINS = {"joblib": "joblib", "submitit_slurm": "slurm", "ray": "ray", "optuna": "optuna"}
 _NAMED = ("dataset", "task", "prior", "solver", "schedule", "metrics", "tracker", "experiment")
 
 

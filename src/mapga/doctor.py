@@ -22,7 +22,7 @@ __all__ = ["examine"]
 
 # What a part of the suite needs, and the extra of pyproject.toml that installs it.
 _PARTS = {"lpips": "metrics", "cleanfid": "metrics", "torchvision": "metrics", "wandb": "wandb", "lmdb": "lsun",
-          "submitit": "slurm", "joblib": "joblib"}  # fmt: skip
+          "submitit": "slurm", "joblib": "joblib", "optuna": "optuna", "ray": "ray"}  # fmt: skip
 _VERSIONS = ("torch", "numpy", "hydra-core", "omegaconf", "diffusers", "torchmetrics")
 
 
