@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import logging
 import subprocess
@@ -63,6 +64,23 @@ def check(folder: Path, found: Mirrored) -> None:
     shown = [step["restored/count"] for step in found.history if "restored/count" in step]
     assert shown == [min(16, len(rows))]
     assert found.exit_code == 0
+
+
+def test_losses_of_a_training_are_mirrored(tmp_path, capsys):
+    stage = {"steps": 6, "batch": 4, "warmup": 1, "decay": 1, "log_every": 2, "sample_every": 6, "checkpoint_every": 6}
+    small = [f"stages.digit_classifier.{key}={value}" for key, value in stage.items()]
+    given = ["prior=mnist", "only=digit_classifier", *small, "tracker=wandb", f"output={tmp_path}"]
+    assert mapga(capsys, "train", *given).code == 0
+    (path,) = tmp_path.glob("digit_classifier/wandb/offline-run-*/*.wandb")
+    found = whole(path)
+    assert (found.name, found.group, found.job_type) == ("mnist/digit_classifier", "mnist", "training")
+    assert found.config["steps"] == 6 and found.exit_code == 0
+    with (tmp_path / "digit_classifier/losses.csv").open() as file:
+        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    assert [row["step"] for row in rows] == [2, 4, 6] == [step["_step"] for step in found.history]
+    for row, step in zip(rows, found.history, strict=True):
+        assert step["loss"] == pytest.approx(row["loss"], rel=1e-5)
+        assert step["learning_rate"] == pytest.approx(row["learning_rate"], rel=1e-5)
 
 
 def test_what_is_mirrored_is_what_the_journal_says(tmp_path, capsys):

@@ -20,8 +20,17 @@ from mapga.priors.base import Prior
 from mapga.records import RunFolder, Shard
 from mapga.runner import Job
 from mapga.solvers.base import Solver
+from mapga.trackers import Tracker
 
-__all__ = ["Unsupported", "build_dataset", "build_metrics", "make_job", "make_prior", "support_matrix"]
+__all__ = [
+    "Unsupported",
+    "build_dataset",
+    "build_metrics",
+    "build_trackers",
+    "make_job",
+    "make_prior",
+    "support_matrix",
+]
 
 DATASET = Slot("dataset", "mapga.datasets", "Dataset")
 OPERATOR = Slot("task.operator", "mapga.operators", "Operator")
@@ -59,9 +68,7 @@ def make_job(config: Mapping[str, Any], names: Mapping[str, str]) -> Job:
     except ValueError as error:
         raise ConfigError(f"task.{error}" if str(error).startswith("sigma") else str(error)) from error
     device = _device(config["device"])
-    trackers = [
-        build(Slot(f"tracker.{name}", "mapga.trackers", "Tracker"), node) for name, node in config["tracker"].items()
-    ]
+    trackers = build_trackers(config)
     schedule = build(SCHEDULE, config["schedule"])
     solver: Solver = build(SOLVER, config["solver"], {"schedule": schedule})
     metrics = build_metrics(config)
@@ -112,6 +119,17 @@ def build_dataset(config: Mapping[str, Any]) -> Dataset:
     """The dataset of a resolved config."""
     dataset: Dataset = build(DATASET, config["dataset"])
     return dataset
+
+
+def build_trackers(config: Mapping[str, Any]) -> list[Tracker]:
+    """The trackers of a resolved config.
+
+    Raises:
+        ConfigError: A tracker that is not ours, or a wrong key.
+    """
+    return [
+        build(Slot(f"tracker.{name}", "mapga.trackers", "Tracker"), node) for name, node in config["tracker"].items()
+    ]
 
 
 def build_metrics(config: Mapping[str, Any]) -> list[ImageMetric | SetMetric]:

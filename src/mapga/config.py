@@ -89,7 +89,7 @@ def compose_training(overrides: Sequence[str]) -> dict[str, Any]:
     """
     cfg = _compose("training", overrides)
     try:
-        plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, ["train", "output", "only"]), resolve=True)
+        plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, ["train", "tracker", "output", "only"]), resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from error
     assert isinstance(plain, dict)

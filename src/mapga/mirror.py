@@ -12,7 +12,7 @@ from mapga.trackers import Tracker
 
 __all__ = ["Mirror"]
 
-Event = Literal["start", "row", "finish"]
+Event = Literal["start", "row", "finish", "begin_training", "step", "end_training"]
 
 _log = logging.getLogger(__name__)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mapga.assemble import DATASET
+from mapga.assemble import DATASET, build_trackers
 from mapga.components import ConfigError, build
 from mapga.config import compose_training
+from mapga.mirror import Mirror
 
 __all__ = ["train"]
 
@@ -20,7 +23,7 @@ def train(overrides: Sequence[str], say: Callable[[str], None]) -> Path:
 
     Args:
         overrides: ``prior=<recipe>`` (or ``dataset=<recipe>``), keys of the recipe (``dataset.*``, ``heldout.*``,
-            ``stages.<stage>.*``), ``output`` and ``only``.
+            ``stages.<stage>.*``), ``tracker``, ``output`` and ``only``.
         say: Told one line a stage.
 
     Raises:
@@ -37,10 +40,19 @@ def train(overrides: Sequence[str], say: Callable[[str], None]) -> Path:
             raise ConfigError(f"only={config['only']}: the recipe's stages are {', '.join(names)}")
         dataset, heldout = build(DATASET, recipe["dataset"]), build(DATASET, recipe["heldout"])
         output = Path(config["output"] or f"checkpoints/{config['recipe']}").expanduser()
+        # Of several processes the first has the losses.
+        trackers = build_trackers(config) if os.environ.get("RANK", "0") == "0" else []
         for stage in stages:
             if config["only"] in (None, stage.name):
                 say(f"{stage.name}: {stage.steps} steps of {stage.batch} images, into {output / stage.name}")
-                say(f"{stage.name}: {run(stage, output, dataset, heldout)}")
+                mirror = Mirror(trackers)
+                mirror.tell("begin_training", f"{config['recipe']}/{stage.name}", asdict(stage), output / stage.name)
+                try:
+                    weights = run(stage, output, dataset, heldout, report=lambda row: mirror.tell("step", row))  # noqa: B023
+                    mirror.tell("end_training")
+                finally:
+                    mirror.close()
+                say(f"{stage.name}: {weights}")
     except (ValueError, FloatingPointError, FileNotFoundError) as error:
         raise ConfigError(str(error)) from error
     return output

@@ -19,6 +19,7 @@ from mapga.records.identity import digest
 __all__ = ["CSVTracker", "Tracker", "WandbTracker"]
 
 _KEY_LENGTH = 40
+_AGAIN: Any = {"resume": "allow", "reinit": "create_new"}  # the same run again, whatever else is open
 _MARKER = Path("wandb") / "mirrored"  # in a run's folder: a hash of the results that are mirrored whole
 
 
@@ -42,6 +43,21 @@ class Tracker(ABC):
     @abstractmethod
     def finish(self, summary: Mapping[str, Any]) -> None:
         """The run is complete: its ``metrics.json``. Told after the run's done marker is written."""
+
+    def begin_training(self, name: str, config: Mapping[str, Any], folder: Path) -> None:  # noqa: B027
+        """A stage of a training begins or continues; its losses are in ``losses.csv`` anyhow.
+
+        Args:
+            name: Recipe and stage, the same every time it is launched.
+            config: The stage's settings.
+            folder: Where it is recorded.
+        """
+
+    def step(self, row: Mapping[str, float]) -> None:  # noqa: B027
+        """A row of the table of losses, with its ``step``. Steps that are done again are told again."""
+
+    def end_training(self) -> None:  # noqa: B027
+        """The stage is complete."""
 
     def close(self) -> None:  # noqa: B027
         """The process is done with the run, complete or not; most have nothing to do."""
@@ -111,11 +127,10 @@ class WandbTracker(Tracker):
         self._rows: list[Mapping[str, Any]] = []
 
     def start(self, run_id: str, config: Mapping[str, Any], folder: Path) -> None:
-        wandb = _wandb()
         names = config["names"]
         experiment = names.get("experiment")
         self._folder, self._rows = folder, []
-        self._run = wandb.init(
+        self._run = _wandb().init(
             project=self.project,
             entity=self.entity,
             id=f"mapga-{digest(run_id)}",
@@ -126,9 +141,8 @@ class WandbTracker(Tracker):
             config=dict(config),
             mode=self._resolved_mode(),
             dir=str(folder),
-            resume="allow",
-            reinit="create_new",
-            settings=wandb.Settings(silent=True, console="off", init_timeout=60),
+            **_AGAIN,
+            settings=_settings(),
         )
         self._run.define_metric("image", hidden=True)
         self._run.define_metric("image/*", step_metric="image")
@@ -165,6 +179,28 @@ class WandbTracker(Tracker):
         self._run = None
         (self._folder / _MARKER).write_text(_of_results(summary))
 
+    def begin_training(self, name: str, config: Mapping[str, Any], folder: Path) -> None:
+        self._run = _wandb().init(
+            project=self.project,
+            entity=self.entity,
+            id=f"mapga-{digest([name, config])}",
+            name=name,
+            group=name.partition("/")[0],
+            job_type="training",
+            config=dict(config),
+            mode=self._resolved_mode(),
+            dir=str(folder),
+            **_AGAIN,
+            settings=_settings(),
+        )
+
+    def step(self, row: Mapping[str, float]) -> None:
+        self._run.log({key: value for key, value in row.items() if key != "step"}, step=int(row["step"]))
+
+    def end_training(self) -> None:
+        self._run.finish()
+        self._run = None
+
     def mirrored(self, folder: Path, summary: Mapping[str, Any]) -> bool:
         """Whether a run with these results was mirrored whole."""
         marker = folder / _MARKER
@@ -179,6 +215,10 @@ class WandbTracker(Tracker):
         if self.mode != "auto":
             return self.mode
         return "online" if _has_key() else "offline"
+
+
+def _settings() -> Any:
+    return _wandb().Settings(silent=True, console="off", init_timeout=60)
 
 
 def _of_results(summary: Mapping[str, Any]) -> str:
