@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from helpers.commands import mapga
+from mapga.report import trials
+from mapga.report.collect import Run
 
 DIGITS = (
     *("prior=mixture", "prior.components=20", "prior.ode_steps=4", "device=cpu", "metrics=basic", "task=half"),
@@ -71,6 +73,24 @@ def test_a_report_on_images_of_the_search_is_refused(searched: Path, tmp_path: P
     refused = mapga(capsys, "report", str(results))
     assert refused.code == 2 and "choose disjoint ones by dataset.skip" in refused.err
     assert f"{late.name} reports on 1 of the images that map_ga_np was tuned on (image 258 is one;" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("lower", "order"), [(True, ["0.0000", "0.5000", "failed"]), (False, ["0.5000", "0.0000", "failed"])]
+)
+def test_the_best_trial_comes_first_though_it_be_zero(monkeypatch, lower, order):
+    names = dict.fromkeys(("dataset", "task", "solver", "prior", "schedule"), "x")
+    config = {"objective": "stlpips", "task": {"sigma_y": 0}, "problem": "problems/x"}
+
+    def trial(mean: float | None) -> Run:
+        cell = {"stlpips": {"mean": mean, "lower_is_better": lower}}
+        status = "failed" if mean is None else "done"
+        return Run(Path(str(mean)), names, config, status, metrics={} if mean is None else {"metrics": cell})
+
+    monkeypatch.setattr(trials, "_span", lambda run: "")
+    lines = trials.trials_table([trial(None), trial(0.5), trial(0.0)]).lines
+    assert [line[-1].text for line in lines] == order
+    assert [line[-1].best for line in lines] == [True, False, False]
 
 
 def test_an_objective_that_is_not_measured_is_refused(tmp_path: Path, capsys):

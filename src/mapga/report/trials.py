@@ -57,14 +57,13 @@ def trials_table(runs: Sequence[Run]) -> Table:
         cells = {run.folder: run.metrics.get("metrics", {}).get(objective, {}) for run in family}
         lower = all(cell.get("lower_is_better", True) for cell in cells.values())
         means = {folder: cell.get("mean") for folder, cell in cells.items()}
-        known = sorted(mean for mean in means.values() if mean is not None)
-        best = None if not known else known[0] if lower else known[-1]
-        infinity = float("inf") if lower else float("-inf")
-        for run in sorted(family, key=lambda run: means[run.folder] or infinity, reverse=not lower):
+        known = sorted({mean for mean in means.values() if mean is not None}, reverse=not lower)
+        places = {folder: len(known) if mean is None else known.index(mean) for folder, mean in means.items()}
+        for place, run in sorted(((places[run.folder], run) for run in family), key=lambda one: one[0]):
             mean = means[run.folder]
             value = run.status if mean is None else number(objective, mean)
             entries = [problem, solver, labels[run.folder], objective, _span(run)]
-            lines.append([*map(Entry, entries), Entry(value, mean is not None and mean == best)])
+            lines.append([*map(Entry, entries), Entry(value, mean is not None and place == 0)])
             groups.append(f"{problem} {solver} {objective}")
     note = "trials chose settings; nothing of them is reported above, and no run on their images may be"
     header = ["problem", "solver", "settings", "objective", "images", "mean"]
