@@ -38,6 +38,11 @@ SWEEPS = {
     "a mode over values": ["mode=smoke,full", "dataset.limit=4,5"],
     "schedules": ["schedule=karras,linear", "schedule.steps=3,4"],
     "an experiment's own sweep": ["experiment=demo", "solver=pgdm"],
+    "options that say plain values": ["task=half,box50,sr2x", "schedule=karras,linear,explicit", "seed=1,2"],
+    "options that the command line overrides": ["task=half,denoise", "task.sigma_y=0.3", "seed=1,2"],
+    "options that a mode overrides": ["mode=full,smoke", "budget=20x50,50x20,100x10"],
+    "options that an experiment overrides": ["experiment=table4", "task=half,denoise", "metrics=basic,digits"],
+    "options of different keys": ["mode=full,smoke", "solver=map_ga,ddrm", "tracker=none,csv"],
     "a range": ["seed=range(3)", "dtype=float32,float64"],
 }
 

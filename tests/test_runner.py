@@ -89,7 +89,7 @@ class Poisoned(MAPGA):
             x = state.x.clone()
             if state.step >= self.at and self.image_index in noise.indices:
                 x[noise.indices.index(self.image_index)] = float("nan")
-            yield State(state.step, state.sigma, x)
+            yield State(state.step, state.sigma, x, x)
 
 
 @pytest.mark.parametrize("step", [1, 3])
@@ -113,7 +113,7 @@ def test_a_run_in_which_every_image_diverges_still_ends(tmp_path):
     class Hopeless(MAPGA):
         def iterate(self, problem, prior, noise):
             for state in super().iterate(problem, prior, noise):
-                yield State(state.step, state.sigma, state.x / 0 * 0)
+                yield State(state.step, state.sigma, state.x / 0 * 0, state.estimate)
 
     job = tiny_job(tmp_path, solver=Hopeless(Karras(steps=2)))
     summary = run_quietly(job)

@@ -82,7 +82,7 @@ def _run(solver: Solver) -> tuple[Census, torch.Tensor]:
     x = torch.zeros(2, *prior.image_shape, dtype=torch.float64)
     problem = measure(x, operator, 0.1, seed=0, indices=[0, 1])
     with torch.autograd.graph.saved_tensors_hooks(census.pack, lambda box: box.tensor):
-        last, _ = solve(solver, problem, prior, Noise(), census.step)
+        last, _ = solve(solver, problem, prior, Noise(), lambda state: census.step())
     return census, last
 
 

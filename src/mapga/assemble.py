@@ -112,6 +112,7 @@ def make_job(config: Mapping[str, Any], names: Mapping[str, str]) -> Job:
         shard=shard,
         rounding=config["rounding"],
         start=config["start"],
+        trace=config["trace"],
     )
 
 

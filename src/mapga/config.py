@@ -58,6 +58,7 @@ class RootConfig:
     device: str = "auto"
     dtype: str = "float32"
     rounding: str = "round"
+    trace: bool = False
     shard: str = "auto"
     results_dir: str = "results"
     allow_code_change: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mapga.components import ConfigError
 from mapga.config import compose_run, conf_dir, resolve
+from mapga.options import PlainOptions
 
 __all__ = ["Composed", "Grid", "united"]
 
@@ -37,6 +38,7 @@ class Grid:
         self._chosen: dict[tuple[str, ...], DictConfig] = {}
         self._composed: dict[tuple[str, ...], Composed] = {}
         self._plain: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._plain_options: dict[int, PlainOptions | None] = {}
 
     def composed(self, point: tuple[str, ...]) -> Composed:
         if point not in self._composed:
@@ -89,33 +91,58 @@ class Grid:
 
     def _by_hydra(self, point: tuple[str, ...]) -> DictConfig:
         """Hydra composes the chosen groups; it sets plain values last, and so they can be set here."""
-        swept = {text for place, text in enumerate(point) if place in self.swept}
-        plain = [text for text in point if text in swept and re.match(r"\w", text) and not _is_group(text)]
-        rest = tuple(text for text in point if text not in plain)
-        if rest not in self._chosen:
-            self._chosen[rest] = _slim(compose_run(rest))
-        if not plain:
-            return self._chosen[rest]
-        cfg = self._chosen[rest].copy()
+        plain = [point[place] for place in self.swept if _is_value(point[place])]
+        moved = [place for place in self.swept if point[place] != self.rest[place] and not _is_value(point[place])]
+        options = self._options(moved[0]) if len(moved) == 1 else None
+        chosen = self.rest if options else point
+        groups = tuple(text for place, text in enumerate(chosen) if place not in self.swept or not _is_value(text))
+        if groups not in self._chosen:
+            self._chosen[groups] = _slim(compose_run(groups))
+        if not plain and not options:
+            return self._chosen[groups]
+        cfg = self._chosen[groups].copy()
         try:
+            if options:
+                options.choose(cfg, _value(point[moved[0]]))
             for one in OverridesParser.create().parse_overrides(plain):
                 OmegaConf.update(cfg, one.key_or_group, one.value(), merge=True)
         except (HydraException, OmegaConfBaseException, ValueError):
             return _slim(compose_run(point))  # which says what is wrong
         return cfg
 
+    def _options(self, place: int) -> PlainOptions | None:
+        """The options of an axis that chooses in a group, if they can be set; None if Hydra has to compose them."""
+        if place not in self._plain_options:
+            key, names = _key(self.rest[place]), [_value(text) for text in self.axes[place]]
+            others = [
+                text for k, text in enumerate(self.rest) if k != place and not (k in self.swept and _is_value(text))
+            ]
+            if self.rest[place] != f"{key}={names[0]}" or any(key in named for named, _ in _ties()):
+                self._plain_options[place] = None
+            else:
+                self._plain_options[place] = PlainOptions.of(key, names, lambda choice: compose_run([*others, choice]))
+        return self._plain_options[place]
+
     @cached_property
     def tied(self) -> list[set[int]]:
         """Axes that the defaults lists of the config's files tie: ``optional tuned/${solver}-${task}``."""
         keys = {place: _key(self.rest[place]) for place in self.swept}
         parts = [{place} for place in self.swept]
-        for path in conf_dir().rglob("*.yaml"):
-            text = path.read_text()
-            named = {name for line in re.findall(r"^ *- .*\$\{.*$", text, re.M) for name in _references(line)}
-            if named:
-                folder = path.parent.relative_to(conf_dir()).as_posix()
-                parts.append({place for place, key in keys.items() if key in named or key == folder})
+        for named, folder in _ties():
+            parts.append({place for place, key in keys.items() if key in named or key == folder})
         return united(parts)
+
+
+@lru_cache(maxsize=1)
+def _ties() -> list[tuple[set[str], str]]:
+    """The keys that each defaults list interpolates, and the folder of its file."""
+    found = []
+    for path in conf_dir().rglob("*.yaml"):
+        text = path.read_text()
+        named = {name for line in re.findall(r"^ *- .*\$\{.*$", text, re.M) for name in _references(line)}
+        if named:
+            found.append((named, path.parent.relative_to(conf_dir()).as_posix()))
+    return found
 
 
 def united(parts: Iterable[set[int]]) -> list[set[int]]:
@@ -143,8 +170,13 @@ def _key(text: str) -> str:
     return text.partition("=")[0].lstrip("+~")
 
 
-def _is_group(text: str) -> bool:
-    return (conf_dir() / _key(text)).is_dir()
+def _value(text: str) -> str:
+    return text.partition("=")[2]
+
+
+def _is_value(text: str) -> bool:
+    """Whether an override sets a value, rather than to choose in a group or to add or delete a key."""
+    return bool(re.match(r"\w", text)) and not (conf_dir() / _key(text)).is_dir()
 
 
 def _references(text: str) -> set[str]:

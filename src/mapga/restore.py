@@ -20,8 +20,10 @@ from mapga.priors.base import Prior
 from mapga.problem import Problem, measure
 from mapga.records import ImageStore
 from mapga.records.journal import Row
+from mapga.records.trace import append_trace
 from mapga.rng import NoiseSource
-from mapga.solvers.base import Solver
+from mapga.solvers.base import Solver, State
+from mapga.tracing import Tracer
 
 if TYPE_CHECKING:
     from mapga.runner import Job
@@ -39,7 +41,11 @@ _NOTHING = {
 
 
 def solve(
-    solver: Solver, problem: Problem, prior: Prior, noise: NoiseSource, on_step: Callable[[], object] = lambda: None
+    solver: Solver,
+    problem: Problem,
+    prior: Prior,
+    noise: NoiseSource,
+    on_state: Callable[[State], object] = lambda state: None,
 ) -> tuple[Tensor, Tensor]:
     """Run a solver to its end.
 
@@ -55,7 +61,7 @@ def solve(
             if diverged_at is None:
                 diverged_at = torch.zeros(len(x), dtype=torch.int64, device=x.device)
             diverged_at = torch.where(broken & (diverged_at == 0), state.step, diverged_at)
-            on_step()
+            on_state(state)
     if diverged_at is None:
         raise RuntimeError(f"{type(solver).__name__} yielded no state")
     return x, diverged_at
@@ -94,13 +100,20 @@ class Restorer:
         meter = Meter(job.device)
         labels = self.prior.labels_for(indices, _labels(items, job.device))
         prior = MeteredPrior(self.prior, meter).conditioned(labels)
+        tracer = Tracer(clean, meter) if job.trace else None
+
+        def on_state(state: State) -> None:
+            on_step()
+            if tracer is not None:
+                tracer(state)
+
         begun = time.perf_counter()
         # Only the start is drawn around the truth, as sigma n + truth: the solver itself is handed nothing but noise.
         around = clean.to(job.device, job.dtype) / job.solver.schedule.sigma_max if job.start == "truth" else None
         with NoiseSource(
             job.seed, indices, job.dataset.image_shape, device=job.device, dtype=job.dtype, around=around
         ) as noise:
-            x, diverged_at = solve(job.solver, problem, prior, noise, on_step)
+            x, diverged_at = solve(job.solver, problem, prior, noise, on_state)
         steps = diverged_at.tolist()  # waits for the device
         seconds = time.perf_counter() - begun
 
@@ -109,6 +122,8 @@ class Restorer:
         self.stores.truth.write(rows, truth)
         self.stores.measurement.write(rows, to_uint8(self.operator.preview(problem.y), job.rounding))
         self.stores.restored.write(rows, restored)
+        if tracer is not None:
+            append_trace(job.folder.path, job.shard, tracer.trace(rows))
 
         numbers = self._score(restored, truth, items, problem)
         records = [

@@ -49,6 +49,7 @@ class Job:
         device, dtype: Where and in what the solver computes.
         shard: The rows this process works on.
         rounding: How restored images become uint8.
+        trace: Whether each state's PSNR is noted, for convergence curves.
         start: None: solvers start from noise; ``"truth"``: from the truth plus noise of the schedule's first level.
     """
 
@@ -67,6 +68,7 @@ class Job:
     shard: Shard = WHOLE
     rounding: Rounding = "round"
     start: Literal["truth"] | None = None
+    trace: bool = False
 
     @property
     def image_metrics(self) -> list[ImageMetric]:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_json", "write_text"]
+__all__ = ["append_text", "write_json", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -21,6 +21,26 @@ def write_text(path: Path, text: str) -> None:
         neighbour.replace(path)
     finally:
         neighbour.unlink(missing_ok=True)
+
+
+def append_text(path: Path, text: str) -> None:
+    """Append whole lines durably, in one write, so that a kill leaves all of them or none.
+
+    Raises:
+        OSError: The disk took less.
+    """
+    lines = text.encode()
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            lines = b"\n" + lines  # seal a torn line off
+        written = os.write(descriptor, lines)
+        if written != len(lines):
+            raise OSError(f"{path}: the disk took {written} of {len(lines)} bytes")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, value: Any) -> None:

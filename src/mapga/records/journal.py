@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from mapga.records.files import append_text
 
 __all__ = ["Journal", "Row"]
 
@@ -46,18 +47,7 @@ class Journal:
 
     def append(self, rows: Iterable[Row]) -> None:
         """Add rows durably, in one write, so that a kill leaves all of them or none."""
-        lines = "".join(json.dumps(row.as_dict(), allow_nan=False) + "\n" for row in rows).encode()
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                lines = b"\n" + lines  # seal a torn line off
-            written = os.write(descriptor, lines)
-            if written != len(lines):
-                raise OSError(f"{self.path}: the disk took {written} of {len(lines)} bytes")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        append_text(self.path, "".join(json.dumps(row.as_dict(), allow_nan=False) + "\n" for row in rows))
 
     def rows(self) -> Iterator[Row]:
         """Every whole row, in the order written."""

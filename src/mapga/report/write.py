@@ -12,7 +12,8 @@ from mapga.components import ConfigError
 from mapga.records.files import write_text
 from mapga.report.boards import Board, boards
 from mapga.report.collect import Run, collect
-from mapga.report.figures import draw_passes, draw_ranks, file_name, leading
+from mapga.report.curves import draw_convergence, draw_passes
+from mapga.report.figures import draw_ranks, file_name, leading
 from mapga.report.layout import Table, latex_document
 from mapga.report.page import render_page
 from mapga.report.pictures import draw_grid
@@ -53,8 +54,8 @@ def write_report(root: Path, *, images: int = 8) -> Path:
     """Print tables of all runs below ``root`` and write them, with figures and a page, to ``root/report``.
 
     Writes ``table.md``, ``table.csv`` (a line a run), ``table.tex``, ``index.html``; ``pairs.csv`` (every comparison
-    of two methods) and ``published.csv`` (beside the paper's numbers); ``grid-*``, ``passes-*`` and ``ranks-*`` as PNG
-    and PDF.
+    of two methods) and ``published.csv`` (beside the paper's numbers); ``grid-*``, ``passes-*``, ``ranks-*`` and, of
+    runs with ``trace=true``, ``convergence-*`` as PNG and PDF.
 
     Args:
         root: A results folder.
@@ -129,6 +130,9 @@ def _figures(content: _Content, folder: Path, images: int) -> list[Path]:
             path = folder / file_name("grid", study.title, task)
             if draw_grid(_grid_runs(study, first, task), path, images):
                 drawn.append(path)
+        path = folder / file_name("convergence", study.title)
+        if draw_convergence(first, path):
+            drawn.append(path)
     for board in leading(content.boards, _METRICS_DRAWN):
         for kind, draw in (("passes", draw_passes), ("ranks", draw_ranks)):
             path = folder / file_name(kind, board.study.title, board.metric, board.protocol)

@@ -26,11 +26,14 @@ class State:
         step: 1, 2, ..., the solver's ``n_steps``.
         sigma: Noise level of x; 0 for a finished image.
         x: (B, C, H, W). That of the last state is the answer.
+        estimate: (B, C, H, W), the image that x was made of by adding noise: what a solver would answer if it stopped
+            here. Equal to x in the last state.
     """
 
     step: int
     sigma: float
     x: Tensor
+    estimate: Tensor
 
 
 class Solver(ABC):

@@ -62,7 +62,7 @@ class CTZSIE(Solver):
             x = prior.consistency(x, t)
             if self.clip:
                 x = x.clamp(-1, 1)
-            x = x + operator.pinv(problem.y - operator.apply(x))
+            x = image = x + operator.pinv(problem.y - operator.apply(x))
             if (std := renoise_std(t_next, levels[-1])) > 0:
                 x = x + std * noise.step(i)
-            yield State(i + 1, t_next, x)
+            yield State(i + 1, t_next, x, image)

@@ -62,7 +62,7 @@ class DDRM(Solver):
         for i, (sigma, sigma_next) in enumerate(pairwise([*levels, 0.0])):
             x0 = prior.denoise(x, sigma)
             x = self.step(spectrum, x, x0, sigma, sigma_next, noise.step(i)) if sigma_next > 0 else x0
-            yield State(i + 1, sigma_next, x)
+            yield State(i + 1, sigma_next, x, x0)
 
     def start(self, spectrum: Spectrum, sigma: float, noise: Tensor) -> Tensor:
         """The initial state at level sigma: around y where that is less noisy, else pure noise; noise in pixels."""

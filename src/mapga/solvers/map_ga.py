@@ -103,10 +103,10 @@ class MAPGA(Solver):
         for i, (t, t_next) in enumerate(pairwise(levels)):
             for _ in range(self.num_iter):
                 z = z + self.ascent(problem, prior, z, t)
-            z = self.image(prior, z, t)
+            z = image = self.image(prior, z, t)
             if (std := renoise_std(t_next, levels[-1])) > 0:
                 z = z + std * noise.step(i)
-            yield State(i + 1, t_next, z)
+            yield State(i + 1, t_next, z, image)
 
     def image(self, prior: Prior, z: Tensor, t: float) -> Tensor:
         """C(z, t), or D(z, t) in the (D) variants."""

@@ -95,7 +95,7 @@ class MAPGAPGDM(Solver):
         for i, (t, t_next) in enumerate(pairwise(levels), start=self.schedule.steps):
             r2 = posterior_variance(t, self.r_rule, self.sigma_data)
             x0, shift = pseudo_inverse_guidance(problem, prior, x, t, r2)
-            x = x0 + t**2 / r2 * shift
+            x = image = x0 + t**2 / r2 * shift
             if (std := renoise_std(t_next, levels[-1])) > 0:
                 x = x + std * noise.step(i)
-            yield State(i + 1, t_next, x)
+            yield State(i + 1, t_next, x, image)

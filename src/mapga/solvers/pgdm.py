@@ -95,7 +95,7 @@ class PGDM(Solver):
             w = 1.0 if self.guidance == "adaptive" else sigma**2 / r2
             k1 = self.eta * sigma_next * math.sqrt(1 - (sigma_next / sigma) ** 2)
             k2 = renoise_std(sigma_next, k1)
-            x = x0 + k2 / sigma * (x - x0) + w * shift
+            x, estimate = x0 + k2 / sigma * (x - x0) + w * shift, x0 + w * shift
             if k1 > 0:
                 x = x + k1 * noise.step(i)
-            yield State(i + 1, sigma_next, x)
+            yield State(i + 1, sigma_next, x, estimate)

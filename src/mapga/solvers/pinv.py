@@ -25,4 +25,5 @@ class PseudoInverse(Solver):
         return self._lacks(operator, prior, linear=True)
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
-        yield State(1, 0.0, linear_operator(problem).pinv(problem.y))
+        x = linear_operator(problem).pinv(problem.y)
+        yield State(1, 0.0, x, x)

@@ -38,6 +38,8 @@ class TrainingConfig:
         patch, widths, attention, blocks, head, groups: The network, as in ``mapga.priors.unet.Architecture``.
         log_mean, log_std: Of ln sigma in the denoiser's loss.
         teacher: Name of the denoiser's stage in the same output, or path of its weights file (distillation).
+        start: Weights a prior's network starts from, named as the teacher is; empty for the teacher's, or, without
+            one, for random ones.
         grid_start, grid_end: Intervals of the rho-7 grid of the consistency loss, first and last.
         grid_doubling: Steps after which their number doubles.
         target_decay: Decay of the target network; 0 for the network itself without gradient.
@@ -77,6 +79,7 @@ class TrainingConfig:
     log_mean: float = -1.2
     log_std: float = 1.2
     teacher: str = "denoiser"
+    start: str = ""
     grid_start: int = 10
     grid_end: int = 80
     grid_doubling: int = 1000

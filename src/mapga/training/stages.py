@@ -6,6 +6,7 @@ import errno
 import json
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import torch
 from accelerate import Accelerator
@@ -83,8 +84,10 @@ def _train_prior(
     network = UNet(_architecture(config, dataset)).to(device)
     teacher: UNet | None = None
     if config.stage == "distillation":
-        teacher = _teacher(config, folder.parent, network.architecture).to(device)
+        teacher = _trained(config, "teacher", "edm", folder.parent, network.architecture).to(device)
         network.load_state_dict(teacher.state_dict())
+    if config.start:
+        network.load_state_dict(_trained(config, "start", kind, folder.parent, network.architecture).state_dict())
     denoiser = None if teacher is None else partial(precondition, "edm", teacher)
     source = _source(config, accelerator, dataset)
     objective = (
@@ -158,14 +161,17 @@ def _architecture(config: TrainingConfig, dataset: Dataset) -> Architecture:
     )
 
 
-def _teacher(config: TrainingConfig, output: Path, wanted: Architecture) -> UNet:
-    """The denoiser to distil: a stage of the same output by name, or a weights file by path."""
-    stage = output / config.teacher / f"{config.teacher}.safetensors"
-    path = stage if stage.is_file() else Path(config.teacher)
-    teacher = read_network(path, "edm")
-    if teacher.architecture != wanted:
+def _trained(
+    config: TrainingConfig, key: Literal["teacher", "start"], kind: Kind, output: Path, wanted: Architecture
+) -> UNet:
+    """Weights that a key of the configuration names: a stage of the same output, or a weights file by path."""
+    name: str = getattr(config, key)
+    stage = output / name / f"{name}.safetensors"
+    path = stage if stage.is_file() else Path(name)
+    trained = read_network(path, kind)
+    if trained.architecture != wanted:
         raise ValueError(
-            f"{path}: the teacher is {teacher.architecture}, the student {wanted}; give train.{config.name} the "
-            "teacher's patch, widths, attention, blocks, head and groups, and images of its shape"
+            f"{path}: the {key} is {trained.architecture}, the student {wanted}; give train.{config.name} its "
+            "patch, widths, attention, blocks, head and groups, and images of its shape"
         )
-    return teacher
+    return trained

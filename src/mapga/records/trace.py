@@ -1,0 +1,60 @@
+"""Traces: how good each image was at every state of its solver, for convergence curves. Only with ``trace=true``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mapga.records.files import append_text
+from mapga.records.shards import Shard
+
+__all__ = ["Trace", "append_trace", "read_trace"]
+
+_NAME = "trace"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The states of a batch, in order.
+
+    Attributes:
+        rows: Its images, by row.
+        sigma: Noise level of each state.
+        passes: Network passes an image, forward and backward, up to each state.
+        psnr: For each state, each image's PSNR of the state's estimate in dB; None where it is not finite.
+    """
+
+    rows: list[int]
+    sigma: list[float]
+    passes: list[int]
+    psnr: list[list[float | None]]
+
+
+def append_trace(folder: Path, shard: Shard, trace: Trace) -> None:
+    """Note a batch's trace in a run's folder."""
+    name = f"{_NAME}.jsonl" if shard.whole else f"{_NAME}-{shard}.jsonl"
+    append_text(folder / name, json.dumps(asdict(trace), allow_nan=False) + "\n")
+
+
+def read_trace(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """A run's network passes (S,) and the PSNR (N, S) of its traced images, by row, whatever their batches.
+
+    None if none was. Lines torn by a kill are left out, and of an image traced twice the later one counts.
+    """
+    found: dict[int, list[float]] = {}
+    passes: list[int] = []
+    for path in sorted(folder.glob(f"{_NAME}*.jsonl")):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                trace = Trace(**json.loads(line))
+                curves = np.array(trace.psnr, dtype=float).T
+            except (ValueError, TypeError):
+                continue
+            if curves.shape != (len(trace.rows), len(trace.passes)) or (passes and passes != trace.passes):
+                continue
+            passes = trace.passes
+            found |= dict(zip(trace.rows, curves.tolist(), strict=True))
+    return (np.array(passes), np.array([found[row] for row in sorted(found)])) if found else None

@@ -1,0 +1,105 @@
+"""Figures against network passes: what runs of different settings came to, and how single runs came to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from mapga.records.trace import read_trace
+from mapga.report.boards import Board
+from mapga.report.pictures import save
+
+__all__ = ["MARKERS", "draw_convergence", "draw_passes"]
+
+MARKERS = "osD^vP*Xh<>dp"
+
+_Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
+"""By method its network passes an image and what they came to."""
+
+
+def draw_passes(board: Board, path: Path) -> bool:
+    """The metric against network passes an image, a panel a task, a point a finished run. False below two."""
+    study = board.study
+    panels: dict[str, _Lines] = {}
+    for task in study.tasks:
+        lines = {}
+        for method in study.methods:
+            points = []
+            for run in study.of(task, method):
+                found = run.metrics.get("metrics", {}).get(board.metric, {})
+                if found.get("mean") is not None and (not board.protocol or found.get("key") in (None, board.protocol)):
+                    compute = run.metrics["compute"]
+                    points.append((compute["forward"] + compute["vjp"], found["mean"]))
+            if points:
+                passes, means = zip(*sorted(points), strict=True)
+                lines[method] = (passes, means)
+        panels[task] = lines
+    if sum(len(x) for lines in panels.values() for x, _ in lines.values()) < 2:
+        return False
+    _draw(panels, study.methods, board.metric, board.title, path, marked=True)
+    return True
+
+
+def draw_convergence(board: Board, path: Path) -> bool:
+    """Mean PSNR of the states' estimates along the runs that stand for the methods. False where none was traced.
+
+    Every image counts, those too that diverged in the end, up to the state in which they did.
+    """
+    study = board.study
+    panels: dict[str, _Lines] = {}
+    for task in study.tasks:
+        lines = {}
+        for method in study.methods:
+            run = board.cells[task, method].run
+            found = None if run is None else read_trace(run.folder)
+            if found is not None and np.isfinite(found[1]).any(axis=0).all():
+                lines[method] = (found[0].tolist(), np.nanmean(found[1], axis=0).tolist())
+        panels[task] = lines
+    if not any(panels.values()):
+        return False
+    title = f"{study.title}: convergence of the runs with the best {board.metric}"
+    _draw(panels, study.methods, "psnr of the estimate, dB", title, path, marked=False)
+    return True
+
+
+def _draw(
+    panels: Mapping[str, _Lines], methods: Sequence[str], measured: str, title: str, path: Path, *, marked: bool
+) -> None:
+    """A panel for each task that has lines, and a legend; passes on a logarithmic axis."""
+    shown = {task: lines for task, lines in panels.items() if lines}
+    across = min(4, len(shown))
+    down = -(-len(shown) // across)
+    width, height = 2.5 * across + 1.9, 2.0 * down + 1.0
+    figure, axes = plt.subplots(down, across, figsize=(width, height), squeeze=False)
+    # A layout engine would measure every label several times, which takes longer than all the rest of a report.
+    figure.subplots_adjust(0.7 / width, 0.6 / height, 1 - 1.3 / width, 1 - 0.6 / height, wspace=0.3, hspace=0.4)
+    for axis in axes.flat[len(shown) :]:
+        axis.set_axis_off()
+    handles: dict[str, Artist] = {}
+    for axis, (task, lines) in zip(axes.flat, shown.items(), strict=False):
+        axis.set_title(task, fontsize=8, parse_math=False)
+        for place, method in enumerate(methods):
+            if method in lines:
+                marker = MARKERS[place % len(MARKERS)] if marked else ""
+                x, y = lines[method]
+                (handles[method],) = axis.plot(x, y, marker=marker, ms=4, lw=0.8, color=f"C{place % 10}")
+        if all(x > 0 for passes, _ in lines.values() for x in passes):
+            axis.set_xscale("log")
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.tick_params(labelsize=6)
+        axis.grid(alpha=0.3)
+    figure.legend(list(handles.values()), list(handles), loc="center right", fontsize=7)
+    figure.supxlabel("network passes an image", fontsize=8)
+    figure.supylabel(measured, fontsize=8, parse_math=False)
+    figure.suptitle(title, fontsize=9, parse_math=False)
+    save(path)
