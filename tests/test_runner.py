@@ -11,6 +11,7 @@ import pytest
 from helpers.runs import TinyImages, measured, restored, run_quietly, tiny_job, what_lasts
 from mapga.pixels import from_uint8
 from mapga.records import Journal
+from mapga.records.trace import read_trace
 from mapga.restore import solve
 from mapga.schedules import Karras
 from mapga.solvers import CTZSIE, DDRM, MAPGA, MAPGAPGDM, PGDM, PseudoInverse, Solver, State
@@ -38,6 +39,48 @@ def test_batch_size_and_shards_do_not_change_a_bit(tmp_path, name):
         job = tiny_job(tmp_path / "shards", solver=SOLVERS[name](), shard=shard)
         run_quietly(job)
     assert what_lasts(job) == what_lasts(whole)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_a_trace_ends_with_the_answer_and_changes_nothing(tmp_path, name):
+    plain = tiny_job(tmp_path / "plain", solver=SOLVERS[name]())
+    summary = run_quietly(plain)
+    jobs = [tiny_job(tmp_path / "whole", solver=SOLVERS[name](), trace=True)]
+    jobs += [
+        tiny_job(tmp_path / "shards", solver=SOLVERS[name](), batch_size=2, shard=s, trace=True) for s in ("0/2", "1/2")
+    ]
+    for job in jobs:
+        run_quietly(job)
+    assert what_lasts(jobs[0]) == what_lasts(jobs[-1]) == what_lasts(plain)
+    passes, psnr = read_trace(jobs[0].folder.path)
+    assert psnr.shape == (8, SOLVERS[name]().n_steps) and (np.diff(passes) > 0).all()
+    assert passes[-1] == summary["compute"]["forward"] + summary["compute"]["vjp"]
+    truth = from_uint8(np.load(jobs[0].folder.problem_path / "truth.npy"))
+    error = (from_uint8(restored(jobs[0])) - truth).square().flatten(1).mean(1)
+    np.testing.assert_allclose(psnr[:, -1], 10 * np.log10(4 / error.numpy()), atol=0.1)  # stored as whole grey levels
+    other_passes, other = read_trace(jobs[-1].folder.path)
+    np.testing.assert_array_equal(other, psnr)
+    np.testing.assert_array_equal(other_passes, passes)
+    assert read_trace(plain.folder.path) is None
+
+
+def test_a_trace_survives_a_kill_and_a_divergence(tmp_path):
+    job = tiny_job(tmp_path, trace=True)
+    job.folder.path.mkdir(parents=True)
+    (job.folder.path / "trace.jsonl").write_text('{"rows": [0, 1], "sigma": [1.0], "pas')
+    run_quietly(job)
+    passes, psnr = read_trace(job.folder.path)
+    assert psnr.shape == (8, 3) and len(passes) == 3
+
+    class Broken(MAPGA):
+        def iterate(self, problem, prior, noise):
+            for state in super().iterate(problem, prior, noise):
+                yield state if state.step < 3 else State(3, 0.0, state.x / 0 * 0, state.estimate / 0 * 0)
+
+    job = tiny_job(tmp_path / "broken", solver=Broken(Karras(steps=3)), trace=True)
+    run_quietly(job)
+    _, psnr = read_trace(job.folder.path)
+    assert np.isnan(psnr[:, 2]).all() and np.isfinite(psnr[:, :2]).all()
 
 
 @pytest.mark.parametrize("shards", [("0/3", "1/3", "2/3"), ("3/3", "2/3", "1/3")])

@@ -63,4 +63,5 @@ def _translated(text: str) -> str:
     key, _, value = text.partition("=")
     if key in ("prior", "dataset"):
         return f"train={value}"
-    return f"train.{text}" if key.startswith(_OF_RECIPE) else text
+    # "++": also keys that the recipe's file leaves at their defaults; those that there are not, are refused later.
+    return f"++train.{text}" if key.startswith(_OF_RECIPE) else text

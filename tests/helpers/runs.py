@@ -97,6 +97,7 @@ def tiny_job(
     shard: str = "0/1",
     sigma_y: float = 0.1,
     dtype: torch.dtype = torch.float64,
+    trace: bool = False,
 ) -> Job:
     """A job in float64 on the CPU whose folder lies below ``results``."""
     return Job(
@@ -111,6 +112,7 @@ def tiny_job(
         batch_size=batch_size,
         dtype=dtype,
         shard=Shard.parse(shard),
+        trace=trace,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,30 +37,6 @@ def photos() -> np.ndarray:
             for column in range(0, 384, 96):
                 crops.append(picture[row : row + 64, column : column + 64])
     return np.stack(crops)
-
-
-@pytest.fixture(scope="session")
-def random_backbones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Random, fixed AlexNet and VGG16 convolutions in torchvision's format."""
-    torchvision = pytest.importorskip("torchvision")
-    folder = tmp_path_factory.mktemp("backbones")
-    paths = {}
-    with warnings.catch_warnings(), torch.random.fork_rng():
-        warnings.simplefilter("ignore")
-        for name, build in (("alex", torchvision.models.alexnet), ("vgg", torchvision.models.vgg16)):
-            torch.manual_seed(0)
-            with torch.device("meta"):
-                network = build()
-            state = {
-                key: torch.randn(value.shape) * (2 / value[0].numel()) ** 0.5
-                if value.ndim > 1
-                else torch.zeros(value.shape)
-                for key, value in network.state_dict().items()
-                if key.startswith("features.")
-            }
-            paths[name] = folder / f"{name}.pth"
-            torch.save(state, paths[name])
-    return paths
 
 
 @pytest.fixture(scope="session")

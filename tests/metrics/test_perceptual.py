@@ -36,6 +36,24 @@ def units(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
 
 
+def test_the_loss_is_the_distance_and_its_gradient_that_of_finite_differences(
+    random_backbones: dict[str, Path], photos: np.ndarray
+) -> None:
+    measured = metric(random_backbones, "alex", resize=96)
+    truth, images = units(photos[:2]), units(with_noise(photos[:2], 25))
+    x = (2 * images - 1).requires_grad_()
+    loss = measured.loss(x, 2 * truth - 1)
+    np.testing.assert_allclose(loss.detach().numpy(), measured.distance(images, truth), atol=1e-6)
+    (gradient,) = torch.autograd.grad(loss.sum(), x)
+    direction = gradient / gradient.norm()
+    with torch.no_grad():
+        ahead, behind = (measured.loss(x + h * direction, 2 * truth - 1).double().sum() for h in (0.05, -0.05))
+    assert float(ahead - behind) / 0.1 == pytest.approx(float(gradient.norm()), rel=0.02)
+    grey = x[:, :1]
+    same = measured.loss(grey.expand(-1, 3, -1, -1), 2 * truth - 1)
+    torch.testing.assert_close(measured.loss(grey, 2 * truth - 1), same)
+
+
 @pytest.mark.parametrize("backbone", ["alex", "vgg"])
 def test_equal_to_both_libraries_on_the_same_weights(
     backbone: Backbone,

@@ -17,6 +17,8 @@ from PIL import Image
 from helpers.folders import finished, unfinished
 from mapga.cli import main
 from mapga.components import ConfigError
+from mapga.records import WHOLE
+from mapga.records.trace import Trace, append_trace, read_trace
 from mapga.report import write_report
 
 
@@ -33,6 +35,19 @@ def test_every_file_is_written(tmp_path):
     assert {"pairs.csv", "published.csv"} <= names
     for suffix in (".png", ".pdf"):
         assert len([name for name in names if name.startswith("grid-") and name.endswith(suffix)]) == 2
+
+
+def test_convergence_is_drawn_where_states_were_traced(tmp_path):
+    finished(tmp_path, "alpha")
+    assert not list(write_report(tmp_path).glob("convergence-*"))
+    beta = finished(tmp_path, "beta")
+    append_trace(beta.path, WHOLE, Trace([0, 2], [1.0, 0.0], [4, 6], [[10.0, 12.0], [20.0, None]]))
+    append_trace(beta.path, WHOLE, Trace([1], [1.0, 0.0], [4, 6], [[11.0], [24.0]]))
+    passes, psnr = read_trace(beta.path)
+    assert passes.tolist() == [4, 6] and psnr.tolist()[:2] == [[10.0, 20.0], [11.0, 24.0]] and np.isnan(psnr[2, 1])
+    assert len(list(write_report(tmp_path).glob("convergence-*"))) == 2
+    page = (tmp_path / "report/index.html").read_text()
+    assert "convergence of" in page or "convergence-" in page
 
 
 def test_a_second_report_is_the_same(tmp_path):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import yaml
+from PIL import Image
+from safetensors.torch import load_file
 
 from mapga.datasets import Dataset
 from mapga.priors.network import NetworkPrior
@@ -20,9 +26,11 @@ def test_a_recipe_is_valid_and_its_networks_agree(path: Path) -> None:
     stages = read_stages(yaml.safe_load(path.read_text())["stages"])
     shape = ("patch", "widths", "attention", "blocks", "head", "groups")
     priors = [stage for stage in stages if stage.stage != "classifier"]
-    assert [stage.stage for stage in priors] == ["denoiser", "distillation"]
+    assert priors[0].stage == "denoiser" and {stage.stage for stage in priors[1:]} == {"distillation"}
     assert len({tuple(getattr(stage, key) for key in shape) for stage in priors}) == 1
-    assert priors[1].teacher == priors[0].name
+    assert all(stage.teacher == priors[0].name for stage in priors[1:])
+    names = [stage.name for stage in priors]
+    assert all(stage.start in ["", *names[1:place]] for place, stage in enumerate(priors))
 
 
 def test_the_rgb_recipe_trains_and_resumes_in_miniature(
@@ -38,6 +46,33 @@ def test_the_rgb_recipe_trains_and_resumes_in_miniature(
         assert run(replace(tiny, steps=6), tmp_path, coloured, coloured).is_file()
     prior = NetworkPrior.from_files(**paths)
     assert prior.image_shape == (3, 8, 8)
+
+
+def test_two_processes_train_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``torchrun`` splits every batch; sums in another order are all that differs."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    random = np.random.default_rng(0)
+    for k in range(12):
+        Image.fromarray(random.integers(0, 256, (32, 32), dtype=np.uint8)).save(pictures / f"{k}.png")
+    small = "steps=6 batch=4 warmup=1 decay=2 precision=fp32 device=cpu widths=[8,8] attention=[false,true] head=8"
+    small += " groups=4 log_every=1 sample_every=6 checkpoint_every=6"
+    overrides = [f"stages.denoiser.{pair}" for pair in small.split()]
+    overrides += [f"stages.consistency.{pair}" for pair in [*small.split(), "trajectory_pool=8", "trajectory_steps=4"]]
+    overrides += [f"{name}.{key}" for name in ("dataset", "heldout") for key in (f"root={pictures}", "channels=1")]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for processes in (1, 2):
+        launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "-m", "mapga.cli"]
+        command = [sys.executable, "-m", *launch, "train", "prior=image_folder", f"output={tmp_path / str(processes)}"]
+        subprocess.run([*command, *overrides], check=True, capture_output=True, timeout=300)
+    for stage in ("denoiser", "consistency"):
+        one, two = (tmp_path / str(processes) / stage for processes in (1, 2))
+        losses = [np.loadtxt(folder / "losses.csv", delimiter=",", skiprows=1) for folder in (one, two)]
+        assert losses[0].shape == (6, 4)
+        np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
+        weights = [load_file(folder / f"{stage}.safetensors") for folder in (one, two)]
+        for name, tensor in weights[0].items():
+            torch.testing.assert_close(tensor.float(), weights[1][name].float(), rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize(

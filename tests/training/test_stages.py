@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mapga.datasets import Dataset
+from mapga.fetch import sha256_of
 from mapga.metrics.digits_net import DigitClassifier
 from mapga.priors.network import NetworkPrior
 from mapga.training import TrainingConfig, run
@@ -189,6 +191,38 @@ def test_teachers_that_do_not_fit_are_refused(
     run(micro, tmp_path, blobs, blobs)
     with pytest.raises(ValueError, match=r"the teacher is Architecture.*the student Architecture"):
         run(replace(distillation, widths=(8, 16)), tmp_path, blobs, blobs)
+
+
+def test_a_student_can_start_from_another(
+    micro: TrainingConfig, distillation: TrainingConfig, blobs: Dataset, tmp_path: Path
+) -> None:
+    run(micro, tmp_path, blobs, blobs)
+    first = run(distillation, tmp_path, blobs, blobs)
+    still = replace(distillation, name="second", start="consistency", steps=1, warmup=0, decay=0, learning_rate=1e-9)
+    tensors = [load_file(path) for path in (first, run(still, tmp_path, blobs, blobs))]
+    assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
+    with pytest.raises(ValueError, match=r"denoiser\.safetensors.*edm"):
+        run(replace(still, name="third", start="denoiser"), tmp_path, blobs, blobs)
+
+
+def test_distillation_by_lpips(
+    micro: TrainingConfig,
+    distillation: TrainingConfig,
+    blobs: Dataset,
+    random_backbones: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MAPGA_CACHE", str(tmp_path / "cache"))
+    run(micro, tmp_path, blobs, blobs)
+    weights = random_backbones["alex"]
+    student = replace(distillation, distance="lpips", lpips_resize=32, steps=60, warmup=0, decay=0, learning_rate=0.01)
+    with pytest.raises(ValueError, match=r"train\.consistency\.distance=lpips: .*alexnet"):
+        run(student, tmp_path, blobs, blobs)
+    run(replace(student, lpips_weights=str(weights), lpips_sha256=sha256_of(weights)), tmp_path, blobs, blobs)
+    with (tmp_path / "consistency/losses.csv").open() as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file)]
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
 
 
 def test_the_classifier_reads_labelled_digits_only(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:

@@ -143,6 +143,22 @@ class LPIPS(ImageMetric):
         values = per_image(partial(_distance, network, self.resize), *pair)
         return values.double().cpu().numpy()
 
+    def loss(self, images: Tensor, wanted: Tensor) -> Tensor:
+        """LPIPS (B,) of images (B, 1 or 3, H, W) around [-1, 1], differentiable in the first, to train by.
+
+        Unlike ``distance`` it computes a batch at once and takes values outside the range as they are.
+
+        Raises:
+            FileRefusedError: The weights are absent or not the ones stated.
+        """
+        network = _network(self.backbone, self.weights.verified(), images.device)
+        with torch.autocast(images.device.type, enabled=False):
+            pair = [x.float().expand(-1, 3, -1, -1) for x in (images, wanted)]
+            if self.resize is not None:
+                pair = [resized(x, self.resize) for x in pair]
+            distances: Tensor = network(*pair)
+            return distances.reshape(len(images))
+
 
 def _distance(network: nn.Module, resize: int | None, restored: Tensor, truth: Tensor) -> Tensor:
     if resize is not None:

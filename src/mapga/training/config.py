@@ -43,7 +43,10 @@ class TrainingConfig:
         grid_start, grid_end: Intervals of the rho-7 grid of the consistency loss, first and last.
         grid_doubling: Steps after which their number doubles.
         target_decay: Decay of the target network; 0 for the network itself without gradient.
+        distance: What the consistency loss measures by: ``pseudo_huber`` or ``lpips`` (AlexNet's; extra ``metrics``).
         huber: c of the pseudo-Huber distance sqrt(|d|^2 + c^2) - c; 0 for the squared distance.
+        lpips_resize: Side in pixels to which LPIPS resizes images first.
+        lpips_weights, lpips_sha256: AlexNet's weights and their hash; empty for the cached, published file.
         trajectory_fraction: Part of a batch that regresses on the end of the teacher's whole trajectory.
         trajectory_steps: Multistep steps of such a trajectory, one teacher evaluation each.
         trajectory_pool: Trajectories computed at once.
@@ -84,7 +87,11 @@ class TrainingConfig:
     grid_end: int = 80
     grid_doubling: int = 1000
     target_decay: float = 0.0
+    distance: Literal["pseudo_huber", "lpips"] = "pseudo_huber"
     huber: float = 1.0
+    lpips_resize: int = 224
+    lpips_weights: str = ""
+    lpips_sha256: str = ""
     trajectory_fraction: float = 0.0
     trajectory_steps: int = 18
     trajectory_pool: int = 512
@@ -96,8 +103,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.stage not in get_args(Stage):
             raise ValueError(f"train.stage={self.stage!r}: choose one of {', '.join(get_args(Stage))}")
-        for name in ("precision", "device"):
-            choices = {"precision": ("bf16", "fp32"), "device": ("auto", "cpu", "cuda")}[name]
+        for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"train.{name}={getattr(self, name)!r}: choose one of {', '.join(choices)}")
         for name in _POSITIVE:
@@ -128,9 +134,10 @@ class TrainingConfig:
         return cls(**({"name": name} | arguments))
 
     def identity(self) -> str:
-        """Hash of all that the weights depend on before the learning rate falls."""
+        """Hash of all that the weights depend on before the learning rate falls; default values count as absent."""
         free = ("steps", "decay", "log_every", "sample_every", "checkpoint_every", "device")
-        science = {key: value for key, value in asdict(self).items() if key not in free}
+        plain = {field.name: field.default for field in fields(self)}
+        science = {key: value for key, value in asdict(self).items() if key not in free and value != plain[key]}
         return hashlib.sha256(json.dumps(science, sort_keys=True).encode()).hexdigest()
 
 
@@ -139,6 +146,11 @@ def read_stages(stages: Mapping[str, Mapping[str, Any]]) -> list[TrainingConfig]
     return [TrainingConfig.from_mapping(name, values) for name, values in stages.items()]
 
 
+_CHOICES = {
+    "precision": ("bf16", "fp32"),
+    "device": ("auto", "cpu", "cuda"),
+    "distance": ("pseudo_huber", "lpips"),
+}
 _POSITIVE = (
     "steps",
     "batch",

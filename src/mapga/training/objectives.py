@@ -2,7 +2,7 @@ r"""The losses of the learned priors.
 
 * Denoiser (EDM): ln sigma ~ N(log_mean, log_std^2);  loss = mean |D(x_0 + sigma n) - x_0|^2 / c_out^2.
 * Consistency: two levels s > t next to each other on a rho-7 grid of N intervals, N growing with the steps;
-  loss = d(C(x_s, s), C^-(x_t, t)), d pseudo-Huber, C^- a target network without gradient.
+  loss = d(C(x_s, s), C^-(x_t, t)), d pseudo-Huber or LPIPS, C^- a target network without gradient.
   With a teacher x_t is one Heun step from x_s (distillation), without one x_t = x_0 + t n with the same n.
 * Trajectories: the teacher integrates from sigma_max to sigma_min; every visited state regresses on its end,
   loss = d(C(x_s, s), x_end). The target is exact (to the solver's error); the consistency loss bootstraps.
@@ -16,11 +16,13 @@ average); Luhman, Luhman, "Knowledge distillation in iterative generative models
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from mapga.metrics.perceptual import LPIPS
 from mapga.priors.base import SIGMA_MAX, SIGMA_MIN, expand_sigma
 from mapga.priors.preconditioning import precondition, scalings
 from mapga.training.config import TrainingConfig
@@ -36,6 +38,10 @@ def pseudo_huber(difference: Tensor, c: float) -> Tensor:
     """sqrt(|d|^2 + c^2) - c of each image's difference (B, C, H, W), as (B,); |d|^2 for c = 0."""
     squared = difference.square().flatten(1).sum(1)
     return (squared + c**2).sqrt() - c if c else squared
+
+
+def _pseudo_huber_between(images: Tensor, wanted: Tensor, c: float) -> Tensor:
+    return pseudo_huber(images - wanted, c)
 
 
 def intervals(config: TrainingConfig, step: int) -> int:
@@ -113,6 +119,12 @@ class ConsistencyLoss:
             )
         self.config, self.source, self.device, self.teacher = config, source, device, teacher
         self._gather = gather
+        self._distance: Callable[[Tensor, Tensor], Tensor] = partial(_pseudo_huber_between, c=config.huber)
+        if config.distance == "lpips":
+            perceptual = LPIPS("alex", config.lpips_resize, config.lpips_weights or None, config.lpips_sha256 or None)
+            if missing := perceptual.missing():
+                raise ValueError(f"train.{config.name}.distance=lpips: {'; '.join(missing)}")
+            self._distance = perceptual.to(device).loss
         self._along = round(config.trajectory_fraction * config.batch)
         self._pool: tuple[int, Tensor, Tensor] | None = None
 
@@ -127,7 +139,7 @@ class ConsistencyLoss:
                 sigma.append(level)
                 wanted.append(end)
         out = precondition("consistency", network, torch.cat(noisy), torch.cat(sigma))
-        return pseudo_huber(out - torch.cat(wanted), self.config.huber).mean()
+        return self._distance(out, torch.cat(wanted)).mean()
 
     @torch.no_grad()
     def _pairs(self, target: Network, step: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
