@@ -21,7 +21,6 @@ from helpers.forks import forked, waited
 from helpers.runs import TinyImages, run_quietly, tiny_job, what_lasts
 from mapga import runner
 from mapga.records import Lock, LockedError
-from mapga.records import journal as journal_module
 from mapga.records import lock as lock_module
 from mapga.restore import Restorer
 from mapga.schedules import Karras
@@ -68,7 +67,7 @@ def test_a_disk_that_fills_while_rows_are_written(tmp_path, taken):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.MonkeyPatch.context() as patch:
-        job = tiny_job(tmp_path / "full", solver=Meddled(lambda: patch.setattr(journal_module.os, "write", full)))
+        job = tiny_job(tmp_path / "full", solver=Meddled(lambda: patch.setattr(os, "write", full)))
         with pytest.raises(OSError, match=r"No space left|the disk took 10 of \d+ bytes"):
             run_quietly(job)
     assert sorted(job.folder.progress(8).rows) == [0, 1, 2]
