@@ -55,7 +55,7 @@ class PlainOptions:
         """Set what the option ``name`` says in a composed config."""
         with open_dict(cfg):
             if self._package is None:
-                cfg[self.group] = OmegaConf.merge(_schema(self.group), self._files[name])
+                cfg[self.group] = _merged(self.group, OmegaConf.create(self._files[name]))
             else:
                 for key, value in _leaves(self._files[name]):
                     OmegaConf.update(cfg, key, value)
@@ -73,17 +73,14 @@ class PlainOptions:
         except (ConfigError, OmegaConfBaseException):  # a kind or a key that the probe cannot have
             return False
         if self._package is None:
-            return _plain(cfg[self.group]) == _plain(_schema(self.group)) | sent
+            return _plain(cfg[self.group]) == _plain(_merged(self.group, _nested(sent)))
         arrived = _plain(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
         return sent.items() <= arrived.items()
 
     def _probed(self, sent: dict[str, Any], compose: Callable[[str], DictConfig]) -> DictConfig:
         """What comes of it when an option of these values is chosen."""
-        probe = OmegaConf.create({})
-        for key, value in sent.items():
-            OmegaConf.update(probe, key, value)
         store = ConfigStore.instance()
-        store.store(_PROBE, probe, group=self.group, package=self._package)
+        store.store(_PROBE, _nested(sent), group=self.group, package=self._package)
         try:
             return compose(f"{self.group}={_PROBE}")
         finally:
@@ -100,10 +97,12 @@ def _read(path: Path) -> tuple[str | None, dict[str, Any]] | None:
     return header[1] if header else None, content
 
 
-def _schema(group: str) -> DictConfig:
-    """What a group's node holds before a file is merged into it."""
+def _merged(group: str, content: DictConfig) -> DictConfig:
+    """A group's node once its file was merged into what it holds before."""
     node = OmegaConf.structured(RootConfig)._get_node(group)
-    return node if isinstance(node, DictConfig) and not node._is_none() else OmegaConf.create({})
+    merged = OmegaConf.merge(node if isinstance(node, DictConfig) and not node._is_none() else {}, content)
+    assert isinstance(merged, DictConfig)
+    return merged
 
 
 def _plain(node: DictConfig) -> dict[str, Any]:
@@ -111,6 +110,13 @@ def _plain(node: DictConfig) -> dict[str, Any]:
     content = OmegaConf.to_container(node)
     assert isinstance(content, dict)
     return dict(_leaves(content))
+
+
+def _nested(leaves: dict[str, Any]) -> DictConfig:
+    node = OmegaConf.create({})
+    for key, value in leaves.items():
+        OmegaConf.update(node, key, value)
+    return node
 
 
 def _leaves(node: dict[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
