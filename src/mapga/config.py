@@ -1,6 +1,6 @@
 """The config: Hydra's groups composed, the root's kinds, and plain values of it. Imports no torch.
 
-With ``launch.py`` the only file that imports hydra.
+With ``launch``, ``expansion``, ``grid`` and ``options`` the only files that import hydra.
 """
 
 from __future__ import annotations

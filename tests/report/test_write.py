@@ -46,8 +46,7 @@ def test_convergence_is_drawn_where_states_were_traced(tmp_path):
     passes, psnr = read_trace(beta.path)
     assert passes.tolist() == [4, 6] and psnr.tolist()[:2] == [[10.0, 20.0], [11.0, 24.0]] and np.isnan(psnr[2, 1])
     assert len(list(write_report(tmp_path).glob("convergence-*"))) == 2
-    page = (tmp_path / "report/index.html").read_text()
-    assert "convergence of" in page or "convergence-" in page
+    assert 'alt="convergence-' in (tmp_path / "report/index.html").read_text()
 
 
 def test_a_second_report_is_the_same(tmp_path):

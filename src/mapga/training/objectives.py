@@ -16,7 +16,6 @@ average); Luhman, Luhman, "Knowledge distillation in iterative generative models
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 import torch.nn.functional as functional
@@ -38,10 +37,6 @@ def pseudo_huber(difference: Tensor, c: float) -> Tensor:
     """sqrt(|d|^2 + c^2) - c of each image's difference (B, C, H, W), as (B,); |d|^2 for c = 0."""
     squared = difference.square().flatten(1).sum(1)
     return (squared + c**2).sqrt() - c if c else squared
-
-
-def _pseudo_huber_between(images: Tensor, wanted: Tensor, c: float) -> Tensor:
-    return pseudo_huber(images - wanted, c)
 
 
 def intervals(config: TrainingConfig, step: int) -> int:
@@ -119,7 +114,7 @@ class ConsistencyLoss:
             )
         self.config, self.source, self.device, self.teacher = config, source, device, teacher
         self._gather = gather
-        self._distance: Callable[[Tensor, Tensor], Tensor] = partial(_pseudo_huber_between, c=config.huber)
+        self._distance: Callable[[Tensor, Tensor], Tensor] = self._pseudo_huber
         if config.distance == "lpips":
             perceptual = LPIPS("alex", config.lpips_resize, config.lpips_weights or None, config.lpips_sha256 or None)
             if missing := perceptual.missing():
@@ -140,6 +135,9 @@ class ConsistencyLoss:
                 wanted.append(end)
         out = precondition("consistency", network, torch.cat(noisy), torch.cat(sigma))
         return self._distance(out, torch.cat(wanted)).mean()
+
+    def _pseudo_huber(self, images: Tensor, wanted: Tensor) -> Tensor:
+        return pseudo_huber(images - wanted, self.config.huber)
 
     @torch.no_grad()
     def _pairs(self, target: Network, step: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
