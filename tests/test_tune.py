@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from helpers.commands import mapga
+from mapga.records.collect import Run
 from mapga.report import trials
-from mapga.report.collect import Run
 
 DIGITS = (
     *("prior=mixture", "prior.components=20", "prior.ode_steps=4", "device=cpu", "metrics=basic", "task=half"),

@@ -28,8 +28,8 @@ from mapga.config import compose_run, conf_dir, not_understood, one_line, resolv
 from mapga.expansion import axes_of, resolved_runs
 from mapga.progress import Reporter
 from mapga.records import LockedError, RunFolder
+from mapga.records.collect import collect
 from mapga.records.provenance import code_identity, submitted_code
-from mapga.report.collect import collect
 from mapga.runner import Job, check_data
 from mapga.signals import InterruptedRun, Notice, listening
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from mapga.expansion import resolved_runs
 from mapga.passes import passes_per_image
 from mapga.records import RunFolder
-from mapga.report.collect import run_of
+from mapga.records.collect import run_of
 from mapga.status import Standing, standing
 
 __all__ = ["Planned", "plan", "plan_view"]

@@ -12,8 +12,8 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from mapga.records.collect import Run, collect
 from mapga.records.journal import Journal
-from mapga.report.collect import Run, collect
 
 __all__ = ["Standing", "standing", "status_view"]
 

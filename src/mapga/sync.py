@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mapga.components import ConfigError, Slot, build
 from mapga.records import Journal
-from mapga.report.collect import Run, collect
+from mapga.records.collect import Run, collect
 from mapga.trackers import WandbTracker
 
 __all__ = ["sync"]

@@ -6,8 +6,8 @@ import numpy as np
 
 from helpers.folders import unfinished
 from helpers.tables import measured
+from mapga.records.collect import collect
 from mapga.report.boards import Board, boards
-from mapga.report.collect import collect
 from mapga.report.scores import read_scores
 from mapga.report.sheets import board_table, pairs_csv
 from mapga.report.studies import studies

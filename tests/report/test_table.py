@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from helpers.folders import finished, summary, unfinished
-from mapga.report import collect
+from mapga.records.collect import collect
 from mapga.report.layout import Table, number
 from mapga.report.table import csv_text, make_table
 

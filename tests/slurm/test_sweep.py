@@ -17,7 +17,7 @@ import pytest
 from helpers.cluster import Cluster, until
 from mapga.cli import main
 from mapga.records import Journal
-from mapga.report.collect import collect
+from mapga.records.collect import collect
 from mapga.report.table import csv_text
 
 pytestmark = pytest.mark.slurm

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mapga.report.collect import Run
+from mapga.records.collect import Run
 from mapga.report.compare import Column, Comparison, Pair, compare
 from mapga.report.scores import Scores, read_scores
 from mapga.report.studies import Study

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mapga.records.collect import Run
 from mapga.report.boards import Board, Cell
-from mapga.report.collect import Run
 from mapga.report.pictures import load_rows
 from mapga.report.scores import Scores, read_scores
 

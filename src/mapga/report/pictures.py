@@ -11,8 +11,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from mapga.records.collect import Run
 from mapga.records.store import ImageStore
-from mapga.report.collect import Run
 
 __all__ = ["draw_grid", "load_rows", "save"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mapga.report.collect import Run
+from mapga.records.collect import Run
 
 __all__ = ["Scores", "read_scores"]
 

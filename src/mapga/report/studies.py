@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mapga.report.collect import Run, told_apart
+from mapga.records.collect import Run, told_apart
 
 __all__ = ["Study", "studies"]
 

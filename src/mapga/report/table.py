@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from mapga.records.collect import Problem, Run, settings
 from mapga.report.boards import metric_names
-from mapga.report.collect import Problem, Run, settings
 from mapga.report.layout import Entry, Table, number
 
 __all__ = ["csv_text", "make_table"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mapga.components import ConfigError
-from mapga.report.collect import Run, told_apart
+from mapga.records.collect import Run, told_apart
 from mapga.report.layout import Entry, Table, number
 from mapga.report.scores import read_scores
 

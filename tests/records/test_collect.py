@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from helpers.folders import finished, summary, unfinished
-from mapga.report import collect
-from mapga.report.collect import settings
+from mapga.records.collect import collect, settings
 
 
 def test_states_are_told_apart(tmp_path):
