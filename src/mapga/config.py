@@ -146,7 +146,24 @@ def resolve(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
     Raises:
         ConfigError: A value that cannot be resolved, or a key that was added (nobody reads it) or deleted.
     """
-    for where, node, known in (("", cfg, RootConfig), ("task.", cfg.task, TaskConfig)):
+    check_keys(cfg)
+    own = OmegaConf.masked_copy(cfg, list(RootConfig.__dataclass_fields__))
+    try:
+        plain = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    assert isinstance(plain, dict)
+    choices = {str(group): str(name) for group, name in cfg.hydra.runtime.choices.items()}
+    return settled({str(key): value for key, value in plain.items()}, choices)
+
+
+def check_keys(config: Mapping[Any, Any]) -> None:
+    """Whether a composed config has the keys that are read, and no others.
+
+    Raises:
+        ConfigError: A key that was added or deleted.
+    """
+    for where, node, known in (("", config, RootConfig), ("task.", config["task"], TaskConfig)):
         fields = list(known.__dataclass_fields__)
         if unknown := [str(key) for key in node if key not in (*fields, "hydra")]:
             raise ConfigError(
@@ -154,25 +171,26 @@ def resolve(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
             )
         if absent := [name for name in fields if name not in node.keys()]:  # noqa: SIM118 - "in" is false for null
             raise ConfigError(f"missing key '{where}{absent[0]}': do not delete it, override it")
-    choices = {str(group): str(name) for group, name in cfg.hydra.runtime.choices.items()}
-    own = OmegaConf.masked_copy(cfg, list(RootConfig.__dataclass_fields__))
-    try:
-        plain = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(one_line(error)) from error
-    assert isinstance(plain, dict)
-    values = {str(key): value for key, value in plain.items()}
-    if values["passes"] is not None:
+
+
+def settled(values: Mapping[str, Any], choices: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """A resolved config with what follows from it: the steps that ``passes`` buy, the hashes of its files.
+
+    Raises:
+        ConfigError: Passes that buy no step, or a published network that there is not.
+    """
+    config = dict(values)
+    if config["passes"] is not None:
         try:
-            steps = steps_within(values["passes"], values["solver"], values["schedule"])
+            steps = steps_within(config["passes"], config["solver"], config["schedule"])
         except ValueError as error:
             raise ConfigError(str(error)) from error
-        values["schedule"] = {**values["schedule"], "steps": steps}
-    if _has_files(values):
+        config["schedule"] = {**config["schedule"], "steps": steps}
+    if _has_files(config):
         from mapga.prefetch import pinned
 
-        values = pinned(values)
-    return values, {name: choices.get(name, "none") for name in _NAMED}
+        config = pinned(config)
+    return config, {name: choices.get(name, "none") for name in _NAMED}
 
 
 def group(name: str) -> dict[str, dict[str, Any]]:

@@ -1,184 +1,193 @@
-"""The points of a sweep, each composed once, by Hydra or from the compositions of its axes. Imports no torch."""
+"""The points of a sweep, each as Hydra would compose it, in a fraction of the time. Imports no torch."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
 
-from mapga.components import ConfigError
-from mapga.config import compose_run, conf_dir, resolve
-from mapga.options import PlainOptions
+from mapga.config import check_keys, compose_run, conf_dir, settled
+from mapga.options import NotPlainError, PlainOption, PlainOptions, leaves, stored
 
-__all__ = ["Composed", "Grid", "united"]
+__all__ = ["Grid", "OpenError"]
 
 
-@dataclass(frozen=True)
-class Composed:
-    """A composed point of a sweep, and the top-level keys that its interpolations read."""
-
-    config: dict[str, Any]
-    names: dict[str, str]
-    reads: set[str]
+class OpenError(Exception):
+    """An interpolation that is more than another key's value: OmegaConf has to resolve it."""
 
 
 class Grid:
-    """The axes of a sweep, and its points, each composed once."""
+    """The axes of a sweep, and its points.
+
+    Hydra composes the axes that are neither plain nor values, each of their points once (a ``_Ground``). Set in that
+    are values (``num_iter=1,4``), which Hydra sets last anyway, and options that say plain values (``mapga.options``).
+
+    Args:
+        axes: For each override the values it takes, as overrides.
+    """
 
     def __init__(self, axes: Sequence[Sequence[str]]) -> None:
-        self.axes, self.rest = axes, tuple(axis[0] for axis in axes)
-        self.swept = [place for place, axis in enumerate(axes) if len(axis) > 1]
-        self._chosen: dict[tuple[str, ...], DictConfig] = {}
-        self._composed: dict[tuple[str, ...], Composed] = {}
-        self._plain: dict[tuple[str, ...], dict[str, Any]] = {}
-        self._plain_options: dict[int, PlainOptions | None] = {}
+        swept = [place for place, axis in enumerate(axes) if len(axis) > 1]
+        self._values = {
+            place: _key(axes[place][0]).partition(".")[0]
+            for place in swept
+            if all(_is_value(text) for text in axes[place])
+        }
+        self._plain = {
+            place: (_key(axes[place][0]), [_value(text) for text in axes[place]])
+            for place in swept
+            if all(_is_choice(text) for text in axes[place])
+        }
+        self._grounds: dict[tuple[str, ...], _Ground] = {}
 
-    def composed(self, point: tuple[str, ...]) -> Composed:
-        if point not in self._composed:
-            cfg = self._cfg(point)
-            reads = _references(str(OmegaConf.to_container(cfg)))
-            if cfg.get("passes") is not None:  # what passes buy depends on who spends them
-                reads |= {"solver", "schedule", "num_iter"}
-            self._composed[point] = Composed(*resolve(cfg), reads)
-        return self._composed[point]
+    def resolved(self, point: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+        """``resolve`` of a point's composition.
 
-    def _cfg(self, point: tuple[str, ...]) -> DictConfig:
-        return self._assembled(point) or self._by_hydra(point)
+        Raises:
+            ConfigError: A composition that Hydra refuses; with probes, so that its message may be about those.
+            OpenError, OmegaConfBaseException, HydraException: A value that cannot be set or read here.
+        """
+        ground = self._ground(point)
+        config = ground.config(point)
+        check_keys(config)
+        return settled({name: _filled(value, config) for name, value in config.items()}, ground.choices(point))
 
-    def _assembled(self, point: tuple[str, ...]) -> DictConfig | None:
-        """The point from its axes' own compositions, interpolations still open; None if they are about one node."""
-        moved = {place for place in self.swept if point[place] != self.rest[place]}
-        if len(moved) < 2 or any(len(part & moved) > 1 for part in self.tied):
-            return None
-        still = self._raw(self.rest)
-        changed: dict[str, DictConfig] = {}
-        choices: dict[str, Any] = {}
-        for place in moved:
-            single = tuple(point[k] if k == place else text for k, text in enumerate(self.rest))
+    def _ground(self, point: Sequence[str]) -> _Ground:
+        while True:
+            own = [text for place, text in enumerate(point) if place not in self._plain and place not in self._values]
             try:
-                own, cfg = self._raw(single), self._by_hydra(single)
-            except ConfigError:  # it makes sense only beside certain values of another axis
-                return None
-            keys = [key for key in own if key != "hydra" and (key not in still or own[key] != still[key])]
-            if changed.keys() & set(keys) or still.keys() - own.keys():
-                return None
-            changed |= dict.fromkeys(keys, cfg)
-            before = still["hydra"]["runtime"]["choices"]
-            choices |= {
-                key: name for key, name in own["hydra"]["runtime"]["choices"].items() if before.get(key) != name
-            }
-        cfg = self._by_hydra(self.rest).copy()
-        with open_dict(cfg):
-            for key, source in changed.items():
-                cfg[key] = source._get_node(key)
-            cfg.hydra.runtime.choices.update(choices)
-        return cfg
-
-    def _raw(self, point: tuple[str, ...]) -> dict[str, Any]:
-        """A composed point as plain values, interpolations as they are written."""
-        if point not in self._plain:
-            plain = OmegaConf.to_container(self._by_hydra(point))
-            assert isinstance(plain, dict)
-            self._plain[point] = {str(key): value for key, value in plain.items()}
-        return self._plain[point]
-
-    def _by_hydra(self, point: tuple[str, ...]) -> DictConfig:
-        """Hydra composes the chosen groups; it sets plain values last, and so they can be set here."""
-        plain = [point[place] for place in self.swept if _is_value(point[place])]
-        moved = [place for place in self.swept if point[place] != self.rest[place] and not _is_value(point[place])]
-        options = self._options(moved[0]) if len(moved) == 1 else None
-        chosen = self.rest if options else point
-        groups = tuple(text for place, text in enumerate(chosen) if place not in self.swept or not _is_value(text))
-        if groups not in self._chosen:
-            self._chosen[groups] = _slim(compose_run(groups))
-        if not plain and not options:
-            return self._chosen[groups]
-        cfg = self._chosen[groups].copy()
-        try:
-            if options:
-                options.choose(cfg, _value(point[moved[0]]))
-            for one in OverridesParser.create().parse_overrides(plain):
-                OmegaConf.update(cfg, one.key_or_group, one.value(), merge=True)
-        except (HydraException, OmegaConfBaseException, ValueError):
-            return _slim(compose_run(point))  # which says what is wrong
-        return cfg
-
-    def _options(self, place: int) -> PlainOptions | None:
-        """The options of an axis that chooses in a group, if they can be set; None if Hydra has to compose them."""
-        if place not in self._plain_options:
-            key, names = _key(self.rest[place]), [_value(text) for text in self.axes[place]]
-            others = [
-                text for k, text in enumerate(self.rest) if k != place and not (k in self.swept and _is_value(text))
-            ]
-            if self.rest[place] != f"{key}={names[0]}" or any(key in named for named, _ in _ties()):
-                self._plain_options[place] = None
-            else:
-                self._plain_options[place] = PlainOptions.of(key, names, lambda choice: compose_run([*others, choice]))
-        return self._plain_options[place]
-
-    @cached_property
-    def tied(self) -> list[set[int]]:
-        """Axes that the defaults lists of the config's files tie: ``optional tuned/${solver}-${task}``."""
-        keys = {place: _key(self.rest[place]) for place in self.swept}
-        parts = [{place} for place in self.swept]
-        for named, folder in _ties():
-            parts.append({place for place, key in keys.items() if key in named or key == folder})
-        return united(parts)
+                if tuple(own) not in self._grounds:
+                    self._grounds[tuple(own)] = _Ground(own, self._plain, self._values)
+                return self._grounds[tuple(own)]
+            except NotPlainError as error:
+                self._plain = {place: axis for place, axis in self._plain.items() if axis[0] != str(error)}
+                self._grounds.clear()
 
 
-@lru_cache(maxsize=1)
-def _ties() -> list[tuple[set[str], str]]:
-    """The keys that each defaults list interpolates, and the folder of its file."""
-    found = []
-    for path in conf_dir().rglob("*.yaml"):
-        text = path.read_text()
-        named = {name for line in re.findall(r"^ *- .*\$\{.*$", text, re.M) for name in _references(line)}
-        if named:
-            found.append((named, path.parent.relative_to(conf_dir()).as_posix()))
-    return found
+class _Ground:
+    """A composition by Hydra, into which a point's options and values are set.
+
+    Args:
+        composed: The overrides that Hydra composes.
+        plain: By place in a point: the group of an axis and its options.
+        values: Places of the axes of values, and the node each sets in.
+
+    Raises:
+        NotPlainError: Options that Hydra has to compose after all.
+    """
+
+    def __init__(
+        self,
+        composed: Sequence[str],
+        plain: Mapping[int, tuple[str, Sequence[str]]],
+        values: Mapping[int, str],
+    ) -> None:
+        self._groups = {place: group for place, (group, _) in plain.items()}
+        bare = [PlainOptions(group, names, {}).probe.bare for group, names in plain.values()]
+        self._cfg = _composed(bare, composed)
+        self._chosen = {str(key): str(name) for key, name in self._cfg.hydra.runtime.choices.items()}
+        options = {place: PlainOptions(group, names, self._chosen) for place, (group, names) in plain.items()}
+        self._raw, probed = _raw(self._cfg), {}
+        if options:
+            probed = _raw(_composed([one.probe for one in options.values()], composed))
+        before, after = dict(leaves(self._raw)), dict(leaves(probed))
+        self._effects = {place: one.effects(before, after) for place, one in options.items()}
+        self._touching: dict[str, list[int]] = {name: [] for name in self._raw}
+        for place, effects in self._effects.items():
+            for name in {key.partition(".")[0] for effect in effects.values() for key in effect.keys}:
+                self._touching[name].append(place)
+            if any(effect.node is not None for effect in effects.values()):
+                self._touching[self._groups[place]].append(place)
+        for place, name in values.items():
+            if name in self._touching:
+                self._touching[name].append(place)
+        self._nodes: dict[tuple[str, ...], Any] = {}
+
+    def config(self, point: Sequence[str]) -> dict[str, Any]:
+        """A point's config, interpolations as they are written."""
+        return {name: self._node(name, point) if places else self._raw[name] for name, places in self._touching.items()}
+
+    def choices(self, point: Sequence[str]) -> dict[str, str]:
+        """The chosen option of every group."""
+        return self._chosen | {group: _value(point[place]) for place, group in self._groups.items()}
+
+    def _node(self, name: str, point: Sequence[str]) -> Any:
+        """A top-level node, once for the options and values that it depends on."""
+        asked = (name, *(point[place] for place in self._touching[name]))
+        if asked not in self._nodes:
+            cfg = OmegaConf.masked_copy(self._cfg, [name])
+            for place in self._touching[name]:
+                if place in self._effects:
+                    self._choose(cfg, name, place, _value(point[place]))
+                else:
+                    OmegaConf.set_struct(cfg, True)  # Hydra refuses to set a key that is not there
+                    key, value = _parsed(point[place])
+                    OmegaConf.update(cfg, key, value, merge=True)
+            self._nodes[asked] = _raw(cfg)[name]
+        return self._nodes[asked]
+
+    def _choose(self, cfg: DictConfig, name: str, place: int, option: str) -> None:
+        node, keys = self._effects[place][option]
+        if name == self._groups[place]:
+            cfg[name] = node
+        for key, value in keys.items():
+            if key.partition(".")[0] == name:
+                OmegaConf.update(cfg, key, value)
 
 
-def united(parts: Iterable[set[int]]) -> list[set[int]]:
-    """Sets that overlap, united."""
-    apart: list[set[int]] = []
-    for part in parts:
-        if not part:
-            continue
-        near = [other for other in apart if other & part]
-        apart = [other for other in apart if not other & part] + [part.union(*near)]
-    return sorted(apart, key=min)
+def _composed(probes: Sequence[PlainOption], overrides: Sequence[str]) -> DictConfig:
+    with stored(probes) as chosen:
+        return compose_run([*overrides, *chosen])
 
 
-def _slim(cfg: DictConfig) -> DictConfig:
-    """A composed config without what Hydra has to say of itself, but for the chosen names."""
-    choices = cfg.hydra.runtime.choices
-    keys = [str(key) for key in cfg if key != "hydra"]
-    own = OmegaConf.masked_copy(cfg, keys)
-    with open_dict(own):
-        own.hydra = {"runtime": {"choices": choices}}
-    return own
+def _raw(cfg: DictConfig) -> dict[str, Any]:
+    """A config as plain values, interpolations as they are written, without what Hydra has to say of itself."""
+    plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
 
 
-def _key(text: str) -> str:
-    return text.partition("=")[0].lstrip("+~")
+def _filled(value: Any, config: Mapping[str, Any], depth: int = 0) -> Any:
+    """A node with its interpolations resolved, where each is another key's value."""
+    if isinstance(value, dict):
+        return {key: _filled(one, config, depth + 1) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one, config, depth + 1) for one in value]
+    if not isinstance(value, str) or ("${" not in value and value != "???"):
+        return value
+    key = re.fullmatch(r"\$\{(\w+(?:\.\w+)*)\}", value)
+    if key is None or depth == 0:  # at the top keys have kinds
+        raise OpenError(value)
+    found: Any = config
+    for part in key[1].split("."):
+        if not isinstance(found, dict) or part not in found:
+            raise OpenError(value)
+        found = found[part]
+    return _filled(found, config, depth + 1)
 
 
-def _value(text: str) -> str:
-    return text.partition("=")[2]
+@cache
+def _parsed(text: str) -> tuple[str, Any]:
+    (one,) = OverridesParser.create().parse_overrides([text])
+    return one.key_or_group, one.value()
+
+
+def _is_choice(text: str) -> bool:
+    return bool(re.fullmatch(r"\w+=[\w.-]+", text)) and (conf_dir() / _key(text)).is_dir()
 
 
 def _is_value(text: str) -> bool:
     """Whether an override sets a value, rather than to choose in a group or to add or delete a key."""
-    return bool(re.match(r"\w", text)) and not (conf_dir() / _key(text)).is_dir()
+    return bool(re.match(r"\w[\w.]*=", text)) and not (conf_dir() / _key(text)).is_dir()
 
 
-def _references(text: str) -> set[str]:
-    """Top-level keys that a text's interpolations name; relative ones stay within their node."""
-    return set(re.findall(r"\$\{(\w+)", text))
+def _key(text: str) -> str:
+    return text.partition("=")[0]
+
+
+def _value(text: str) -> str:
+    return text.partition("=")[2]

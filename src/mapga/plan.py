@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mapga.expansion import resolved_runs
+from mapga.lists import list_path, read_list
 from mapga.passes import passes_per_image
 from mapga.records import RunFolder
 from mapga.records.collect import run_of
@@ -62,10 +64,27 @@ def _planned(config: Mapping[str, Any], names: Mapping[str, str]) -> Planned:
     folder = RunFolder(Path(config["results_dir"]).expanduser(), config, names).path
     return Planned(
         folder,
-        config["dataset"].get("limit"),
+        _images(config["dataset"]),
         passes_per_image(config["solver"], config["schedule"]),
         standing(run_of(folder, names, config)) if (folder / "config.yaml").exists() else None,
     )
+
+
+def _images(dataset: Mapping[str, Any]) -> int | None:
+    """How many images a config chooses; None where only the data can tell."""
+    limit, listed = dataset.get("limit"), list_path(dataset.get("list"))
+    if listed is None or (total := _length(listed)) is None:
+        return limit
+    left = total - (dataset.get("skip") or 0)
+    return left if limit is None else min(limit, left)
+
+
+@cache
+def _length(listed: Path) -> int | None:
+    try:
+        return len(read_list(listed))
+    except (OSError, ValueError):  # the run will say so
+        return None
 
 
 def plan_view(runs: Sequence[Planned]) -> Group:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mapga.components import ConfigError
-from mapga.datasets.imagenet64 import fetched_file, list_path
 from mapga.fetch import FileRefusedError, fetch, sha256_of
+from mapga.lists import list_path
 from mapga.priors.checkpoints.sources import WeightsSource, sources_of
 
 if TYPE_CHECKING:
@@ -134,6 +134,8 @@ def _of_dataset(node: object) -> list[Need]:
         return []
     root, source = node["root"], node.get("source")
     if root is None and source is not None and node.get("variant") != "jpeg":
+        from mapga.datasets.imagenet64 import fetched_file
+
         file = fetched_file(str(source))
         return [Need("dataset", f"{file.name} from {file.source()}", file.problem(), lambda: fetch(file))]
     if root is None:

@@ -18,8 +18,8 @@ from mapga.metrics.base import Scored
 from mapga.pixels import from_uint8, to_uint8
 from mapga.priors.base import Prior
 from mapga.problem import Problem, measure
-from mapga.records import ImageStore
 from mapga.records.journal import Row
+from mapga.records.store import ImageStore
 from mapga.records.trace import append_trace
 from mapga.rng import NoiseSource
 from mapga.solvers.base import Solver, State

@@ -21,10 +21,11 @@ from mapga.operators.base import Operator
 from mapga.pixels import Rounding
 from mapga.priors.base import Prior
 from mapga.progress import Advance, Reporter
-from mapga.records import WHOLE, ImageStore, Lock, LockedError, Progress, RunFolder, Shard
+from mapga.records import WHOLE, Lock, LockedError, Progress, RunFolder, Shard
 from mapga.records.files import write_json
 from mapga.records.journal import Row
 from mapga.records.provenance import provenance
+from mapga.records.store import ImageStore
 from mapga.restore import Restorer, Stores
 from mapga.set_scores import score_sets
 from mapga.signals import InterruptedRun, Notice, listening

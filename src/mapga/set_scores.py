@@ -13,7 +13,8 @@ from mapga.datasets.base import Dataset
 from mapga.metrics.base import SetMetric
 from mapga.metrics.distribution import FrechetDistance
 from mapga.metrics.reference import reference_for
-from mapga.records import ImageStore, Progress, RunFolder
+from mapga.records import Progress, RunFolder
+from mapga.records.store import ImageStore
 
 __all__ = ["score_sets"]
 

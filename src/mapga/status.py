@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
@@ -69,6 +68,8 @@ def status_view(root: Path) -> tuple[Group, Counter[str]]:
 
 
 def _total(folder: Path) -> int | None:
+    import numpy as np  # takes a third as long as a plan of a sweep that was not begun, which needs none
+
     try:
         return len(np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError):

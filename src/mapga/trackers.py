@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from mapga.records import ImageStore
 from mapga.records.identity import digest
+from mapga.records.store import ImageStore
 
 __all__ = ["CSVTracker", "Tracker", "WandbTracker"]
 

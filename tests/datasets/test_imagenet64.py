@@ -12,9 +12,10 @@ from PIL import Image
 
 from helpers.made_pictures import as_bytes, encoded, made
 from mapga.datasets import ImageNet64, UnreadableImageError
-from mapga.datasets.imagenet64 import VAL_1K, development_labels, wordnet_labels
+from mapga.datasets.imagenet64 import development_labels, wordnet_labels
 from mapga.datasets.preparation import imagenet_square, lsun_square
 from mapga.datasets.selection import choose
+from mapga.lists import VAL_1K, list_path, read_list
 
 
 def downsampled(path: Path, data: np.ndarray, labels: list[int]) -> str:
@@ -148,9 +149,6 @@ def test_a_list_gives_order_and_labels_also_of_a_flat_folder(folder: Path, tmp_p
 
 
 def test_the_shipped_list_is_one_image_a_class(tmp_path: Path):
-    from mapga.datasets.imagenet64 import list_path
-    from mapga.datasets.selection import read_list
-
     path = list_path(VAL_1K)
     assert path is not None
     assert sorted(entry.label for entry in read_list(path, 1000) if entry.label is not None) == list(range(1000))

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from mapga.records import ImageStore
+from mapga.records.store import ImageStore
 
 SHAPE = (6, 4, 5, 3)
 

@@ -25,14 +25,14 @@ import numpy as np
 from mapga.datasets.arrays import PixelArrays
 from mapga.datasets.base import Dataset, Item
 from mapga.datasets.preparation import decode, imagenet_square
-from mapga.datasets.selection import choose, read_list
+from mapga.datasets.selection import choose
 from mapga.fetch import RemoteFile
+from mapga.lists import list_path, read_list
 
-__all__ = ["VAL_1K", "ImageNet64", "development_labels", "fetched_file", "list_path", "wordnet_labels"]
+__all__ = ["ImageNet64", "development_labels", "fetched_file", "wordnet_labels"]
 
 SIDE = 64
 CLASSES = 1000
-VAL_1K = "val_1k"  # the shipped list: one validation image a class
 _DATA = Path(__file__).parent / "data"
 _SUFFIXES = (".jpeg", ".jpg", ".png")
 
@@ -141,22 +141,6 @@ def fetched_file(source: str) -> RemoteFile:
     """The ``.npz`` file that is fetched from an address."""
     name = Path(source).name
     return RemoteFile("imagenet64", f"datasets/{name}", source, None, command="mapga prefetch dataset=imagenet64")
-
-
-def list_path(name: str | None, sha256: str | None = None) -> Path | None:
-    """The list file of a name: a path, or ``val_1k``; None for no list.
-
-    Raises:
-        ValueError: Another SHA-256 than stated.
-    """
-    if name is None:
-        return None
-    path = _DATA / "imagenet_val_1k_list.csv" if name == VAL_1K else Path(name).expanduser()
-    if sha256 is not None and path.is_file():
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != sha256:
-            raise ValueError(f"dataset.list={path}: SHA-256 {found[:16]} instead of {sha256[:16]}; another list")
-    return path
 
 
 def _pictures(root: Path, listed: Path | None) -> tuple[list[Path], np.ndarray | None]:
