@@ -161,15 +161,6 @@ def test_wandb_is_not_imported_when_it_is_off(tmp_path):
     assert said.stdout.splitlines()[-1] == "False"
 
 
-def test_a_key_that_can_be_none_is_refused_before_anything_is_done(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("WANDB_API_KEY", "abc")
-    said = mapga(capsys, "run", *tiny(tmp_path / "results", "tracker=wandb"))
-    assert said.code == 2 and said.err.count("\n") == 1
-    assert "WANDB_API_KEY has 3 characters" in said.err and "tracker.wandb.mode=offline" in said.err
-    assert not (tmp_path / "results").exists()
-    assert mapga(capsys, "run", *tiny(tmp_path / "results", "tracker=wandb", "tracker.wandb.mode=offline")).code == 0
-
-
 def test_sync_rebuilds_runs_from_their_journals_once(tmp_path, capsys):
     for task in ("half", "box50"):
         assert mapga(capsys, "run", *tiny(tmp_path, f"task={task}")).code == 0

@@ -128,9 +128,15 @@ def build_trackers(config: Mapping[str, Any]) -> list[Tracker]:
     Raises:
         ConfigError: A tracker that is not ours, or a wrong key.
     """
-    return [
+    trackers: list[Tracker] = [
         build(Slot(f"tracker.{name}", "mapga.trackers", "Tracker"), node) for name, node in config["tracker"].items()
     ]
+    for tracker in trackers:
+        try:
+            tracker.check()
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+    return trackers
 
 
 def build_metrics(config: Mapping[str, Any]) -> list[ImageMetric | SetMetric]:

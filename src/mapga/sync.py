@@ -25,7 +25,7 @@ def sync(root: Path, *, mode: str | None = None, say: Callable[[str], None]) -> 
         What could not be mirrored, a line each.
 
     Raises:
-        ConfigError: No such folder.
+        ConfigError: No such folder, or a key that is refused.
     """
     if not root.is_dir():
         raise ConfigError(f"{root} is not a folder; name the results_dir of your runs")
@@ -38,6 +38,10 @@ def sync(root: Path, *, mode: str | None = None, say: Callable[[str], None]) -> 
         if tracker.mirrored(run.folder, run.metrics):
             before += 1
             continue
+        try:
+            tracker.check()
+        except ValueError as error:  # it would be said of every run
+            raise ConfigError(str(error)) from error
         try:
             _tell(tracker, run)
         except Exception as error:  # whatever wandb raises; the next run may go through

@@ -6,25 +6,30 @@ The only file that imports wandb, and only when a run is mirrored there.
 from __future__ import annotations
 
 import csv
-import netrc
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from mapga.credentials import check_key, find_key
 from mapga.records.identity import digest
 from mapga.records.store import ImageStore
 
 __all__ = ["CSVTracker", "Tracker", "WandbTracker"]
 
-_KEY_LENGTH = 40
 _AGAIN: Any = {"resume": "allow", "reinit": "create_new"}  # the same run again, whatever else is open
 _MARKER = Path("wandb") / "mirrored"  # in a run's folder: a hash of the results that are mirrored whole
 
 
 class Tracker(ABC):
     """What a mirror hears. Whatever it raises is noted, and the run goes on."""
+
+    def check(self) -> None:  # noqa: B027
+        """Asked before anything is done.
+
+        Raises:
+            ValueError: What it was given cannot work: the run is refused.
+        """
 
     @abstractmethod
     def start(self, run_id: str, config: Mapping[str, Any], folder: Path) -> None:
@@ -115,16 +120,14 @@ class WandbTracker(Tracker):
             raise ValueError(f"tracker.wandb.mode={mode!r}: choose auto, online or offline")
         if not 0 <= pictures <= 16:
             raise ValueError(f"tracker.wandb.pictures={pictures}: choose 0..16")
-        key = os.environ.get("WANDB_API_KEY", "")
-        if mode != "offline" and 0 < len(key) < _KEY_LENGTH:
-            raise ValueError(
-                f"tracker.wandb: WANDB_API_KEY has {len(key)} characters, a key has {_KEY_LENGTH} or more; mend or "
-                "unset it, or choose tracker.wandb.mode=offline"
-            )
         self.project, self.entity, self.mode, self.pictures = project, entity, mode, pictures
         self._run: Any = None
         self._folder = Path()
         self._rows: list[Mapping[str, Any]] = []
+
+    def check(self) -> None:
+        if self._resolved_mode() == "online":
+            check_key(find_key())
 
     def start(self, run_id: str, config: Mapping[str, Any], folder: Path) -> None:
         names = config["names"]
@@ -214,7 +217,7 @@ class WandbTracker(Tracker):
     def _resolved_mode(self) -> str:
         if self.mode != "auto":
             return self.mode
-        return "online" if _has_key() else "offline"
+        return "offline" if find_key() is None else "online"
 
 
 def _settings() -> Any:
@@ -231,12 +234,3 @@ def _wandb() -> Any:
     except ImportError:
         raise ModuleNotFoundError('wandb is not installed; pip install "mapga[wandb]"') from None
     return wandb
-
-
-def _has_key() -> bool:
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    try:
-        return netrc.netrc().authenticators("api.wandb.ai") is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
