@@ -199,5 +199,5 @@ def group(name: str) -> dict[str, dict[str, Any]]:
 
 
 def _has_files(config: Mapping[str, Any]) -> bool:
-    """Whether a config names files whose hashes belong to its identity: published weights, lists of images."""
-    return "Published" in str(config["prior"]) or bool(config["dataset"].get("list"))
+    """Whether a config names files whose hashes belong to its identity: weights of networks, lists of images."""
+    return bool(re.search(r"Published|Network", str(config["prior"]))) or bool(config["dataset"].get("list"))

@@ -15,6 +15,7 @@ from mapga.components import ConfigError
 from mapga.fetch import FileRefusedError, fetch, sha256_of
 from mapga.lists import list_path
 from mapga.priors.checkpoints.sources import WeightsSource, sources_of
+from mapga.priors.shipped import shipped_fingerprint
 
 if TYPE_CHECKING:
     from mapga.metrics.base import Metric
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Need", "missing", "needs", "obtain", "pinned"]
 
 PUBLISHED = "mapga.priors.PublishedPrior"
+SHIPPED = "mapga.priors.NetworkPrior.shipped"
+TRAINED = "mapga.priors.NetworkPrior.from_files"
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def obtain(found: Sequence[Need], tell: Callable[[str], None]) -> list[str]:
 
 
 def pinned(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with the SHA-256 of the weights and lists that it names by place, where they are here.
+    """The config with the SHA-256 of the weights and lists that it names or places, where they are here.
 
     A run's identity has these in it, and not the places.
 
@@ -111,12 +114,28 @@ def pinned(config: Mapping[str, Any]) -> dict[str, Any]:
     if sources := _sources(config.get("prior")):
         digests = {f"{role}_sha256": source.sha256 or source.digest() for role, source in sources.items()}
         stated["prior"] = {**config["prior"], **digests}
+    elif isinstance(config.get("prior"), Mapping):
+        stated["prior"] = {**config["prior"], **_digests(config["prior"])}
     dataset = config.get("dataset")
     if isinstance(dataset, Mapping) and dataset.get("list") and not dataset.get("list_sha256"):
         path = list_path(str(dataset["list"]))
         if path is not None and path.is_file():
             stated["dataset"] = {**dataset, "list_sha256": sha256_of(path)}
     return stated
+
+
+def _digests(prior: Mapping[str, Any]) -> dict[str, str]:
+    """What tells the weights of a shipped or trained pair from others, unless the config states it."""
+    if prior.get("_target_") == SHIPPED and prior.get("fingerprint") is None:
+        try:
+            return {"fingerprint": shipped_fingerprint(str(prior.get("name", "mnist")))}
+        except (OSError, ValueError):  # the prior will say what is wrong
+            return {}
+    if prior.get("_target_") != TRAINED:
+        return {}
+    roles = [role for role in ("denoiser", "consistency") if prior.get(role) and not prior.get(f"{role}_sha256")]
+    paths = {role: Path(str(prior[role])).expanduser() for role in roles}
+    return {f"{role}_sha256": sha256_of(path) for role, path in paths.items() if path.is_file()}
 
 
 def _sources(node: object) -> dict[str, WeightsSource]:

@@ -11,21 +11,20 @@ Sources: Karras et al., 2022, arXiv 2206.00364; Song et al., 2023, arXiv 2303.01
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from pathlib import Path
 from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
 
+from mapga.fetch import sha256_of
 from mapga.priors.base import SIGMA_MAX, Prior
 from mapga.priors.preconditioning import Kind, precondition
-from mapga.priors.unet import read_network, sha256_of
+from mapga.priors.shipped import fingerprint, shipped_paths
+from mapga.priors.unet import read_network
 
-__all__ = ["SHIPPED", "NetworkPrior", "Precision"]
+__all__ = ["NetworkPrior", "Precision"]
 
-SHIPPED = Path(__file__).parent / "weights"
 Precision = Literal["float32", "bfloat16"]
 FILE_KINDS: dict[str, Kind] = {"denoiser": "edm", "consistency": "consistency"}
 
@@ -70,36 +69,34 @@ class NetworkPrior(Prior):
         self._labels: Tensor | None = None
 
     @classmethod
-    def shipped(cls, name: str = "mnist", precision: Precision = "float32") -> Self:
+    def shipped(cls, name: str = "mnist", precision: Precision = "float32", fingerprint: str | None = None) -> Self:
         """A pair whose weights come with the package.
 
         Args:
             name: Which pair; the model card beside the weights describes it.
             precision: As for the class.
+            fingerprint: That the pair must have; None for any.
 
         Raises:
-            ValueError: An unknown name, or a file that is cut or altered.
+            ValueError: An unknown name, a file that is cut or altered, or another fingerprint.
             FileNotFoundError: A file is missing from the installation.
         """
-        manifest = json.loads((SHIPPED / "manifest.json").read_text())
-        if name not in manifest:
-            raise ValueError(f"prior.name={name!r}: the package ships {', '.join(manifest)}")
-        paths = {}
-        for role, entry in manifest[name].items():
-            path = SHIPPED / entry["file"]
-            if not path.is_file():
-                raise FileNotFoundError(f"{path}: missing from the installation; reinstall mapga")
-            if sha256_of(path) != entry["sha256"]:
-                raise ValueError(
-                    f"{path}: {path.stat().st_size} bytes of {entry['size']}, or altered (SHA-256 differs "
-                    "from the manifest's); restore the file with `git checkout` or reinstall mapga"
-                )
-            paths[role] = str(path)
-        return cls.from_files(**paths, precision=precision)
+        prior = cls.from_files(**{role: str(path) for role, path in shipped_paths(name).items()}, precision=precision)
+        if fingerprint not in (None, prior.fingerprint):
+            raise ValueError(
+                f"prior.fingerprint={str(fingerprint)[:12]}: this version ships another pair {name}, "
+                f"{prior.fingerprint[:12]}; set null for it, or install the version with that one"
+            )
+        return prior
 
     @classmethod
     def from_files(
-        cls, denoiser: str | None = None, consistency: str | None = None, precision: Precision = "float32"
+        cls,
+        denoiser: str | None = None,
+        consistency: str | None = None,
+        precision: Precision = "float32",
+        denoiser_sha256: str | None = None,
+        consistency_sha256: str | None = None,
     ) -> Self:
         """Networks that ``mapga train`` wrote.
 
@@ -107,12 +104,22 @@ class NetworkPrior(Prior):
             denoiser: Weights file of kind ``edm``, or None.
             consistency: Weights file of kind ``consistency``, or None.
             precision: As for the class.
+            denoiser_sha256: SHA-256 that the denoiser's file must have; None for any.
+            consistency_sha256: The same of the consistency network's.
 
         Raises:
             FileNotFoundError: No such file.
-            ValueError: A damaged file, one of the other kind, or two networks of different image shapes.
+            ValueError: A damaged file, one of the other kind or with another SHA-256, or two networks of different
+                image shapes.
         """
-        given = {role: Path(path) for role, path in _roles(denoiser, consistency).items()}
+        given = {role: Path(path).expanduser() for role, path in _roles(denoiser, consistency).items()}
+        for role, path in given.items():
+            if not path.is_file():
+                raise FileNotFoundError(f"prior.{role}={path}: no such file; give weights that `mapga train` wrote")
+        digests = {role: sha256_of(path) for role, path in given.items()}
+        for role, wanted in _roles(denoiser_sha256, consistency_sha256).items():
+            if digests.get(role) != wanted:
+                raise ValueError(f"prior.{role}_sha256={wanted[:12]}: {given.get(role)} is another file; mend either")
         networks = {role: read_network(path, FILE_KINDS[role]) for role, path in given.items()}
         shapes = {net.architecture.image_shape for net in networks.values()}
         if len(shapes) > 1:
@@ -120,13 +127,12 @@ class NetworkPrior(Prior):
                 f"prior.denoiser={denoiser} and prior.consistency={consistency} are made for images of "
                 f"{' and '.join(map(str, shapes))}; give two networks of one image shape"
             )
-        digest = hashlib.sha256("".join(f"{role}{sha256_of(path)}" for role, path in given.items()).encode())
         return cls(
             networks.get("denoiser"),
             networks.get("consistency"),
             shapes.pop() if shapes else (0, 0, 0),
             precision=precision,
-            fingerprint=digest.hexdigest(),
+            fingerprint=fingerprint(digests),
         )
 
     def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:

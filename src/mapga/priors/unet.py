@@ -9,7 +9,6 @@ A weights file is one safetensors file: the tensors, and as metadata the kind of
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 
 from mapga.priors.preconditioning import Kind
 
-__all__ = ["Architecture", "UNet", "read_network", "sha256_of", "write_network", "write_tensors"]
+__all__ = ["Architecture", "UNet", "read_network", "write_network", "write_tensors"]
 
 FORMAT = "mapga-unet-1"
 KEY = "mapga"
@@ -97,12 +96,6 @@ class UNet(nn.Module):
         patch = self.architecture.patch
         out = self.body(functional.pixel_unshuffle(x, patch), time).sample
         return functional.pixel_shuffle(out, patch)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_network(path: Path, network: UNet, kind: Kind, *, dtype: torch.dtype = torch.float16) -> None:

@@ -10,8 +10,9 @@ import json
 import sys
 from pathlib import Path
 
-from mapga.priors.network import SHIPPED, NetworkPrior
-from mapga.priors.unet import sha256_of
+from mapga.fetch import sha256_of
+from mapga.priors.network import NetworkPrior
+from mapga.priors.shipped import SHIPPED
 
 __all__ = ["ship"]
 
