@@ -82,6 +82,19 @@ def test_the_default_rate_is_the_papers():
     torch.testing.assert_close(default, (0.2**2 + 0.002**2) * unit, rtol=1e-10, atol=0)
 
 
+@pytest.mark.parametrize("t", [0.01, 0.5, 3.0, 80.0])
+@pytest.mark.parametrize("growth", [0.0, 0.3, 1.0])
+def test_how_much_of_the_residual_a_step_takes_away(t, growth):
+    """Of Gaussian data with s = 0.5, by C: s^2 / (s^2 + t^2) of it in the paper, all of it with growth 1."""
+    prior = GaussianPrior(torch.zeros(SHAPE, dtype=torch.float64), 0.25 * torch.eye(16, dtype=torch.float64))
+    problem = Problem(images(2), Identity(SHAPE), 0.0)
+    z = t * images(2, seed=1)
+    solver = MAPGA(Karras(), use_prior=False, learning_rate_growth=growth)
+    before, after = (problem.y - prior.consistency(at, t) for at in (z, z + solver.ascent(problem, prior, z, t)))
+    part = (0.25 + prior.sigma_min**2) / (0.25 + t**2) * (1 + growth * (t / 0.5) ** 2)
+    assert torch.allclose(after, (1 - part) * before, rtol=1e-9, atol=1e-12)
+
+
 def test_without_noise_the_default_step_is_the_pseudo_inverse_residual_through_the_jacobian():
     problem = measure(images(1), OPERATORS["block mean"], 0.0, seed=0, indices=[0])
     z, prior = images(1, seed=3), PRIORS["gaussian"]
@@ -192,10 +205,10 @@ def test_a_linear_operator_without_a_decomposition_gives_the_same():
 
 
 def test_on_another_schedule_everything_else_stays():
-    solver = MAPGA(Karras(4), 3, consistency=False, use_prior=False, learning_rate=0.7)
+    solver = MAPGA(Karras(4), 3, consistency=False, use_prior=False, learning_rate=0.7, learning_rate_growth=0.1)
     other = solver.on(Karras(9))
     assert other.schedule.steps == 9 == other.n_steps
-    for name in ("num_iter", "consistency", "use_prior", "learning_rate"):
+    for name in ("num_iter", "consistency", "use_prior", "learning_rate", "learning_rate_growth"):
         assert getattr(other, name) == getattr(solver, name)
 
 
@@ -204,6 +217,8 @@ def test_on_another_schedule_everything_else_stays():
     [
         ({"num_iter": 0}, "num_iter=0"),
         ({"learning_rate": 0.0}, "learning_rate=0.0"),
+        ({"learning_rate_growth": -0.1}, "learning_rate_growth=-0.1"),
+        ({"learning_rate_growth": math.inf}, "learning_rate_growth=inf"),
         ({"learning_rate": -1.0}, "learning_rate=-1.0"),
         ({"learning_rate": math.inf}, "learning_rate=inf"),
         ({"learning_rate": math.nan}, "learning_rate=nan"),
