@@ -103,11 +103,8 @@ def main() -> None:
             lines[network], steps[task, network] = restored(network, task, given.results, given.limit, given.heun)
             found = lines[network]
             behind = found["stlpips_alex"] - lines["D"]["stlpips_alex"]
-            print(
-                f"| {task} | {network} | {_mean(found['stlpips_alex'])} | {_mean(behind)} | {found['psnr'].mean():.1f} | "
-                f"{found['digit_accuracy'].mean():.2f} |",
-                flush=True,
-            )
+            cells = [task, network, _mean(found["stlpips_alex"]), _mean(behind), f"{found['psnr'].mean():.1f}"]
+            print("|", " | ".join([*cells, f"{found['digit_accuracy'].mean():.2f}"]), "|", flush=True)
     print("\nMean size of a gradient step in units of the noise of z, by level:")
     for (task, network), sizes in steps.items():
         print(f"{task} {network}: {sizes}")
