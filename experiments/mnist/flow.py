@@ -93,9 +93,8 @@ def main() -> None:
     parser.add_argument("--tasks", default="box50,half,supres4x")
     parser.add_argument("--heun", type=int, default=6, help="steps of the flow, each of two evaluations")
     given = parser.parse_args()
-    print(
-        "| task | network | ST-LPIPS | minus that of D | PSNR | digits read right |\n| --- | --- | ---: | ---: | ---: | ---: |"
-    )
+    print("| task | network | ST-LPIPS | minus that of D | PSNR | digits read right |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
     steps = {}
     for task in given.tasks.split(","):
         lines = {}
