@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 from collections import Counter
@@ -13,6 +14,7 @@ import pytest
 import torch
 import yaml
 
+from helpers.priors import gaussian
 from mapga.cli import main
 from mapga.config import compose_run, conf_dir, group, resolve
 from mapga.expansion import resolved_runs
@@ -127,3 +129,33 @@ def test_images_of_a_table_are_the_same_for_all_its_methods(tmp_path, capsys):
     capsys.readouterr()
     problems = list((tmp_path / "problems").iterdir())
     assert len(problems) == 1 and np.load(problems[0] / "truth.npy").shape == (2, 32, 32, 1)
+
+
+@pytest.fixture
+def flow():
+    path = Path(__file__).parents[1] / "experiments/mnist/flow.py"
+    spec = importlib.util.spec_from_file_location("flow", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_flow_in_the_place_of_c_is_the_exact_consistency_function(flow):
+    exact = gaussian((1, 4, 4))[0]
+    for sigma in (0.002, 0.5, 80.0):
+        x = exact.consistency(torch.zeros(2, 1, 4, 4).double(), 80.0) + sigma * torch.randn(2, 1, 4, 4).double()
+        errors = [
+            float((flow.Flow(exact, steps).consistency(x, sigma) - exact.consistency(x, sigma)).abs().max())
+            for steps in (20, 80)
+        ]
+        assert errors[1] <= max(errors[0] / 10, 1e-8) and errors[1] < 0.01
+
+
+def test_the_script_that_looks_for_the_cause_runs(flow, tmp_path, capsys, monkeypatch):
+    command = ["flow.py", str(tmp_path), "--limit", "2", "--tasks", "half", "--steps", "2", "--heun", "1"]
+    for _ in range(2):  # the second time from the runs that are there
+        monkeypatch.setattr("sys.argv", command)
+        flow.main()
+        said = capsys.readouterr().out
+        assert [line.split(" | ")[:2] for line in said.splitlines()[2:5]] == [["| half", n] for n in ("D", "C", "flow")]
+        assert 'half flow: {"80"' in said

@@ -68,14 +68,15 @@ class Watched(MAPGA):
         return step
 
 
-def restored(network: str, task: str, results: Path, limit: int, heun: int) -> tuple[dict[str, np.ndarray], str]:
+def restored(network: str, task: str, given: argparse.Namespace) -> tuple[dict[str, np.ndarray], str]:
     """Per-image metrics of a run, and its steps' mean sizes from the highest level to the lowest."""
-    overrides = ["experiment=mnist", f"task={task}", f"solver={NETWORKS[network]}", "schedule.steps=20", "num_iter=3"]
-    overrides += ["passes=null", "prior.precision=float32", f"dataset.limit={limit}", "dataset.skip=256"]
-    job = make_job(*resolve(compose_run([*overrides, f"results_dir={results / network}", "device=cpu"])))
+    overrides = ["experiment=mnist", f"task={task}", f"solver={NETWORKS[network]}", f"schedule.steps={given.steps}"]
+    overrides += ["num_iter=3", "passes=null", f"dataset.limit={given.limit}", "dataset.skip=256", "device=cpu"]
+    overrides += ["prior.precision=float32", f"results_dir={given.results / network}"]
+    job = make_job(*resolve(compose_run(overrides)))
     assert isinstance(job.solver, MAPGA)
     solver = Watched.of(job.solver)
-    job = replace(job, solver=solver, prior=Flow(job.prior, heun) if network == "flow" else job.prior)
+    job = replace(job, solver=solver, prior=Flow(job.prior, given.heun) if network == "flow" else job.prior)
     job.run(Reporter())
     if solver.steps:  # not if it was done before
         sizes = {f"{t:.3g}": round(float(np.mean(found)), 3) for t, found in solver.steps.items()}
@@ -91,6 +92,7 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("--limit", type=int, default=24)
     parser.add_argument("--tasks", default="box50,half,supres4x")
+    parser.add_argument("--steps", type=int, default=20, help="noise levels, with 3 gradient steps at each")
     parser.add_argument("--heun", type=int, default=6, help="steps of the flow, each of two evaluations")
     given = parser.parse_args()
     print("| task | network | ST-LPIPS | minus that of D | PSNR | digits read right |")
@@ -99,7 +101,7 @@ def main() -> None:
     for task in given.tasks.split(","):
         lines = {}
         for network in NETWORKS:
-            lines[network], steps[task, network] = restored(network, task, given.results, given.limit, given.heun)
+            lines[network], steps[task, network] = restored(network, task, given)
             found = lines[network]
             behind = found["stlpips_alex"] - lines["D"]["stlpips_alex"]
             cells = [task, network, _mean(found["stlpips_alex"]), _mean(behind), f"{found['psnr'].mean():.1f}"]
