@@ -65,9 +65,9 @@ def _part(config: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     for name, places in _PLACES.items():
         if isinstance(part.get(name), Mapping):
             part[name] = {key: value for key, value in part[name].items() if key not in places}
-    if isinstance(part.get("prior"), Mapping):  # a file's place, where its hash is stated
-        hashed = [key for key in part["prior"] if part["prior"].get(f"{key}_sha256") is not None]
-        part["prior"] = {key: value for key, value in part["prior"].items() if key not in hashed}
+    prior = part.get("prior")
+    if isinstance(prior, Mapping) and str(prior.get("_target_")).endswith(".from_files"):  # paths, if hashes are stated
+        part["prior"] = {key: value for key, value in prior.items() if prior.get(f"{key}_sha256") is None}
     if isinstance(part.get("metrics"), Mapping):
         part["metrics"] = {name: _without_place(metric) for name, metric in part["metrics"].items()}
     return part
