@@ -57,6 +57,13 @@ SWEEPS = {
     "a fixed key within an option": ["solver.num_iter=3", "solver=map_ga,map_ga_np", "task=half,box50"],
     "two options that set one key": ["budget=20x50,50x20", "schedule=karras,linear"],
     "a study on other datasets": ["experiment=table1", "dataset=mnist,imagenet64", "task=half", "budget=5x4,10x2"],
+    "a plain option with a file named after it that is more": [
+        "experiment=table1",
+        "dataset=mnist,image_folder",
+        "task=half",
+        "budget=5x4",
+        "solver=ddrm",
+    ],
     "a value that reads another": ["num_iter=1,2", "solver=map_ga", "dataset.limit='${num_iter}'"],
     "a kind that a value has to have": ["seed=1,2", "task=half,box50", "batch_size='${seed}'"],
     "a range": ["seed=range(3)", "dtype=float32,float64"],

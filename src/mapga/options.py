@@ -141,19 +141,20 @@ def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _option(group: str, name: str, choices: Mapping[str, str]) -> PlainOption:
-    package, content = _read(group, name)
-    if package not in (None, _EVERYWHERE) or group in _named_elsewhere():
+    own = _read(group, name)
+    if own is None or own[0] not in (None, _EVERYWHERE) or group in _named_elsewhere():
         raise NotPlainError(group)
-    files, packages = {(group, name): content}, {group: package}
+    files, packages = {(group, name): own[1]}, {group: own[0]}
     for folder, package, pattern in _namesakes(group):
         file = _filled(pattern, {**choices, group: name})
         if _PROBE in file:
             raise NotPlainError(group)  # it is named after another swept group too
         if not (conf_dir() / folder / f"{file}.yaml").is_file():
             continue
-        if package not in (group, _EVERYWHERE):
+        found = _read(folder, file)
+        if found is None or package not in (group, _EVERYWHERE):
             raise NotPlainError(group)
-        files[folder, file], packages[folder] = _read(folder, file)[1], package
+        files[folder, file], packages[folder] = found[1], package
     option = PlainOption(group, files, frozenset(key for key, package in packages.items() if package == _EVERYWHERE))
     if any(key.partition(".")[0] == group for key in option.effect.keys):
         raise NotPlainError(group)  # it may write to its own node, and the order would matter
@@ -179,18 +180,14 @@ def _probe(options: Sequence[PlainOption], choices: Mapping[str, str]) -> PlainO
 
 
 @cache
-def _read(folder: str, name: str) -> tuple[str | None, dict[str, Any]]:
-    """A file's package and its content.
-
-    Raises:
-        NotPlainError: There is none, or it is more than plain values.
-    """
+def _read(folder: str, name: str) -> tuple[str | None, dict[str, Any]] | None:
+    """A file's package and its content; None if there is none, or it is more than plain values."""
     path = conf_dir() / folder / f"{name}.yaml"
     if not path.is_file():
-        raise NotPlainError(folder)
+        return None
     content = OmegaConf.load(path)
     if not isinstance(content, DictConfig) or content.keys() & {"defaults", "hydra"}:
-        raise NotPlainError(folder)
+        return None
     header = re.search(r"^# @package (\S+)$", path.read_text(), re.M)
     return header[1] if header else None, _plain(content)
 
