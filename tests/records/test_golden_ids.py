@@ -1,0 +1,23 @@
+"""The ids of some thirty runs, of all groups, places, shards and hashes: a change here orphans recorded results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mapga.config import compose_run, resolve
+from mapga.records import RunFolder
+
+CASES = yaml.safe_load((Path(__file__).parents[1] / "data/golden/runs.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_run_is_found_again(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.setenv("MAPGA_CACHE", str(tmp_path))
+    case = CASES[name]
+    config, names = resolve(compose_run(case["overrides"]))
+    folder = RunFolder(Path("results"), config, names)
+    assert (folder.run_id, folder.problem_path.name) == (case["run"], case["problem"])
