@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mapga.fetch import sha256_of
+from mapga.files.fetch import sha256_of
 from mapga.metrics import (
     FID,
     LPIPS,

@@ -23,13 +23,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from mapga.assemble import OPERATOR, SCHEDULE, SOLVER, build_dataset, make_prior
-from mapga.components import build
-from mapga.config import compose_run, group, resolve
+from mapga.run.assemble import OPERATOR, SCHEDULE, SOLVER, build_dataset, make_prior
+from mapga.config.build import build
+from mapga.config.compose import compose_run, group, resolve
 from mapga.pixels import from_uint8
 from mapga.priors import Prior
 from mapga.problem import Problem, measure
-from mapga.restore import solve
+from mapga.run.batch import solve
 from mapga.rng import NoiseSource
 from mapga.solvers import Solver
 

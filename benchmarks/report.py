@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from mapga.records import RunFolder
-from mapga.records.files import write_json
+from mapga.files.durable import write_json
 from mapga.records.store import ImageStore
 
 TASKS = ("box50", "half", "expand", "box25", "sr2x", "altlines", "deblur", "supres4x")

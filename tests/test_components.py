@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import pytest
 
-from mapga import components
-from mapga.components import ConfigError, Slot, build, check, closest
+from mapga.config import build as components
+from mapga.config.build import Slot, build, check
+from mapga.errors import ConfigError, closest
 
 
 class Thing(ABC):

@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from helpers.runs import TinyImages, tiny_prior
-from mapga.assemble import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, build_metrics
-from mapga.components import Slot, build, check
-from mapga.config import compose_run, conf_dir, resolve
-from mapga.expansion import axes_of
+from mapga.config.build import Slot, build, check
+from mapga.config.compose import compose_run, conf_dir, resolve
+from mapga.config.expansion import axes_of
 from mapga.records import run_identity
+from mapga.run.assemble import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, build_metrics
 from mapga.schedules import Karras
 
 FILES = sorted(path.relative_to(conf_dir()).as_posix() for path in conf_dir().rglob("*.yaml"))
@@ -78,7 +78,7 @@ def test_every_choice_composes(choice):
     for key, node in config["metrics"].items():
         check(Slot(f"metrics.{key}", "mapga.metrics", "Metric"), node)
     for key, node in config["tracker"].items():
-        check(Slot(f"tracker.{key}", "mapga.trackers", "Tracker"), node)
+        check(Slot(f"tracker.{key}", "mapga.tracking", "Tracker"), node)
 
 
 @pytest.mark.parametrize("name", _names("schedule"))
@@ -105,7 +105,7 @@ def test_every_solver_is_built_and_says_what_it_supports(name):
 
 @pytest.mark.parametrize("name", ["gaussian", "mixture"])
 def test_every_fitted_prior_is_built(name):
-    from mapga.assemble import make_prior
+    from mapga.run.assemble import make_prior
 
     overrides = ["prior.components=5"] if name == "mixture" else []
     prior = make_prior(resolve(compose_run([f"prior={name}", *overrides]))[0]["prior"], TinyImages())
@@ -125,7 +125,7 @@ def test_every_metric_is_built_under_the_name_it_has(name):
 def test_every_tracker_is_built(name):
     config = resolve(compose_run([f"tracker={name}"]))[0]
     for key, node in config["tracker"].items():
-        build(Slot(f"tracker.{key}", "mapga.trackers", "Tracker"), node)
+        build(Slot(f"tracker.{key}", "mapga.tracking", "Tracker"), node)
 
 
 @pytest.mark.parametrize("name", _names("experiment"))

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from mapga.components import ConfigError
-from mapga.config import RootConfig, compose_run, conf_dir, group, resolve
+from mapga.config.compose import RootConfig, compose_run, conf_dir, group, resolve
+from mapga.errors import ConfigError
 
 
 def _value(*overrides: str) -> dict:
@@ -95,7 +95,7 @@ def test_the_folder_of_groups_is_found_from_anywhere(tmp_path, monkeypatch):
 
 def test_composing_needs_no_torch():
     code = (
-        "import sys; from mapga.config import compose_run, resolve; "
+        "import sys; from mapga.config.compose import compose_run, resolve; "
         "resolve(compose_run(['task=half'])); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

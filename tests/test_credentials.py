@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from helpers.commands import mapga, tiny
-from mapga.credentials import check_key, find_key
+from mapga.tracking.credentials import check_key, find_key
 
 
 @pytest.fixture(autouse=True)

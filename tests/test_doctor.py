@@ -13,7 +13,7 @@ import pytest
 from helpers.commands import mapga
 from mapga import __version__
 from mapga.cli import main
-from mapga.config import group
+from mapga.config.compose import group
 
 PRIOR = ("prior=mixture", "prior.components=5", "device=cpu")
 

@@ -16,8 +16,8 @@ import yaml
 
 from helpers.priors import gaussian
 from mapga.cli import main
-from mapga.config import compose_run, conf_dir, group, resolve
-from mapga.expansion import resolved_runs
+from mapga.config.compose import compose_run, conf_dir, group, resolve
+from mapga.config.expansion import resolved_runs
 from mapga.rng import NoiseSource, standard_normal
 
 TABLES = [f"table{k}" for k in range(1, 6)]

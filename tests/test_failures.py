@@ -19,10 +19,10 @@ import torch
 from helpers.commands import mapga, tiny
 from helpers.forks import forked, waited
 from helpers.runs import TinyImages, run_quietly, tiny_job, what_lasts
-from mapga import runner
 from mapga.records import Lock, LockedError
 from mapga.records import lock as lock_module
-from mapga.restore import Restorer
+from mapga.run import job as runner
+from mapga.run.batch import Restorer
 from mapga.schedules import Karras
 from mapga.solvers import MAPGA
 

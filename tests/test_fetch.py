@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from mapga.fetch import FileRefusedError, RemoteFile, cache_folder, check_file, fetch
+from mapga.files.fetch import FileRefusedError, RemoteFile, cache_folder, check_file, fetch
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -13,8 +13,8 @@ import pytest
 
 from helpers.forks import forked, waited
 from helpers.runs import TinyImages, run_quietly, tiny_job, what_lasts
-from mapga import runner
-from mapga.runner import Job
+from mapga.run import job as runner
+from mapga.run.job import Job
 from mapga.schedules import Karras
 from mapga.solvers import MAPGA
 

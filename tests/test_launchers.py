@@ -10,9 +10,9 @@ import pytest
 from hydra.core.config_store import ConfigStore
 
 from helpers.commands import mapga, tiny
-from mapga import launch
-from mapga.components import ConfigError
-from mapga.config import compose_run
+from mapga.commands import run as launch
+from mapga.config.compose import compose_run
+from mapga.errors import ConfigError
 from mapga.records import Shard
 from mapga.records.provenance import code_identity
 

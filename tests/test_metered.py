@@ -9,9 +9,9 @@ import torch
 
 from helpers.priors import CountingPrior
 from helpers.runs import TinyImages, tiny_prior
-from mapga.metered import Meter, MeteredPrior
 from mapga.pixels import from_uint8
 from mapga.priors import Prior
+from mapga.run.meter import Meter, MeteredPrior
 from mapga.solvers.steps import vjp
 
 X = from_uint8(TinyImages(2).training()[:2])

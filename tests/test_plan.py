@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from helpers.commands import mapga, tiny
-from mapga import expansion, grid
-from mapga.components import ConfigError
-from mapga.config import compose_run, resolve
-from mapga.expansion import axes_of, resolved_runs
-from mapga.passes import passes_per_image
-from mapga.plan import plan, seconds_per_pass
-from mapga.status import status_view
+from mapga.commands.plan import plan, seconds_per_pass
+from mapga.commands.status import status_view
+from mapga.config import expansion, grid
+from mapga.config.compose import compose_run, resolve
+from mapga.config.expansion import axes_of, resolved_runs
+from mapga.config.passes import passes_per_image
+from mapga.errors import ConfigError
 
 SWEEPS = {
     "no sweep": ["task=half"],

@@ -16,9 +16,9 @@ from helpers.files_server import Files
 from helpers.made_pictures import encoded, made
 from helpers.published import TINY, register_tiny, write_random_weights
 from mapga.cli import main
-from mapga.config import compose_run, resolve
-from mapga.fetch import sha256_of
-from mapga.prefetch import Need, missing, obtain
+from mapga.commands.prefetch import Need, missing, obtain
+from mapga.config.compose import compose_run, resolve
+from mapga.files.fetch import sha256_of
 from mapga.priors import PublishedPrior
 from mapga.priors.checkpoints import published
 from mapga.priors.checkpoints.sources import WeightsSource

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from mapga import progress
-from mapga.progress import Reporter
+from mapga.run import progress
+from mapga.run.progress import Reporter
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from helpers.runs import TinyImages, measured, restored, run_quietly, tiny_job, 
 from mapga.pixels import from_uint8
 from mapga.records import Journal
 from mapga.records.trace import read_trace
-from mapga.restore import solve
+from mapga.run.batch import solve
 from mapga.schedules import Karras
 from mapga.solvers import CTZSIE, DDRM, MAPGA, MAPGAPGDM, PGDM, PseudoInverse, Solver, State
 

@@ -12,8 +12,8 @@ import torch
 from helpers.runs import tiny_prior
 from mapga.operators import CentralBox
 from mapga.problem import measure
-from mapga.restore import solve
 from mapga.rng import standard_normal
+from mapga.run.batch import solve
 from mapga.schedules import Karras
 from mapga.solvers import CTZSIE, DDRM, MAPGA, MAPGAPGDM, PGDM, Solver
 

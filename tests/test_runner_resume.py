@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from helpers.runs import Killed, TinyImages, restored, run_quietly, tiny_job, what_lasts
-from mapga import runner
-from mapga.components import ConfigError
+from mapga.errors import ConfigError
 from mapga.records import Journal, LockedError, RunFolder
 from mapga.records import folder as folder_module
 from mapga.records.store import ImageStore
+from mapga.run import job as runner
 from mapga.schedules import Karras
 from mapga.solvers import MAPGA
 

@@ -11,9 +11,10 @@ import pytest
 
 from helpers.commands import mapga, tiny
 from helpers.runs import TinyImages, run_quietly, tiny_job, what_lasts
-from mapga import restore, runner
+from mapga.run import batch as restore
+from mapga.run import job as runner
+from mapga.run.signals import EXIT_CODE, InterruptedRun, listening
 from mapga.schedules import Karras
-from mapga.signals import EXIT_CODE, InterruptedRun, listening
 from mapga.solvers import MAPGA
 
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from mapga.statistics import bootstrap_interval, check_same_protocol, mean_sem, paired_difference_interval
+from mapga.metrics.statistics import bootstrap_interval, check_same_protocol, mean_sem, paired_difference_interval
 
 
 def test_mean_and_standard_error() -> None:
@@ -46,7 +46,7 @@ def test_interval_is_a_function_of_its_arguments() -> None:
 def test_chunks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(1).random(100)
     whole = bootstrap_interval(values, resamples=50)
-    monkeypatch.setattr("mapga.statistics._CHUNK", 700)
+    monkeypatch.setattr("mapga.metrics.statistics._CHUNK", 700)
     assert bootstrap_interval(values, resamples=50) == whole
 
 
@@ -90,5 +90,5 @@ def test_cells_of_different_protocols_are_not_mixed() -> None:
 
 
 def test_module_needs_no_torch() -> None:
-    code = "import sys; sys.modules['torch'] = None; import mapga.statistics"
+    code = "import sys; sys.modules['torch'] = None; import mapga.metrics.statistics"
     subprocess.run([sys.executable, "-c", code], check=True)

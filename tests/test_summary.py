@@ -8,7 +8,7 @@ import pytest
 
 from helpers.folders import unfinished
 from mapga.records import Progress, Row
-from mapga.summary import summarise
+from mapga.run.summary import summarise
 
 
 def _progress(*values: float | None, diverged: int = 0) -> Progress:

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from helpers.runs import run_quietly, tiny_job, what_lasts
-from mapga import runner
-from mapga.mirror import Mirror
-from mapga.trackers import CSVTracker, Tracker
+from mapga.run import job as runner
+from mapga.tracking.mirror import Mirror
+from mapga.tracking.trackers import CSVTracker, Tracker
 
 
 class Listening(Tracker):

@@ -16,8 +16,10 @@ import yaml
 
 from helpers.commands import mapga, tiny
 from helpers.wandb_file import Mirrored, mirrored
-from mapga import mirror, restore, runner
 from mapga.records import Journal
+from mapga.run import batch as restore
+from mapga.run import job as runner
+from mapga.tracking import mirror
 
 wandb = pytest.importorskip("wandb")
 
@@ -131,7 +133,7 @@ def test_shards_are_mirrored_once_by_the_last(tmp_path, capsys):
 
 def test_a_finish_that_never_returns_is_left_behind(tmp_path, capsys, monkeypatch, caplog):
     monkeypatch.setattr(runner, "Mirror", partial(mirror.Mirror, patience=1.0))
-    monkeypatch.setattr("mapga.trackers.WandbTracker.finish", lambda self, summary: time.sleep(20))
+    monkeypatch.setattr("mapga.tracking.trackers.WandbTracker.finish", lambda self, summary: time.sleep(20))
     begun = time.monotonic()
     with caplog.at_level(logging.WARNING):
         said = mapga(capsys, "run", *tiny(tmp_path, "tracker=wandb", "seed=77"))  # its W&B run stays open: an id apart

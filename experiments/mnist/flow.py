@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from mapga.assemble import make_job
-from mapga.config import compose_run, resolve
+from mapga.run.assemble import make_job
+from mapga.config.compose import compose_run, resolve
 from mapga.priors import Prior
 from mapga.problem import Problem
-from mapga.progress import Reporter
+from mapga.run.progress import Reporter
 from mapga.records import Journal
 from mapga.schedules import Karras
 from mapga.solvers import MAPGA

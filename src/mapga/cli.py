@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.live import Live
 
 from mapga import __version__
-from mapga.components import ConfigError
-from mapga.signals import EXIT_CODE
+from mapga.errors import ConfigError
+from mapga.run.signals import EXIT_CODE
 
 if TYPE_CHECKING:
-    from mapga.prefetch import Need
+    from mapga.commands.prefetch import Need
 
 __all__ = ["main"]
 
@@ -126,8 +126,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from mapga import launch
-    from mapga.config import compose_run, resolve
+    from mapga.commands import run as launch
+    from mapga.config.compose import compose_run, resolve
 
     if arguments.cfg:
         import yaml
@@ -163,14 +163,14 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from mapga.plan import plan, plan_view
+    from mapga.commands.plan import plan, plan_view
 
     Console(width=None if Console().is_terminal else 160).print(plan_view(plan(arguments.overrides)))
     return DONE
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from mapga.status import status_view
+    from mapga.commands.status import status_view
 
     if not arguments.folder.is_dir():
         raise ConfigError(f"{arguments.folder} is not a folder; name the results_dir of your runs")
@@ -188,7 +188,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _sync(arguments: argparse.Namespace) -> int:
-    from mapga.sync import sync
+    from mapga.commands.sync import sync
 
     troubles = sync(arguments.folder, mode=arguments.mode, say=print)
     for trouble in troubles:
@@ -204,14 +204,14 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from mapga.recipes import train
+    from mapga.commands.train import train
 
     print(train(arguments.overrides, lambda line: _errors.print(line, markup=False)))
     return DONE
 
 
 def _prefetch(arguments: argparse.Namespace) -> int:
-    from mapga.prefetch import obtain
+    from mapga.commands.prefetch import obtain
 
     found = _needs(arguments.overrides)
     if not found:
@@ -227,7 +227,7 @@ def _prefetch(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from mapga.doctor import examine
+    from mapga.commands.doctor import examine
 
     examine(arguments.overrides, _needs(arguments.overrides))
     return DONE
@@ -235,9 +235,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _needs(overrides: Sequence[str]) -> list[Need]:
     """Everything from elsewhere that a run, or the runs of a sweep, work with: once each."""
-    from mapga.assemble import build_metrics
-    from mapga.expansion import resolved_runs
-    from mapga.prefetch import needs
+    from mapga.commands.prefetch import needs
+    from mapga.config.expansion import resolved_runs
+    from mapga.run.assemble import build_metrics
 
     found: dict[tuple[str, str], Need] = {}
     seen = set()

@@ -13,9 +13,9 @@ from PIL import Image
 from helpers.made_pictures import as_bytes, encoded, made
 from mapga.datasets import ImageNet64, UnreadableImageError
 from mapga.datasets.imagenet64 import development_labels, wordnet_labels
+from mapga.datasets.lists import VAL_1K, list_path, read_list
 from mapga.datasets.preparation import imagenet_square, lsun_square
 from mapga.datasets.selection import choose
-from mapga.lists import VAL_1K, list_path, read_list
 
 
 def downsampled(path: Path, data: np.ndarray, labels: list[int]) -> str:

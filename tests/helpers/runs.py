@@ -16,12 +16,12 @@ from mapga.datasets.base import Dataset, Item
 from mapga.metrics import PSNR, DataConsistency
 from mapga.operators import CentralBox
 from mapga.priors import GaussianPrior, Prior
-from mapga.progress import Reporter
 from mapga.records import RunFolder, Shard
-from mapga.runner import Job
+from mapga.run.job import Job
+from mapga.run.progress import Reporter
 from mapga.schedules import Karras
 from mapga.solvers import MAPGA, Solver
-from mapga.trackers import Tracker
+from mapga.tracking.trackers import Tracker
 
 __all__ = ["NAMES", "Killed", "TinyImages", "tiny_config", "tiny_job", "tiny_prior", "what_lasts"]
 

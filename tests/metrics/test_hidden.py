@@ -45,7 +45,7 @@ def test_pixel_metrics_work_and_hidden_parts_name_their_extra() -> None:
 def test_hidden_library_is_named_when_it_is_used(
     inception: object, photos: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mapga.fetch import sha256_of
+    from mapga.files.fetch import sha256_of
     from mapga.metrics import FID
 
     metric = FID(weights=str(inception), sha256=sha256_of(inception))  # type: ignore[arg-type]

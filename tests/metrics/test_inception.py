@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from helpers.pictures import save_inception, with_noise
-from mapga.fetch import FileRefusedError, sha256_of
+from mapga.files.fetch import FileRefusedError, sha256_of
 from mapga.metrics import FID, KID, Reference
 from mapga.metrics.inception import INCEPTION, INCEPTION_TM, Flavour, InceptionFeatures
 from mapga.metrics.reference import paired_reference

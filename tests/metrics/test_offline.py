@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from helpers.pictures import with_noise
-from mapga.fetch import FileRefusedError
+from mapga.files.fetch import FileRefusedError
 from mapga.metrics import FDEfficientNet, Scored, ShiftTolerantLPIPS, efficientnet, shift_tolerant
 
 CPU = torch.device("cpu")

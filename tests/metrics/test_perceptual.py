@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers.pictures import with_noise
-from mapga.fetch import FileRefusedError, sha256_of
+from mapga.files.fetch import FileRefusedError, sha256_of
 from mapga.metrics import LPIPS, Scored
 from mapga.metrics.perceptual import ALEXNET, VGG16, Backbone
 

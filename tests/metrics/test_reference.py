@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from helpers.pictures import with_noise
-from mapga.fetch import FileRefusedError, cache_folder
+from mapga.files.fetch import FileRefusedError, cache_folder
 from mapga.metrics import reference_for
 from mapga.metrics.distribution import FrechetDistance, KernelDistance
 from mapga.metrics.reference import paired_reference, statistics_file, statistics_reference, training_reference

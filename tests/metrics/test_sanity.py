@@ -13,7 +13,7 @@ from torch import Tensor
 
 from helpers.pictures import blurred, with_noise
 from mapga.datasets import MNIST
-from mapga.fetch import sha256_of
+from mapga.files.fetch import sha256_of
 from mapga.metrics import (
     FID,
     KID,

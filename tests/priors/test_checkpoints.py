@@ -21,7 +21,7 @@ from helpers.published import (
     register_tiny,
     write_random_weights,
 )
-from mapga.fetch import sha256_of
+from mapga.files.fetch import sha256_of
 from mapga.priors.checkpoints import (
     PublishedNetwork,
     architectures,

@@ -13,8 +13,8 @@ import yaml
 from helpers.made_pictures import encoded, made
 from helpers.published import TINY, register_tiny, write_random_weights
 from mapga.cli import main
-from mapga.components import ConfigError
-from mapga.fetch import sha256_of
+from mapga.errors import ConfigError
+from mapga.files.fetch import sha256_of
 from mapga.priors import PublishedPrior
 from mapga.priors.checkpoints import converted_path, load_network, published
 from mapga.priors.network import NetworkPrior

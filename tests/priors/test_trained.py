@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from helpers.commands import mapga
-from mapga.config import compose_run, resolve
+from mapga.config.compose import compose_run, resolve
 from mapga.priors import shipped
 from mapga.priors.unet import Architecture, UNet, write_network
 from mapga.records import RunFolder

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from helpers.published import TINY, register_tiny, write_random_weights
-from mapga.fetch import sha256_of
+from mapga.files.fetch import sha256_of
 from mapga.priors.checkpoints import converted_path, load_network, published
 
 

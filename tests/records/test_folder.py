@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from helpers.runs import NAMES, tiny_config
+from mapga.files.durable import write_json, write_text
 from mapga.records import Journal, Row, RunFolder, Shard
 from mapga.records import folder as folder_module
 from mapga.records import provenance as provenance_module
-from mapga.records.files import write_json, write_text
 from mapga.records.provenance import provenance
 
 
@@ -101,7 +101,7 @@ def test_locks_and_journals_of_shards_are_told_apart(folder):
 def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path, monkeypatch):
     path = tmp_path / "metrics.json"
     write_text(path, "old")
-    monkeypatch.setattr("mapga.records.files.os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("mapga.files.durable.os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         write_text(path, "new")
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mapga.config import compose_run, resolve
+from mapga.config.compose import compose_run, resolve
 from mapga.records import RunFolder
 
 CASES = yaml.safe_load((Path(__file__).parents[1] / "data/golden/runs.yaml").read_text())

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
+from mapga.metrics.statistics import bootstrap_interval, paired_difference_interval
 from mapga.report.compare import Column, compare, holm
-from mapga.statistics import bootstrap_interval, paired_difference_interval
 
 
 def _one(values: np.ndarray, *, lower: bool = True, **options):

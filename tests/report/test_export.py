@@ -8,7 +8,7 @@ from PIL import Image
 
 from helpers.folders import finished
 from mapga.cli import main
-from mapga.components import ConfigError
+from mapga.errors import ConfigError
 from mapga.records import Row, Shard
 from mapga.report import export_images
 

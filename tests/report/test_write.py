@@ -16,7 +16,7 @@ from PIL import Image
 
 from helpers.folders import finished, unfinished
 from mapga.cli import main
-from mapga.components import ConfigError
+from mapga.errors import ConfigError
 from mapga.records import WHOLE
 from mapga.records.trace import Trace, append_trace, read_trace
 from mapga.report import write_report
@@ -157,7 +157,7 @@ def test_no_torch(tmp_path):
     finished(tmp_path, "alpha")
     code = (
         "import sys; from mapga.cli import main; code = main(['report', sys.argv[1]]); "
-        "heavy = sorted({'torch', 'hydra', 'mapga.runner', 'mapga.config'} & set(sys.modules)); "
+        "heavy = sorted({'torch', 'hydra', 'mapga.run.job', 'mapga.config.compose'} & set(sys.modules)); "
         "print(heavy, file=sys.stderr); sys.exit(code or len(heavy))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mapga.datasets import Dataset
-from mapga.fetch import sha256_of
+from mapga.files.fetch import sha256_of
 from mapga.metrics.digits_net import DigitClassifier
 from mapga.priors.network import NetworkPrior
 from mapga.training import TrainingConfig, run

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mapga.fetch import sha256_of
+from mapga.files.fetch import sha256_of
 
 __all__ = ["PixelArrays"]
 

@@ -24,10 +24,10 @@ import numpy as np
 
 from mapga.datasets.arrays import PixelArrays
 from mapga.datasets.base import Dataset, Item
+from mapga.datasets.lists import list_path, read_list
 from mapga.datasets.preparation import decode, imagenet_square
 from mapga.datasets.selection import choose
-from mapga.fetch import RemoteFile
-from mapga.lists import list_path, read_list
+from mapga.files.fetch import RemoteFile
 
 __all__ = ["ImageNet64", "development_labels", "fetched_file", "wordnet_labels"]
 

@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 
 from mapga.datasets.base import Dataset, Item
+from mapga.datasets.lists import list_path, read_list
 from mapga.datasets.lmdb_reader import LMDBReader
 from mapga.datasets.preparation import decode, lsun_square
 from mapga.datasets.selection import choose
-from mapga.lists import list_path, read_list
 
 __all__ = ["LSUN"]
 

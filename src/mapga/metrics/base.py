@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapga.fetch import RemoteFile
+from mapga.files.fetch import RemoteFile
 
 if TYPE_CHECKING:
     from mapga.metrics.reference import Reference

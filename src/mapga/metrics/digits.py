@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 import torch
 
-from mapga.fetch import sha256_of
+from mapga.files.fetch import sha256_of
 from mapga.metrics.base import ImageMetric, Scored
 from mapga.metrics.digits_net import WEIGHTS, DigitClassifier
 from mapga.metrics.distribution import FrechetDistance

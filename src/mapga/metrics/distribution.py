@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from mapga.fetch import RemoteFile
+from mapga.files.fetch import RemoteFile
 from mapga.metrics.base import SetMetric, SetScore
 from mapga.metrics.frechet import frechet_bootstrap, frechet_distance, small_factor
 from mapga.metrics.moments import check_features
 from mapga.metrics.reference import Reference, check_reference, statistics_file
-from mapga.statistics import Interval
+from mapga.metrics.statistics import Interval
 
 __all__ = ["SMALL_N", "FrechetDistance", "KernelDistance"]
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mapga.fetch import RemoteFile
+from mapga.files.fetch import RemoteFile
 from mapga.metrics.base import check_images
 from mapga.metrics.distribution import FrechetDistance
 from mapga.metrics.networks import as_rgb, load_state, package_folder, per_image

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from mapga.metrics.moments import Moments, check_features
-from mapga.statistics import Interval, bootstrap_interval
+from mapga.metrics.statistics import Interval, bootstrap_interval
 
 __all__ = [
     "covariance_factor",

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mapga.fetch import RemoteFile
+from mapga.files.fetch import RemoteFile
 from mapga.metrics.base import SetMetric, check_images
 from mapga.metrics.distribution import FrechetDistance, KernelDistance
 from mapga.metrics.networks import as_rgb, frozen, load_state, not_installed, optional, per_image

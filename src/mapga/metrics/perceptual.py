@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mapga.fetch import RemoteFile
+from mapga.files.fetch import RemoteFile
 from mapga.metrics.base import ImageMetric, Scored
 from mapga.metrics.networks import (
     as_rgb,

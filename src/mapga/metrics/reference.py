@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mapga.fetch import RemoteFile, cache_folder, sha256_of
+from mapga.files.fetch import RemoteFile, cache_folder, sha256_of
 from mapga.metrics.frechet import covariance_factor, small_factor
 from mapga.metrics.moments import Moments, check_features
 

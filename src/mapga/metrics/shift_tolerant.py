@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mapga.fetch import RemoteFile
+from mapga.files.fetch import RemoteFile
 from mapga.metrics.base import ImageMetric, Scored
 from mapga.metrics.networks import as_rgb, load_state, package_folder, per_image
 from mapga.metrics.perceptual import resized

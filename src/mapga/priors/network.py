@@ -17,7 +17,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor, nn
 
-from mapga.fetch import sha256_of
+from mapga.files.fetch import sha256_of
 from mapga.priors.base import SIGMA_MAX, Prior
 from mapga.priors.preconditioning import Kind, precondition
 from mapga.priors.shipped import fingerprint, shipped_paths

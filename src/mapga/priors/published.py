@@ -18,7 +18,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-from mapga.components import ConfigError
+from mapga.errors import ConfigError
 from mapga.priors.base import SIGMA_MAX, Prior
 from mapga.priors.checkpoints import (
     NetworkPrecision,

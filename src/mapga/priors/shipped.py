@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mapga.fetch import sha256_of
+from mapga.files.fetch import sha256_of
 
 __all__ = ["SHIPPED", "fingerprint", "shipped_fingerprint", "shipped_paths"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from mapga.records.files import write_json, write_text
+from mapga.files.durable import write_json, write_text
 from mapga.records.identity import digest, problem_science, run_identity
 from mapga.records.journal import Journal, Row
 from mapga.records.lock import Lock

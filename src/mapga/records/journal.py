@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mapga.records.files import append_text
+from mapga.files.durable import append_text
 
 __all__ = ["Journal", "Row"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mapga.records.files import append_text
+from mapga.files.durable import append_text
 from mapga.records.shards import Shard
 
 __all__ = ["Trace", "append_trace", "read_trace"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mapga.components import ConfigError
+from mapga.errors import ConfigError
 from mapga.records.journal import Journal
 from mapga.records.store import ImageStore
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mapga.components import ConfigError
+from mapga.errors import ConfigError
 from mapga.records.collect import Run, told_apart
 from mapga.report.layout import Entry, Table, number
 from mapga.report.scores import read_scores

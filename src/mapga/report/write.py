@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mapga.components import ConfigError
+from mapga.errors import ConfigError
+from mapga.files.durable import write_text
 from mapga.records.collect import Run, collect
-from mapga.records.files import write_text
 from mapga.report.boards import Board, boards
 from mapga.report.curves import draw_convergence, draw_passes
 from mapga.report.figures import draw_ranks, file_name, leading

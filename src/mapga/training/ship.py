@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from mapga.fetch import sha256_of
+from mapga.files.fetch import sha256_of
 from mapga.priors.network import NetworkPrior
 from mapga.priors.shipped import SHIPPED
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from mapga.fetch import cache_folder, sha256_of
+from mapga.files.fetch import cache_folder, sha256_of
 from mapga.priors.checkpoints.files import Weights, diffusers_kind, read_weights, weights_path
 from mapga.priors.checkpoints.layout import differences, to_diffusers
 from mapga.priors.checkpoints.manifest import PublishedFile, architectures, published_files

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mapga.fetch import FileRefusedError, RemoteFile, cache_folder, check_file, fetch, sha256_of
+from mapga.files.fetch import FileRefusedError, RemoteFile, cache_folder, check_file, fetch, sha256_of
 from mapga.priors.checkpoints.files import flaw, weights_path
 from mapga.priors.checkpoints.manifest import PublishedFile, architectures, published
 

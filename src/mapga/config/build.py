@@ -6,7 +6,6 @@ named there, so a config cannot run anything else.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import types
@@ -14,11 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["ConfigError", "Slot", "build", "check", "closest"]
+from mapga.errors import ConfigError, closest
 
-
-class ConfigError(ValueError):
-    """Something a person wrote is wrong. The message is one line: what, where, and what to do."""
+__all__ = ["Slot", "build", "check"]
 
 
 @dataclass(frozen=True)
@@ -45,12 +42,6 @@ class Slot:
             for name, item in found.items()
             if isinstance(item, type) and issubclass(item, base) and not inspect.isabstract(item)
         }
-
-
-def closest(word: str, known: Sequence[str]) -> str:
-    """``"; did you mean 'x'?"`` or ``";"``, to go on with what is known."""
-    match = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {match[0]!r}?" if match else ";"
 
 
 def check(slot: Slot, node: Mapping[str, Any], given: Sequence[str] = ()) -> tuple[Callable[..., Any], dict[str, Any]]:

@@ -6,12 +6,12 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from mapga.fetch import sha256_of
+from mapga.files.fetch import sha256_of
 
 __all__ = ["VAL_1K", "Listed", "list_path", "read_list"]
 
 VAL_1K = "val_1k"  # the shipped list: one validation image of each of ImageNet's 1,000 classes
-_SHIPPED = Path(__file__).parent / "datasets" / "data" / "imagenet_val_1k_list.csv"
+_SHIPPED = Path(__file__).parent / "data" / "imagenet_val_1k_list.csv"
 
 
 @dataclass(frozen=True)

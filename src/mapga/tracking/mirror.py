@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from typing import Literal
 
-from mapga.trackers import Tracker
+from mapga.tracking.trackers import Tracker
 
 __all__ = ["Mirror"]
 

@@ -16,7 +16,7 @@ from submitit import SlurmJob
 from submitit.core.utils import FailedSubmissionError
 from submitit.slurm.slurm import SlurmInfoWatcher
 
-from mapga.components import ConfigError, closest
+from mapga.errors import ConfigError, closest
 
 __all__ = ["prepare", "wait"]
 

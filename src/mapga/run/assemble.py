@@ -9,18 +9,19 @@ from typing import Any
 
 import torch
 
-from mapga.components import ConfigError, Slot, build
-from mapga.config import group
+from mapga.commands.prefetch import missing, needs
+from mapga.config.build import Slot, build
+from mapga.config.compose import group
 from mapga.datasets.base import Dataset
+from mapga.errors import ConfigError
 from mapga.metrics.base import ImageMetric, SetMetric
 from mapga.operators.base import Operator
 from mapga.pixels import from_uint8, sigma_to_sym
-from mapga.prefetch import missing, needs
 from mapga.priors.base import Prior
 from mapga.records import RunFolder, Shard
-from mapga.runner import Job
+from mapga.run.job import Job
 from mapga.solvers.base import Solver
-from mapga.trackers import Tracker
+from mapga.tracking.trackers import Tracker
 
 __all__ = [
     "Unsupported",
@@ -129,7 +130,7 @@ def build_trackers(config: Mapping[str, Any]) -> list[Tracker]:
         ConfigError: A tracker that is not ours, or a wrong key.
     """
     trackers: list[Tracker] = [
-        build(Slot(f"tracker.{name}", "mapga.trackers", "Tracker"), node) for name, node in config["tracker"].items()
+        build(Slot(f"tracker.{name}", "mapga.tracking", "Tracker"), node) for name, node in config["tracker"].items()
     ]
     for tracker in trackers:
         try:

@@ -20,7 +20,7 @@ import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from mapga.config import RootConfig, conf_dir
+from mapga.config.compose import RootConfig, conf_dir
 
 __all__ = ["Effect", "NotPlainError", "PlainOption", "PlainOptions", "leaves", "stored"]
 

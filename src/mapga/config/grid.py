@@ -10,8 +10,8 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from mapga.config import check_keys, compose_run, conf_dir, settled
-from mapga.options import NotPlainError, PlainOption, PlainOptions, leaves, stored
+from mapga.config.compose import check_keys, compose_run, conf_dir, settled
+from mapga.config.options import NotPlainError, PlainOption, PlainOptions, leaves, stored
 
 __all__ = ["Grid", "OpenError"]
 
@@ -24,7 +24,7 @@ class Grid:
     """The axes of a sweep, and its points.
 
     Hydra composes the axes that are neither plain nor values, each of their points once (a ``_Ground``). Set in that
-    are values (``num_iter=1,4``), which Hydra sets last anyway, and options that say plain values (``mapga.options``).
+    are values (``num_iter=1,4``), which Hydra sets last anyway, and options that say plain values (``options``).
 
     Args:
         axes: For each override the values it takes, as overrides.

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from mapga.datasets.base import Item, UnreadableImageError
-from mapga.metered import Meter, MeteredPrior
 from mapga.metrics.base import Scored
 from mapga.pixels import from_uint8, to_uint8
 from mapga.priors.base import Prior
@@ -22,11 +21,12 @@ from mapga.records.journal import Row
 from mapga.records.store import ImageStore
 from mapga.records.trace import append_trace
 from mapga.rng import NoiseSource
+from mapga.run.meter import Meter, MeteredPrior
+from mapga.run.tracer import Tracer
 from mapga.solvers.base import Solver, State
-from mapga.tracing import Tracer
 
 if TYPE_CHECKING:
-    from mapga.runner import Job
+    from mapga.run.job import Job
 
 __all__ = ["Restorer", "Stores", "solve"]
 

@@ -13,25 +13,25 @@ from typing import Any, Literal
 
 import torch
 
-from mapga.components import ConfigError
 from mapga.datasets.base import Dataset
+from mapga.errors import ConfigError
+from mapga.files.durable import write_json
 from mapga.metrics.base import ImageMetric, SetMetric
-from mapga.mirror import Mirror
 from mapga.operators.base import Operator
 from mapga.pixels import Rounding
 from mapga.priors.base import Prior
-from mapga.progress import Advance, Reporter
 from mapga.records import WHOLE, Lock, LockedError, Progress, RunFolder, Shard
-from mapga.records.files import write_json
 from mapga.records.journal import Row
 from mapga.records.provenance import provenance
 from mapga.records.store import ImageStore
-from mapga.restore import Restorer, Stores
-from mapga.set_scores import score_sets
-from mapga.signals import InterruptedRun, Notice, listening
+from mapga.run.batch import Restorer, Stores
+from mapga.run.progress import Advance, Reporter
+from mapga.run.set_scores import score_sets
+from mapga.run.signals import InterruptedRun, Notice, listening
+from mapga.run.summary import summarise
 from mapga.solvers.base import Solver
-from mapga.summary import summarise
-from mapga.trackers import Tracker
+from mapga.tracking.mirror import Mirror
+from mapga.tracking.trackers import Tracker
 
 __all__ = ["Job", "check_data"]
 

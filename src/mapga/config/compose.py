@@ -19,8 +19,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mapga.components import ConfigError, closest
-from mapga.passes import steps_within
+from mapga.config.passes import steps_within
+from mapga.errors import ConfigError, closest
 
 __all__ = ["RootConfig", "compose_run", "conf_dir", "group", "not_understood", "one_line", "resolve"]
 
@@ -69,8 +69,8 @@ ConfigStore.instance().store(name="root", node=RootConfig)
 
 def conf_dir() -> Path:
     """The folder of config groups: beside this file in an installed wheel, at the top of a checkout."""
-    inside = Path(__file__).parent / "conf"
-    return inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
+    package = Path(__file__).parents[1]
+    return package / "conf" if (package / "conf").is_dir() else package.parents[1] / "conf"
 
 
 def compose_run(overrides: Sequence[str]) -> DictConfig:
@@ -187,7 +187,7 @@ def settled(values: Mapping[str, Any], choices: Mapping[str, str]) -> tuple[dict
             raise ConfigError(str(error)) from error
         config["schedule"] = {**config["schedule"], "steps": steps}
     if _has_files(config):
-        from mapga.prefetch import pinned
+        from mapga.commands.prefetch import pinned
 
         config = pinned(config)
     return config, {name: choices.get(name, "none") for name in _NAMED}

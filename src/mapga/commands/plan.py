@@ -13,12 +13,12 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from mapga.expansion import resolved_runs
-from mapga.lists import list_path, read_list
-from mapga.passes import passes_per_image
+from mapga.commands.status import Standing, standing
+from mapga.config.expansion import resolved_runs
+from mapga.config.passes import passes_per_image
+from mapga.datasets.lists import list_path, read_list
 from mapga.records import RunFolder
 from mapga.records.collect import run_of
-from mapga.status import Standing, standing
 
 __all__ = ["Planned", "plan", "plan_view"]
 

@@ -12,9 +12,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mapga.components import ConfigError
-from mapga.config import compose_run, one_line, resolve
-from mapga.grid import Grid, OpenError
+from mapga.config.compose import compose_run, one_line, resolve
+from mapga.config.grid import Grid, OpenError
+from mapga.errors import ConfigError
 
 __all__ = ["axes_of", "resolved_runs"]
 

@@ -13,10 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from mapga import __version__
-from mapga.assemble import build_dataset, make_prior, support_matrix
-from mapga.config import compose_run, resolve
-from mapga.fetch import cache_folder
-from mapga.prefetch import Need
+from mapga.commands.prefetch import Need
+from mapga.config.compose import compose_run, resolve
+from mapga.files.fetch import cache_folder
+from mapga.run.assemble import build_dataset, make_prior, support_matrix
 
 __all__ = ["examine"]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mapga.metered import Meter
 from mapga.records.trace import Trace
+from mapga.run.meter import Meter
 from mapga.solvers.base import State
 
 __all__ = ["Tracer"]

@@ -22,16 +22,16 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from mapga.assemble import Unsupported, build_dataset, make_job
-from mapga.components import ConfigError
-from mapga.config import compose_run, conf_dir, not_understood, one_line, resolve
-from mapga.expansion import axes_of, resolved_runs
-from mapga.progress import Reporter
+from mapga.config.compose import compose_run, conf_dir, not_understood, one_line, resolve
+from mapga.config.expansion import axes_of, resolved_runs
+from mapga.errors import ConfigError
 from mapga.records import LockedError, RunFolder
 from mapga.records.collect import collect
 from mapga.records.provenance import code_identity, submitted_code
-from mapga.runner import Job, check_data
-from mapga.signals import InterruptedRun, Notice, listening
+from mapga.run.assemble import Unsupported, build_dataset, make_job
+from mapga.run.job import Job, check_data
+from mapga.run.progress import Reporter
+from mapga.run.signals import InterruptedRun, Notice, listening
 
 __all__ = ["Outcome", "Task", "run_one", "sweep"]
 
@@ -143,7 +143,7 @@ def sweep(overrides: Sequence[str]) -> list[Outcome]:
     target = str(launcher.get("_target_"))
     on_slurm = target.endswith(".SlurmLauncher")
     if on_slurm:
-        from mapga import slurm
+        from mapga.commands import slurm
 
         slurm.prepare(launcher)
     _note_submission(results, overrides)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mapga.metrics.statistics import mean_sem
 from mapga.records.folder import Progress, RunFolder
-from mapga.statistics import mean_sem
 
 __all__ = ["summarise"]
 

@@ -8,10 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mapga.assemble import DATASET, build_trackers
-from mapga.components import ConfigError, build
-from mapga.config import compose_training
-from mapga.mirror import Mirror
+from mapga.config.build import build
+from mapga.config.compose import compose_training
+from mapga.errors import ConfigError
+from mapga.run.assemble import DATASET, build_trackers
+from mapga.tracking.mirror import Mirror
 
 __all__ = ["train"]
 

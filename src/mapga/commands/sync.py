@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mapga.components import ConfigError, Slot, build
+from mapga.config.build import Slot, build
+from mapga.errors import ConfigError
 from mapga.records import Journal
 from mapga.records.collect import Run, collect
-from mapga.trackers import WandbTracker
+from mapga.tracking.trackers import WandbTracker
 
 __all__ = ["sync"]
 
@@ -55,10 +56,10 @@ def sync(root: Path, *, mode: str | None = None, say: Callable[[str], None]) -> 
 
 def _tracker(run: Run, mode: str | None) -> WandbTracker:
     """The tracker of the run's own config, if it had one."""
-    node = dict(run.config.get("tracker", {}).get("wandb") or {"_target_": "mapga.trackers.WandbTracker"})
+    node = dict(run.config.get("tracker", {}).get("wandb") or {"_target_": "mapga.tracking.trackers.WandbTracker"})
     if mode is not None:
         node["mode"] = mode
-    tracker: WandbTracker = build(Slot("tracker.wandb", "mapga.trackers", "Tracker"), node)
+    tracker: WandbTracker = build(Slot("tracker.wandb", "mapga.tracking", "Tracker"), node)
     return tracker
 
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from mapga.credentials import check_key, find_key
 from mapga.records.identity import digest
 from mapga.records.store import ImageStore
+from mapga.tracking.credentials import check_key, find_key
 
 __all__ = ["CSVTracker", "Tracker", "WandbTracker"]
 

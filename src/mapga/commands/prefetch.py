@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mapga.components import ConfigError
-from mapga.fetch import FileRefusedError, fetch, sha256_of
-from mapga.lists import list_path
+from mapga.datasets.lists import list_path
+from mapga.errors import ConfigError
+from mapga.files.fetch import FileRefusedError, fetch, sha256_of
 from mapga.priors.checkpoints.sources import WeightsSource, sources_of
 from mapga.priors.shipped import shipped_fingerprint
 

@@ -1,0 +1,1 @@
+"""What a person types after ``mapga``: one command, one file."""

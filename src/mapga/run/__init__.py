@@ -1,0 +1,1 @@
+"""One run: its components assembled, its batches restored, scored and recorded."""
