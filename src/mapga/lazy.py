@@ -1,25 +1,31 @@
-"""Names of a package that are imported when first used, so that what plans and reports need not wait for torch."""
+"""torch, imported when it is first used: cards, plans and reports must not wait seconds for it.
+
+In a module that a card stands in::
+
+    from mapga.lazy import torch
+    if TYPE_CHECKING:
+        from torch import Tensor
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["importer"]
+__all__ = ["torch"]
 
 
-def importer(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """A package's ``__getattr__`` (PEP 562).
+class _Late(ModuleType):
+    """A module that is imported by the first look into it."""
 
-    Args:
-        package: Its ``__name__``.
-        homes: For each name the module, below the package, that defines it.
-    """
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(import_module(self.__name__), name)
+        setattr(self, name, value)  # the next look finds it at once
+        return value
 
-    def get(name: str) -> Any:
-        if name not in homes:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{homes[name]}"), name)
 
-    return get
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = _Late("torch")

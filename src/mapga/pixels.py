@@ -6,11 +6,14 @@ are uint8 (N, H, W, C). Some networks and papers use [0, 1] ("unit").
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from mapga.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Rounding", "SigmaUnit", "from_uint8", "sigma_to_sym", "to_sym", "to_uint8", "to_unit"]
 

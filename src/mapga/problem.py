@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from mapga.operators.base import Operator
 from mapga.rng import standard_normal
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Problem", "measure"]
 

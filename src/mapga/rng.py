@@ -10,10 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from mapga.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["NoiseSource", "generator", "standard_normal"]
 
@@ -70,7 +74,7 @@ class NoiseSource:
         indices: The dataset indices of the images in the batch.
         shape: The shape (C, H, W) of one image.
         device: Where the noise is used.
-        dtype: The dtype it is cast to (it is always drawn in float32).
+        dtype: The dtype it is cast to; None for float32, in which it is always drawn.
         around: For a study that starts from known images: (B, C, H, W), in units of the start's noise level, that
             ``start`` is drawn around; None: around 0. A solver whose start is sigma n then starts from
             sigma (around + n), and never sees the images themselves.
@@ -83,12 +87,12 @@ class NoiseSource:
         shape: Sequence[int],
         *,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
         around: Tensor | None = None,
     ) -> None:
         self.around = around
         self.seed, self.indices, self.shape = seed, tuple(indices), tuple(shape)
-        self.device, self.dtype = torch.device(device), dtype
+        self.device, self.dtype = torch.device(device), dtype or torch.float32
         self._drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mapga-noise")
         self._ahead: dict[int, Future[Tensor]] = {}
 

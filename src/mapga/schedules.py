@@ -14,13 +14,16 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from mapga.lazy import torch
 
-from mapga.priors.base import SIGMA_MAX, SIGMA_MIN
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
+    "SIGMA_MAX",
+    "SIGMA_MIN",
     "DDPM",
     "Cosine",
     "Explicit",
@@ -32,6 +35,10 @@ __all__ = [
     "Spaced",
     "check_decreasing",
 ]
+
+
+SIGMA_MIN = 0.002  # epsilon of the papers: where trajectories end
+SIGMA_MAX = 80.0  # T of the papers: where they start
 
 
 def check_decreasing(levels: Sequence[float]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mapga.datasets import MNIST
-from mapga.metrics.digits_net import WEIGHTS, DigitClassifier
+from mapga.metrics.extractors.digits_net import WEIGHTS, DigitClassifier
 
 
 def test_it_reads_the_test_digits() -> None:

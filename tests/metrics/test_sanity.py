@@ -28,7 +28,7 @@ from mapga.metrics import (
     SetMetric,
     ShiftTolerantLPIPS,
 )
-from mapga.metrics.digits_net import WEIGHTS
+from mapga.metrics.extractors.digits_net import WEIGHTS
 from mapga.metrics.reference import paired_reference
 from mapga.pixels import from_uint8
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from mapga.priors.network import NetworkPrior
-from mapga.priors.preconditioning import precondition, scalings, time_input
-from mapga.priors.shipped import SHIPPED
-from mapga.priors.unet import Architecture, UNet, read_network, write_network
+from mapga.priors.networks.preconditioning import precondition, scalings, time_input
+from mapga.priors.networks.shipped import SHIPPED
+from mapga.priors.networks.unet import Architecture, UNet, read_network, write_network
 
 MICRO = Architecture(channels=1, size=8, patch=2, widths=(8, 8), attention=(False, True), head=8, groups=4)
 
@@ -205,6 +205,6 @@ def test_an_altered_shipped_file_is_refused(tmp_path: Path, monkeypatch: pytest.
         (tmp_path / path.name).write_bytes(path.read_bytes())
     victim = next(iter(tmp_path.glob("*.safetensors")))
     victim.write_bytes(victim.read_bytes()[: victim.stat().st_size // 2])
-    monkeypatch.setattr("mapga.priors.shipped.SHIPPED", tmp_path)
+    monkeypatch.setattr("mapga.priors.networks.shipped.SHIPPED", tmp_path)
     with pytest.raises(ValueError, match=rf"{victim.name}: .* differs from the manifest's.*reinstall mapga"):
         NetworkPrior.shipped("mnist")

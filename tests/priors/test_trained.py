@@ -14,7 +14,7 @@ from PIL import Image
 from helpers.commands import mapga
 from mapga.config.compose import compose_run, resolve
 from mapga.priors import shipped
-from mapga.priors.unet import Architecture, UNet, write_network
+from mapga.priors.networks.unet import Architecture, UNet, write_network
 from mapga.records import RunFolder
 
 SMALL = Architecture(channels=1, size=32, widths=(8, 8), attention=(False, True), head=8, groups=4)
@@ -88,7 +88,7 @@ def test_another_shipped_pair_is_another_run(tmp_path, monkeypatch):
     manifest["mnist"]["consistency"]["sha256"] = "0" * 64
     (package / "manifest.json").write_text(json.dumps(manifest))
     fingerprint = shipped.shipped_fingerprint("mnist")
-    monkeypatch.setattr("mapga.priors.shipped.SHIPPED", package)
+    monkeypatch.setattr("mapga.priors.networks.shipped.SHIPPED", package)
     assert folder("prior=mnist") != before
     assert folder("prior=mnist", f"prior.fingerprint={fingerprint}") == before
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mapga.priors.network import NetworkPrior
-from mapga.priors.unet import Architecture, UNet, write_network
+from mapga.priors.networks.unet import Architecture, UNet, write_network
 from mapga.training.ship import ship
 
 
@@ -18,7 +18,7 @@ def test_ship_and_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_network(c, net, "consistency")
     package = tmp_path / "package"
     package.mkdir()
-    monkeypatch.setattr("mapga.priors.shipped.SHIPPED", package)
+    monkeypatch.setattr("mapga.priors.networks.shipped.SHIPPED", package)
     ship("dots", d, c, package)
     ship("spots", d, c, package)
     for name in ("dots", "spots"):

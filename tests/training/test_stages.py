@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mapga.datasets import Dataset
 from mapga.files.fetch import sha256_of
-from mapga.metrics.digits_net import DigitClassifier
+from mapga.metrics.extractors.digits_net import DigitClassifier
 from mapga.priors.network import NetworkPrior
 from mapga.training import TrainingConfig, run
 from mapga.training import loop as loop_module

@@ -15,7 +15,7 @@ from mapga.datasets.lists import list_path
 from mapga.errors import ConfigError
 from mapga.files.fetch import FileRefusedError, fetch, sha256_of
 from mapga.priors.checkpoints.sources import WeightsSource, sources_of
-from mapga.priors.shipped import shipped_fingerprint
+from mapga.priors.networks.shipped import shipped_fingerprint
 
 if TYPE_CHECKING:
     from mapga.metrics.base import Metric

@@ -1,9 +1,5 @@
-"""Datasets: ordered uint8 images with stable indices. One dataset, one file."""
+"""Datasets: ordered uint8 images with stable indices. One dataset, one file: its class, with its card."""
 
-from mapga.datasets.base import Dataset, Item, UnreadableImageError
-from mapga.datasets.image_folder import ImageFolder
-from mapga.datasets.imagenet64 import ImageNet64
-from mapga.datasets.lsun import LSUN
-from mapga.datasets.mnist import MNIST
+from mapga.catalogue import door
 
-__all__ = ["LSUN", "MNIST", "Dataset", "ImageFolder", "ImageNet64", "Item", "UnreadableImageError"]
+__getattr__ = door(__name__)

@@ -10,9 +10,9 @@ import torch
 
 from mapga.files.fetch import sha256_of
 from mapga.metrics.base import ImageMetric, Scored
-from mapga.metrics.digits_net import WEIGHTS, DigitClassifier
+from mapga.metrics.extractors.digits_net import WEIGHTS, DigitClassifier
 from mapga.metrics.distribution import FrechetDistance
-from mapga.metrics.networks import per_image
+from mapga.metrics.extractors.networks import per_image
 
 __all__ = ["DigitAccuracy", "FDDigits"]
 

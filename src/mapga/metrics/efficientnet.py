@@ -26,7 +26,7 @@ from torch.nn import functional
 from mapga.files.fetch import RemoteFile
 from mapga.metrics.base import check_images
 from mapga.metrics.distribution import FrechetDistance
-from mapga.metrics.networks import as_rgb, load_state, package_folder, per_image
+from mapga.metrics.extractors.networks import as_rgb, load_state, package_folder, per_image
 
 __all__ = ["FDEfficientNet"]
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from mapga.files.fetch import RemoteFile
 from mapga.metrics.base import SetMetric, check_images
 from mapga.metrics.distribution import FrechetDistance, KernelDistance
-from mapga.metrics.networks import as_rgb, frozen, load_state, not_installed, optional, per_image
+from mapga.metrics.extractors.networks import as_rgb, frozen, load_state, not_installed, optional, per_image
 
 __all__ = ["FID", "INCEPTION", "INCEPTION_TM", "KID", "Flavour", "InceptionFeatures"]
 

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from mapga.files.fetch import RemoteFile
 from mapga.metrics.base import ImageMetric, Scored
-from mapga.metrics.networks import (
+from mapga.metrics.extractors.networks import (
     as_rgb,
     frozen,
     load_state,

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from mapga.files.fetch import RemoteFile
 from mapga.metrics.base import ImageMetric, Scored
-from mapga.metrics.networks import as_rgb, load_state, package_folder, per_image
+from mapga.metrics.extractors.networks import as_rgb, load_state, package_folder, per_image
 from mapga.metrics.perceptual import resized
 from mapga.pixels import to_sym
 

@@ -1,20 +1,5 @@
-"""Forward operators of image restoration. One kind of degradation, one file."""
+"""Forward operators of image restoration. One kind of degradation, one file: its classes, with their cards."""
 
-from mapga.operators.base import LinearOperator, Operator, SpectralOperator
-from mapga.operators.blur import SeparableBlur
-from mapga.operators.masks import AlternateRows, CentralBox, Diagonal, HalfMask, Identity, PixelGrid
-from mapga.operators.resample import BlockMean
+from mapga.catalogue import door
 
-__all__ = [
-    "AlternateRows",
-    "BlockMean",
-    "CentralBox",
-    "Diagonal",
-    "HalfMask",
-    "Identity",
-    "LinearOperator",
-    "Operator",
-    "PixelGrid",
-    "SeparableBlur",
-    "SpectralOperator",
-]
+__getattr__ = door(__name__)

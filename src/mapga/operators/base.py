@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import torch
-from torch import Tensor
-from torch.nn.functional import interpolate
+
+from mapga.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["LinearOperator", "Operator", "SpectralOperator"]
 
@@ -44,7 +46,7 @@ class Operator(ABC):
 
     def preview(self, y: Tensor) -> Tensor:
         """The measurement as a picture (B, C, H, W), nearest pixels, for people to look at."""
-        return y if y.shape[-2:] == self.image_shape[-2:] else interpolate(y, self.image_shape[-2:])
+        return y if y.shape[-2:] == self.image_shape[-2:] else torch.nn.functional.interpolate(y, self.image_shape[-2:])
 
     def check(self, x: Tensor) -> None:
         """Raise ValueError unless x is a batch of images of ``image_shape``."""
@@ -57,7 +59,7 @@ class Operator(ABC):
         """A copy whose tensors live on ``device``, floating-point ones in ``dtype``."""
         moved = copy.copy(self)
         for name, value in vars(self).items():
-            if isinstance(value, Tensor):
+            if isinstance(value, torch.Tensor):
                 setattr(moved, name, value.to(device, dtype if value.is_floating_point() else None))
         return moved
 

@@ -2,12 +2,13 @@ r"""Separable blur: rows and columns times the same 1-D matrix."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
-
+from mapga.lazy import torch
 from mapga.operators.base import SpectralOperator
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["SeparableBlur", "blur_matrix"]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
+from mapga.lazy import torch
 from mapga.operators.base import SpectralOperator
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["BlockMean"]
 

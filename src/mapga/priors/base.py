@@ -16,16 +16,15 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import torch
-from torch import Tensor
+from mapga.lazy import torch
+from mapga.schedules import SIGMA_MIN
 
-__all__ = ["SIGMA_MAX", "SIGMA_MIN", "Prior", "expand_sigma"]
+if TYPE_CHECKING:
+    from torch import Tensor
 
-SIGMA_MIN = 0.002  # epsilon of the papers: where trajectories end
-SIGMA_MAX = 80.0  # T of the papers: where they start
-
+__all__ = ["Prior", "expand_sigma"]
 
 def expand_sigma(sigma: float | Tensor, x: Tensor) -> Tensor:
     """One noise level, or one an image (B,), as a tensor that broadcasts against x (B, C, H, W)."""
@@ -84,6 +83,6 @@ class Prior(ABC):
         """A copy whose tensors live on ``device`` in ``dtype``."""
         moved = copy.copy(self)
         for name, value in vars(self).items():
-            if isinstance(value, Tensor) and value.is_floating_point():
+            if isinstance(value, torch.Tensor) and value.is_floating_point():
                 setattr(moved, name, value.to(device, dtype))
         return moved

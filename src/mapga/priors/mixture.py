@@ -21,7 +21,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from mapga.priors.base import SIGMA_MIN, Prior, expand_sigma
+from mapga.priors.base import Prior, expand_sigma
+from mapga.schedules import SIGMA_MIN
 
 __all__ = ["MixturePrior"]
 

@@ -2,7 +2,7 @@ r"""A prior made of networks: a denoiser, a consistency function, or both, of on
 
     D(x, sigma) = edm scalings around F_D,    C(x, sigma) = consistency scalings around F_C
 
-(``mapga.priors.preconditioning`` has the formulas.) The networks are frozen and in evaluation mode: a
+(``mapga.priors.networks.preconditioning`` has the formulas.) The networks are frozen and in evaluation mode: a
 gradient with respect to x costs no gradient with respect to the weights.
 
 Sources: Karras et al., 2022, arXiv 2206.00364; Song et al., 2023, arXiv 2303.01469.
@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from mapga.files.fetch import sha256_of
-from mapga.priors.base import SIGMA_MAX, Prior
-from mapga.priors.preconditioning import Kind, precondition
-from mapga.priors.shipped import fingerprint, shipped_paths
-from mapga.priors.unet import read_network
+from mapga.priors.base import Prior
+from mapga.schedules import SIGMA_MAX
+from mapga.priors.networks.preconditioning import Kind, precondition
+from mapga.priors.networks.shipped import fingerprint, shipped_paths
+from mapga.priors.networks.unet import read_network
 
 __all__ = ["NetworkPrior", "Precision"]
 

@@ -2,7 +2,7 @@ r"""The published networks as a prior: an EDM denoiser and a consistency model o
 
     D(x, sigma) = edm scalings around F_D,    C(x, sigma) = consistency scalings around F_C
 
-(``mapga.priors.preconditioning`` has the formulas.) What the prior can do is known from the manifest, so that a solver
+(``mapga.priors.networks.preconditioning`` has the formulas.) What the prior can do is known from the manifest, so that a solver
 may refuse it, and missing files be named, before any weights are read.
 
 Source: Song, Dhariwal, Chen, Sutskever, "Consistency models", 2023, arXiv 2303.01469, and its released weights.
@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from mapga.errors import ConfigError
-from mapga.priors.base import SIGMA_MAX, Prior
+from mapga.priors.base import Prior
+from mapga.schedules import SIGMA_MAX
 from mapga.priors.checkpoints import (
     NetworkPrecision,
     PublishedNetwork,

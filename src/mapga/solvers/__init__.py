@@ -1,11 +1,5 @@
-"""Restoration algorithms. One method, one file; shared update steps in ``steps``."""
+"""Restoration algorithms. One method, one file: its class, with its card. Shared update steps stand in ``steps``."""
 
-from mapga.solvers.base import Solver, State
-from mapga.solvers.ct_zsie import CTZSIE
-from mapga.solvers.ddrm import DDRM
-from mapga.solvers.map_ga import MAPGA
-from mapga.solvers.map_ga_pgdm import MAPGAPGDM
-from mapga.solvers.pgdm import PGDM
-from mapga.solvers.pinv import PseudoInverse
+from mapga.catalogue import door
 
-__all__ = ["CTZSIE", "DDRM", "MAPGA", "MAPGAPGDM", "PGDM", "PseudoInverse", "Solver", "State"]
+__getattr__ = door(__name__)

@@ -35,7 +35,7 @@ class TrainingConfig:
         augment: Largest rotation and shear (degrees), scaling (percent) and half the shift (1/8 pixel) of
             small affine maps of the images; 0 for none.
         flip: Whether images are mirrored at random (no for digits).
-        patch, widths, attention, blocks, head, groups: The network, as in ``mapga.priors.unet.Architecture``.
+        patch, widths, attention, blocks, head, groups: The network, as in ``mapga.priors.networks.unet.Architecture``.
         log_mean, log_std: Of ln sigma in the denoiser's loss.
         teacher: Name of the denoiser's stage in the same output, or path of its weights file (distillation).
         start: Weights a prior's network starts from, named as the teacher is; empty for the teacher's, or, without

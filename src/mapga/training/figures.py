@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mapga.datasets import MNIST
-from mapga.metrics.digits_net import DigitClassifier
+from mapga.metrics.extractors.digits_net import DigitClassifier
 from mapga.pixels import from_uint8, to_uint8
 from mapga.priors.base import Prior
 from mapga.priors.mixture import MixturePrior

@@ -22,8 +22,9 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from mapga.metrics.perceptual import LPIPS
-from mapga.priors.base import SIGMA_MAX, SIGMA_MIN, expand_sigma
-from mapga.priors.preconditioning import precondition, scalings
+from mapga.priors.base import expand_sigma
+from mapga.schedules import SIGMA_MAX, SIGMA_MIN
+from mapga.priors.networks.preconditioning import precondition, scalings
 from mapga.training.config import TrainingConfig
 from mapga.training.data import ImageSource, step_generator
 from mapga.training.trajectories import Denoiser, heun_step, integrate_multistep, rho_levels

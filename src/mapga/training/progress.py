@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mapga.priors.preconditioning import Kind, precondition
+from mapga.priors.networks.preconditioning import Kind, precondition
 from mapga.training.sampling import (
     flow_end,
     noised,

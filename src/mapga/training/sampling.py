@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from mapga.pixels import to_uint8
-from mapga.priors.base import SIGMA_MAX, SIGMA_MIN
+from mapga.schedules import SIGMA_MAX, SIGMA_MIN
 from mapga.schedules import Karras
 from mapga.training.data import step_generator
 from mapga.training.trajectories import Denoiser, integrate

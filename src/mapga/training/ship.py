@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mapga.files.fetch import sha256_of
 from mapga.priors.network import NetworkPrior
-from mapga.priors.shipped import SHIPPED
+from mapga.priors.networks.shipped import SHIPPED
 
 __all__ = ["ship"]
 

@@ -13,9 +13,9 @@ from accelerate import Accelerator
 from torch import nn
 
 from mapga.datasets import Dataset
-from mapga.metrics.digits_net import FORMAT, DigitNet
-from mapga.priors.preconditioning import Kind, precondition
-from mapga.priors.unet import Architecture, UNet, read_network, write_network, write_tensors
+from mapga.metrics.extractors.digits_net import FORMAT, DigitNet
+from mapga.priors.networks.preconditioning import Kind, precondition
+from mapga.priors.networks.unet import Architecture, UNet, read_network, write_network, write_tensors
 from mapga.training.config import TrainingConfig
 from mapga.training.data import ImageSource, first_images
 from mapga.training.loop import Reporter, train

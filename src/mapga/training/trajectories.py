@@ -17,7 +17,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from mapga.priors.base import SIGMA_MAX, SIGMA_MIN, expand_sigma
+from mapga.priors.base import expand_sigma
+from mapga.schedules import SIGMA_MAX, SIGMA_MIN
 
 __all__ = ["Denoiser", "heun_step", "integrate", "integrate_multistep", "rho_levels"]
 

@@ -12,7 +12,7 @@ import yaml
 from mapga.priors.checkpoints.architecture import PublishedArchitecture
 
 if TYPE_CHECKING:
-    from mapga.priors.preconditioning import Kind
+    from mapga.priors.networks.preconditioning import Kind
 
 __all__ = ["PublishedFile", "architectures", "published", "published_files"]
 

@@ -13,7 +13,7 @@ from mapga.priors.checkpoints.files import flaw, weights_path
 from mapga.priors.checkpoints.manifest import PublishedFile, architectures, published
 
 if TYPE_CHECKING:
-    from mapga.priors.preconditioning import Kind
+    from mapga.priors.networks.preconditioning import Kind
 
 __all__ = ["ROLES", "WeightsSource", "sources_of"]
 

@@ -22,7 +22,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from mapga.priors.base import SIGMA_MIN, expand_sigma
+from mapga.priors.base import expand_sigma
+from mapga.schedules import SIGMA_MIN
 
 __all__ = ["KINDS", "SIGMA_DATA", "Kind", "precondition", "scalings", "time_input"]
 

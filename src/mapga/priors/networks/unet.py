@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from mapga.priors.preconditioning import Kind
+from mapga.priors.networks.preconditioning import Kind
 
 __all__ = ["Architecture", "UNet", "read_network", "write_network", "write_tensors"]
 

@@ -12,7 +12,7 @@ from mapga.files.fetch import sha256_of
 
 __all__ = ["SHIPPED", "fingerprint", "shipped_fingerprint", "shipped_paths"]
 
-SHIPPED = Path(__file__).parent / "weights"
+SHIPPED = Path(__file__).parents[1] / "weights"
 
 
 def fingerprint(digests: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 __all__ = ["WEIGHTS", "DigitClassifier", "DigitNet"]
 
-WEIGHTS = Path(__file__).parent / "weights" / "digit_classifier.safetensors"
+WEIGHTS = Path(__file__).parents[1] / "weights" / "digit_classifier.safetensors"
 FORMAT = "mapga-digits-1"
 FEATURES = 64
 

@@ -1,0 +1,41 @@
+"""What comes from elsewhere: one file, or folder, that is here or is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mapga.files.fetch import RemoteFile, fetch
+
+__all__ = ["Need"]
+
+
+@dataclass(frozen=True)
+class Need:
+    """One file, or folder, from elsewhere.
+
+    Attributes:
+        key: Who needs it.
+        what: Its name, and where it comes from.
+        problem: None if it is here, else one line: what is wrong and what to do.
+        get: Fetches it and returns its path; None for what a person must put in place.
+    """
+
+    key: str
+    what: str
+    problem: str | None
+    get: Callable[[], Path] | None = None
+
+    @classmethod
+    def of_file(cls, key: str, file: RemoteFile) -> Need:
+        """A file of the cache, or one that stands in its place on this machine."""
+        get = None if file.local is not None else lambda: fetch(file)
+        return cls(key, f"{file.name} from {file.source()}", file.problem(), get)
+
+    @classmethod
+    def of_place(cls, key: str, place: str) -> Need:
+        """A file or folder that a person names by ``key``."""
+        there = Path(place).expanduser().exists()
+        problem = f"{key}={place}: no such file or folder; put the data there or mend {key}"
+        return cls(key.partition(".")[0], place, None if there else problem)
