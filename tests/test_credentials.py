@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from helpers.commands import mapga, tiny
+from mapga.tracking import credentials
 from mapga.tracking.credentials import check_key, find_key
 
 
@@ -43,6 +44,7 @@ def keyring(request, monkeypatch):
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Keyring,), {"status": request.param}))
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{httpd.server_port}")
+    monkeypatch.setattr(credentials, "_SECONDS", 60.0)  # others may be at work here
     yield
     httpd.shutdown()
     httpd.server_close()

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
-from helpers.forks import forked, waited
+from helpers.forks import forked, killed, waited
 from helpers.runs import TinyImages, run_quietly, tiny_job, what_lasts
-from mapga.run import job as runner
+from mapga.run import runner
 from mapga.run.job import Job
 from mapga.schedules import Karras
 from mapga.solvers import MAPGA
 
-KILLS, IMAGES, LIMIT = 20, 80, 100.0
+KILLS, IMAGES = 20, 80
+MOST = 9  # rows that a child may record at most before it is killed,
+LATE = 0.004  # and seconds that the kill may come later: about a batch
 
 
 @pytest.fixture(autouse=True)
@@ -39,68 +39,57 @@ def batches(results: Path) -> list[list[int]]:
     return [cost["rows"] for cost in job(results).folder.costs()]
 
 
+def rows(results: Path) -> int:
+    """How many rows the journals of a run hold."""
+    return sum(path.read_bytes().count(b"\n") for path in results.glob("*/journal*.jsonl"))
+
+
 def test_twenty_kills_and_as_many_restarts(tmp_path):
     run_quietly(job(tmp_path / "plain"))  # here, so that children find everything imported
-    begun = time.monotonic()
-    assert waited(started(tmp_path / "measured")) == 0
-    whole = time.monotonic() - begun
     expected = what_lasts(job(tmp_path / "plain"))
     dice = random.Random(6)
     kills = folders = 0
-    inside = 0  # kills that fell between the first image and the last
     while kills < KILLS:
         results = tmp_path / f"killed{folders}"
         folders += 1
         finished: list[tuple[int, set[int]]] = []  # batches and recorded rows at each restart
-        while True:
-            assert time.monotonic() - begun < LIMIT, f"only {kills} kills in time"
-            child = started(results)
-            if kills < KILLS:
-                time.sleep(dice.uniform(0.0, whole / 8))
-                os.kill(child, signal.SIGKILL)
-            code = waited(child)
+        while kills < KILLS:
+            due = rows(results) + dice.randrange(MOST)  # at once, or a few batches further on
+            code = killed(
+                started(results), lambda results=results, due=due: rows(results) >= due, late=dice.uniform(0.0, LATE)
+            )
             if code == 0:
-                break
+                break  # it was done before it was killed
             assert code == -signal.SIGKILL
             kills += 1
-            recorded = set(job(results).folder.progress(IMAGES).rows)
-            inside += 0 < len(recorded) < IMAGES
+            recorded = set(job(results).folder.recorded(IMAGES).rows)
             finished.append((len(batches(results)), recorded))
+        assert waited(started(results)) == 0
         assert what_lasts(job(results)) == expected
         for count, recorded in finished:
-            again = {row for rows in batches(results)[count:] for row in rows} & recorded
+            again = {row for batch in batches(results)[count:] for row in batch} & recorded
             assert not again, f"computed again: {sorted(again)}"
-    assert inside >= KILLS // 2
 
 
 def test_kills_of_two_shards_at_work_together(tmp_path):
     assert waited(started(tmp_path / "plain")) == 0
-    dice = random.Random(7)
-    for _ in range(4):
-        children = [
-            forked(lambda shard=shard: run_quietly(job(tmp_path / "killed", shard))) for shard in ("0/2", "1/2")
-        ]
-        time.sleep(dice.uniform(0.05, 0.2))
-        for child in children:
-            os.kill(child, signal.SIGKILL)
-            waited(child)
-    children = [started(tmp_path / "killed", shard) for shard in ("0/2", "1/2")]
+    results, dice = tmp_path / "killed", random.Random(7)
+    for due in sorted(dice.sample(range(1, IMAGES - MOST), 4)):
+        for child in [started(results, shard) for shard in ("0/2", "1/2")]:
+            killed(child, lambda due=due: rows(results) >= due, late=dice.uniform(0.0, LATE))
+    children = [started(results, shard) for shard in ("0/2", "1/2")]
     assert [waited(child) for child in children] == [0, 0]
-    assert what_lasts(job(tmp_path / "killed")) == what_lasts(job(tmp_path / "plain"))
+    assert what_lasts(job(results)) == what_lasts(job(tmp_path / "plain"))
 
 
 def test_the_summary_of_a_killed_run_differs_in_its_seconds_alone(tmp_path):
     assert waited(started(tmp_path / "plain")) == 0
-    child = started(tmp_path / "killed")
-    while not job(tmp_path / "killed").folder.progress(IMAGES).rows:
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    assert waited(child) == -signal.SIGKILL
+    killed(started(tmp_path / "killed"), lambda: rows(tmp_path / "killed") > 0)
     assert waited(started(tmp_path / "killed")) == 0
-    plain, killed = (
+    plain, late = (
         json.loads((job(tmp_path / name).folder.path / "metrics.json").read_text()) for name in ("plain", "killed")
     )
-    for summary in (plain, killed):
+    for summary in (plain, late):
         for key in ("seconds", "seconds_network"):
             assert summary["compute"].pop(key) > 0
-    assert killed == plain
+    assert late == plain

@@ -101,5 +101,5 @@ def test_conditioning_keeps_the_meter():
 def test_what_solvers_ask_of_a_prior_is_passed_on():
     inner = tiny_prior()
     prior, _ = _metered(inner)
-    for name in ("image_shape", "n_classes", "sigma_min", "sigma_max", "has_consistency", "has_denoiser"):
+    for name in Prior.__annotations__:
         assert getattr(prior, name) == getattr(inner, name)

@@ -20,7 +20,7 @@ from mapga.commands.prefetch import Need, missing, obtain
 from mapga.config.compose import compose_run, resolve
 from mapga.files.fetch import sha256_of
 from mapga.priors import PublishedPrior
-from mapga.priors.checkpoints import published
+from mapga.priors.checkpoints.manifest import published
 from mapga.priors.checkpoints.sources import WeightsSource
 
 

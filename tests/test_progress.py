@@ -7,7 +7,7 @@ import re
 import pytest
 
 from mapga.run import progress
-from mapga.run.progress import Reporter
+from mapga.run.progress import ProgressDisplay
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def clock(monkeypatch):
 
 
 def test_a_log_speaks_now_and_then_with_what_is_left(capsys, clock):
-    with Reporter().run("title", done=10, total=70) as advance:
+    with ProgressDisplay().run("title", done=10, total=70) as advance:
         for _ in range(20):
             clock.now += 5
             advance(1)
@@ -35,7 +35,7 @@ def test_a_log_speaks_now_and_then_with_what_is_left(capsys, clock):
 
 
 def test_fractions_of_images_add_up(capsys, clock):
-    with Reporter().run("title", done=0, total=2) as advance:
+    with ProgressDisplay().run("title", done=0, total=2) as advance:
         for _ in range(4):
             advance(0.25)
         clock.now += 40
@@ -44,13 +44,13 @@ def test_fractions_of_images_add_up(capsys, clock):
 
 
 def test_short_work_says_nothing(capsys):
-    with Reporter().run("title", done=0, total=2) as advance:
+    with ProgressDisplay().run("title", done=0, total=2) as advance:
         advance(2)
     assert capsys.readouterr() == ("", "")
 
 
 def test_quiet_is_quiet(capsys, clock):
-    with Reporter(quiet=True).run("title", done=0, total=2) as advance:
+    with ProgressDisplay(quiet=True).run("title", done=0, total=2) as advance:
         clock.now += 100
         advance(1)
     assert capsys.readouterr() == ("", "")
@@ -59,7 +59,7 @@ def test_quiet_is_quiet(capsys, clock):
 def test_a_terminal_gets_a_bar(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    with Reporter().run("title", done=1, total=4) as advance:
+    with ProgressDisplay().run("title", done=1, total=4) as advance:
         advance(3)
     said = capsys.readouterr()
     assert said.out == "" and "title" in said.err and "4/4" in said.err

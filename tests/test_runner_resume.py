@@ -78,7 +78,7 @@ def test_killed_at_any_write_the_end_is_the_same(tmp_path, after):
                 pass
         dataset = TinyImages()
         job = tiny_job(results, dataset=dataset)
-        recorded = set(job.folder.progress(8).rows)
+        recorded = set(job.folder.recorded(8).rows)
         run_quietly(job)
         assert what_lasts(job) == expected, f"killed at write {at}"
         assert set(dataset.read).isdisjoint(recorded), f"killed at write {at}: images were restored again"
@@ -102,7 +102,7 @@ def test_killed_inside_a_solver(tmp_path, batches):
     run_quietly(plain)
     with pytest.raises(Killed):
         run_quietly(job)
-    assert len(job.folder.progress(8).rows) == 3 * batches and not job.folder.done
+    assert len(job.folder.recorded(8).rows) == 3 * batches and not job.folder.done
     dataset = TinyImages()
     # another batch size after the kill: other images meet in a batch
     job = tiny_job(tmp_path / "killed", dataset=dataset, batch_size=2)

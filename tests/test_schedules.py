@@ -7,7 +7,17 @@ import math
 import pytest
 import torch
 
-from mapga.schedules import DDPM, Cosine, Explicit, Geometric, Karras, Linear, Quadratic, check_decreasing
+from mapga.schedules import (
+    DDPM,
+    Cosine,
+    Explicit,
+    Geometric,
+    Karras,
+    Linear,
+    Quadratic,
+    check_decreasing,
+    karras_levels,
+)
 
 SPACED = [Karras, Linear, Quadratic, Cosine, Geometric]
 
@@ -84,6 +94,15 @@ def test_a_range_that_is_none_is_refused_by_value(kind, high: float, low: float)
 def test_a_curvature_that_is_none_is_refused_by_value(rho: float):
     with pytest.raises(ValueError, match=f"rho={rho}"):
         Karras(rho=rho)
+
+
+def test_karras_levels_start_anywhere():
+    starts = torch.tensor([80.0, 5.0, 0.002], dtype=torch.float64)
+    for u in (0.0, 0.3, 1.0):
+        expected = [((1 - u) * s ** (1 / 7) + u * 0.002 ** (1 / 7)) ** 7 for s in starts.tolist()]
+        assert karras_levels(u, starts).tolist() == pytest.approx(expected, rel=1e-12)
+    u = torch.arange(40, dtype=torch.float64) / 39
+    torch.testing.assert_close(karras_levels(u), Karras().levels(40), rtol=1e-13, atol=0)
 
 
 @pytest.mark.parametrize("kind", SPACED)

@@ -12,7 +12,7 @@ import pytest
 from helpers.commands import mapga, tiny
 from helpers.runs import TinyImages, run_quietly, tiny_job, what_lasts
 from mapga.run import batch as restore
-from mapga.run import job as runner
+from mapga.run import runner
 from mapga.run.signals import EXIT_CODE, InterruptedRun, listening
 from mapga.schedules import Karras
 from mapga.solvers import MAPGA
@@ -48,7 +48,7 @@ def test_the_batch_is_finished_and_the_rest_is_done_later(tmp_path, number):
     job = tiny_job(tmp_path / "asked", solver=_asked(number))
     with pytest.raises(InterruptedRun, match=f"{number.name}; the same command continues"):
         run_quietly(job)
-    assert sorted(job.folder.progress(8).rows) == [0, 1, 2, 3, 4, 5]
+    assert sorted(job.folder.recorded(8).rows) == [0, 1, 2, 3, 4, 5]
     assert not (job.folder.path / "lock").exists() and not (job.folder.path / "error.txt").exists()
     assert signal.getsignal(number) == before
     dataset = TinyImages()
@@ -69,7 +69,7 @@ def test_who_waited_for_the_signal_before_is_called_when_the_lock_is_free(tmp_pa
     seen = []
 
     def checkpoint(number, frame):
-        seen.append((number, len(job.folder.progress(8).rows), (job.folder.path / "lock").exists()))
+        seen.append((number, len(job.folder.recorded(8).rows), (job.folder.path / "lock").exists()))
         raise SystemExit(3)
 
     before = signal.signal(signal.SIGUSR2, checkpoint)
@@ -105,7 +105,7 @@ def test_worker_processes_have_sigterm_at_its_default():
         with listening():
             worker = multiprocessing.get_context("fork").Process(target=_handler, args=(theirs,))
             worker.start()
-            assert ours.poll(10) and ours.recv() is True
+            assert ours.poll(120) and ours.recv() is True
             worker.join()
     finally:
         signal.signal(signal.SIGTERM, bypass)

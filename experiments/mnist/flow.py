@@ -18,36 +18,38 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from mapga.run.assemble import make_job
-from mapga.config.compose import compose_run, resolve
-from mapga.priors import Prior
+from mapga.config.compose import compose_run, spec_of
+from mapga.priors.base import Prior
+from mapga.priors.flow import heun_step
+from mapga.priors.wrapped import WrappedPrior
 from mapga.problem import Problem
-from mapga.run.progress import Reporter
-from mapga.records import Journal
+from mapga.records.journal import Journal
+from mapga.run.assemble import make_job
+from mapga.run.progress import ProgressDisplay
+from mapga.run.runner import run_job
 from mapga.schedules import Karras
-from mapga.solvers import MAPGA
-from mapga.training.trajectories import heun_step
+from mapga.solvers.map_ga import MAPGA
 
 NETWORKS = {"D": "map_ga_d_np", "C": "map_ga_np", "flow": "map_ga_np"}
 
 
-class Flow(Prior):
+class Flow(WrappedPrior):
     """A prior whose consistency function is the flow of its denoiser: Heun steps on the rho-7 grid to sigma_min."""
 
     def __init__(self, prior: Prior, steps: int) -> None:
-        self._prior, self._steps = prior, steps
-        self.image_shape, self.sigma_max = prior.image_shape, prior.sigma_max
+        super().__init__(prior)
+        self.steps = steps
 
     def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        return self._prior.denoise(x, sigma)
+        return self.prior.denoise(x, sigma)
 
     def consistency(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         level = float(sigma)
         if level <= self.sigma_min:
             return x
-        levels = Karras(sigma_max=level, sigma_min=self.sigma_min).levels(self._steps + 1).to(x)
+        levels = Karras(sigma_max=level, sigma_min=self.sigma_min).levels(self.steps + 1).to(x)
         for start, end in pairwise(levels):
-            x = heun_step(self._prior.denoise, x, start.expand(len(x)), end.expand(len(x)))
+            x = heun_step(self.prior.denoise, x, start.expand(len(x)), end.expand(len(x)))
         return x
 
 
@@ -73,11 +75,11 @@ def restored(network: str, task: str, given: argparse.Namespace) -> tuple[dict[s
     overrides = ["experiment=mnist", f"task={task}", f"solver={NETWORKS[network]}", f"schedule.steps={given.steps}"]
     overrides += ["num_iter=3", "passes=null", f"dataset.limit={given.limit}", "dataset.skip=256", "device=cpu"]
     overrides += ["prior.precision=float32", f"results_dir={given.results / network}"]
-    job = make_job(*resolve(compose_run(overrides)))
+    job = make_job(spec_of(compose_run(overrides)))
     assert isinstance(job.solver, MAPGA)
     solver = Watched.of(job.solver)
     job = replace(job, solver=solver, prior=Flow(job.prior, given.heun) if network == "flow" else job.prior)
-    job.run(Reporter())
+    run_job(job, ProgressDisplay())
     if solver.steps:  # not if it was done before
         sizes = {f"{t:.3g}": round(float(np.mean(found)), 3) for t, found in solver.steps.items()}
         (job.folder.path / "steps.json").write_text(json.dumps(sizes))

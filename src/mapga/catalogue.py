@@ -24,10 +24,11 @@ def exported(package: str) -> dict[str, Any]:
         ImportError: Two modules export one name.
     """
     room = import_module(package)
+    inside = pkgutil.iter_modules(getattr(room, "__path__", ()))
+    modules = [f"{package}.{found.name}" for found in inside if not found.ispkg]
     found: dict[str, Any] = {}
-    modules = [found.name for found in pkgutil.iter_modules(room.__path__) if not found.ispkg]
-    for name in modules:
-        module = import_module(f"{package}.{name}")
+    for name in modules or [package]:  # a small room is one module
+        module = import_module(name)
         for key in getattr(module, "__all__", ()):
             value = getattr(module, key)
             if found.setdefault(key, value) is not value:
@@ -41,7 +42,10 @@ def kinds(package: str, base: str) -> dict[str, type]:
     return {
         name: item
         for name, item in sorted(names.items())
-        if isinstance(item, type) and issubclass(item, names[base]) and not inspect.isabstract(item)
+        if isinstance(item, type)
+        and issubclass(item, names[base])
+        and item is not names[base]
+        and not inspect.isabstract(item)
     }
 
 

@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
@@ -17,9 +16,6 @@ from rich.live import Live
 from mapga import __version__
 from mapga.errors import ConfigError
 from mapga.run.signals import EXIT_CODE
-
-if TYPE_CHECKING:
-    from mapga.commands.prefetch import Need
 
 __all__ = ["main"]
 
@@ -126,28 +122,35 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from mapga.commands import run as launch
-    from mapga.config.compose import compose_run, resolve
+    from mapga.config.compose import compose_run, spec_of
 
     if arguments.cfg:
         import yaml
 
-        print(yaml.safe_dump(resolve(compose_run(arguments.overrides))[0], sort_keys=False), end="")
+        print(yaml.safe_dump(dict(spec_of(compose_run(arguments.overrides)).config), sort_keys=False), end="")
         return DONE
-    if not arguments.multirun:
-        outcome = launch.run_one(compose_run(arguments.overrides))
-        if outcome.status in _BAD:
-            _complain(outcome.message)
-            return _BAD[outcome.status]
-        print(outcome.folder)
-        return DONE
-    outcomes = launch.sweep(arguments.overrides)
+    if arguments.multirun:
+        return _sweep(arguments.overrides)
+    from mapga.commands.run import run_one
+
+    outcome = run_one(compose_run(arguments.overrides))
+    if outcome.status in _BAD:
+        _complain(outcome.message)
+        return _BAD[outcome.status]
+    print(outcome.folder)
+    return DONE
+
+
+def _sweep(overrides: Sequence[str]) -> int:
+    from mapga.commands.sweep import sweep
+
+    outcomes, results = sweep(overrides)
     for outcome in outcomes:
         if outcome.message:
             _complain(f"{outcome.status} {Path(outcome.folder).name}: {outcome.message}")
     counts = Counter(outcome.status for outcome in outcomes)
     _errors.print(f"{len(outcomes)} runs: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
-    print(launch.results_dir(arguments.overrides))
+    print(results)
     if counts["interrupted"]:
         return EXIT_CODE
     if counts["failed"]:
@@ -163,9 +166,11 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from mapga.commands.plan import plan, plan_view
+    from mapga.commands.plan import heading, line, plan, totals
 
-    Console(width=None if Console().is_terminal else 160).print(plan_view(plan(arguments.overrides)))
+    print(heading(), flush=True)
+    runs = plan(arguments.overrides, lambda run: print(line(run), flush=True))
+    print("\n".join(totals(runs)))
     return DONE
 
 
@@ -211,9 +216,9 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _prefetch(arguments: argparse.Namespace) -> int:
-    from mapga.commands.prefetch import obtain
+    from mapga.commands.prefetch import needs, obtain
 
-    found = _needs(arguments.overrides)
+    found = needs(arguments.overrides)
     if not found:
         print("nothing is needed from elsewhere")
     if arguments.list:
@@ -228,25 +233,10 @@ def _prefetch(arguments: argparse.Namespace) -> int:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     from mapga.commands.doctor import examine
-
-    examine(arguments.overrides, _needs(arguments.overrides))
-    return DONE
-
-
-def _needs(overrides: Sequence[str]) -> list[Need]:
-    """Everything from elsewhere that a run, or the runs of a sweep, work with: once each."""
     from mapga.commands.prefetch import needs
-    from mapga.config.expansion import resolved_runs
-    from mapga.run.assemble import build_metrics
 
-    found: dict[tuple[str, str], Need] = {}
-    seen = set()
-    for config, _ in resolved_runs(overrides):
-        parts = str([config[name] for name in ("dataset", "prior", "metrics")])
-        if parts not in seen:
-            seen.add(parts)
-            found |= {(need.key, need.what): need for need in needs(config, build_metrics(config))}
-    return list(found.values())
+    examine(arguments.overrides, needs(arguments.overrides))
+    return DONE
 
 
 def _complain(message: str) -> None:

@@ -16,15 +16,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mapga.card import Card
 from mapga.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "DDPM",
     "SIGMA_MAX",
     "SIGMA_MIN",
-    "DDPM",
     "Cosine",
     "Explicit",
     "Geometric",
@@ -34,8 +35,8 @@ __all__ = [
     "Schedule",
     "Spaced",
     "check_decreasing",
+    "karras_levels",
 ]
-
 
 SIGMA_MIN = 0.002  # epsilon of the papers: where trajectories end
 SIGMA_MAX = 80.0  # T of the papers: where they start
@@ -50,6 +51,23 @@ def check_decreasing(levels: Sequence[float]) -> None:
             raise ValueError(
                 f"schedule is not strictly decreasing: level {k - 1} is {levels[k - 1]}, level {k} is {level}"
             )
+
+
+def karras_levels(
+    u: float | Tensor, sigma_max: float | Tensor = SIGMA_MAX, sigma_min: float = SIGMA_MIN, rho: float = 7.0
+) -> Tensor:
+    r"""sigma(u) = (sigma_max^{1/rho} + u (sigma_min^{1/rho} - sigma_max^{1/rho}))^rho, from sigma_max to sigma_min.
+
+    Source: Karras et al., 2022, arXiv 2206.00364, eq. 5. The grid consistency models are distilled on.
+
+    Args:
+        u: Where, in [0, 1]; of any shape.
+        sigma_max: Level at u = 0; of any shape that broadcasts against u. One of the two is a tensor.
+        sigma_min: Level at u = 1.
+        rho: Curvature, > 0; 1 is linear, 7 the published choice.
+    """
+    high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+    return (high + u * (low - high)) ** rho
 
 
 class Schedule(ABC):
@@ -110,13 +128,13 @@ class Spaced(Schedule):
 
 
 class Karras(Spaced):
-    r"""sigma(u) = (sigma_max^{1/rho} + u (sigma_min^{1/rho} - sigma_max^{1/rho}))^rho.
-
-    Source: Karras et al., 2022, arXiv 2206.00364, eq. 5. The grid consistency models are distilled on.
+    """Levels evenly spread over the 1/rho-th power of sigma: ``karras_levels``.
 
     Args:
         rho: Curvature, > 0; 1 is linear, 7 the published choice.
     """
+
+    card = Card()
 
     def __init__(
         self, steps: int = 20, sigma_max: float = SIGMA_MAX, sigma_min: float = SIGMA_MIN, rho: float = 7.0
@@ -127,12 +145,13 @@ class Karras(Spaced):
         self.rho = rho
 
     def _curve(self, u: Tensor) -> Tensor:
-        high, low = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
-        return (high + u * (low - high)) ** self.rho
+        return karras_levels(u, self.sigma_max, self.sigma_min, self.rho)
 
 
 class Linear(Spaced):
     """sigma(u) = sigma_max + u (sigma_min - sigma_max)."""
+
+    card = Card()
 
     def _curve(self, u: Tensor) -> Tensor:
         return self.sigma_max + u * (self.sigma_min - self.sigma_max)
@@ -141,6 +160,8 @@ class Linear(Spaced):
 class Quadratic(Spaced):
     """sigma(u) = sigma_min + (1 - u)^2 (sigma_max - sigma_min)."""
 
+    card = Card()
+
     def _curve(self, u: Tensor) -> Tensor:
         return self.sigma_min + (1 - u).square() * (self.sigma_max - self.sigma_min)
 
@@ -148,12 +169,16 @@ class Quadratic(Spaced):
 class Cosine(Spaced):
     """sigma(u) = sigma_min + (1 + cos(pi u)) / 2 (sigma_max - sigma_min): slow at both ends."""
 
+    card = Card()
+
     def _curve(self, u: Tensor) -> Tensor:
         return self.sigma_min + (1 + torch.cos(math.pi * u)) / 2 * (self.sigma_max - self.sigma_min)
 
 
 class Geometric(Spaced):
     """sigma(u) = sigma_max (sigma_min / sigma_max)^u: equal steps in log sigma."""
+
+    card = Card()
 
     def _curve(self, u: Tensor) -> Tensor:
         return self.sigma_max * (self.sigma_min / self.sigma_max) ** u
@@ -168,6 +193,8 @@ class DDPM(Schedule):
 
     Source: Ho, Jain, Abbeel, 2020, arXiv 2006.11239; Kawar et al. (DDRM), 2022, arXiv 2201.11793.
     """
+
+    card = Card()
 
     def levels(self, points: int) -> Tensor:
         beta = torch.linspace(1e-4, 2e-2, 1000, dtype=torch.float64)
@@ -193,6 +220,8 @@ class Explicit(Schedule):
     Raises:
         ValueError: Levels that do not strictly decrease.
     """
+
+    card = Card()
 
     def __init__(self, levels: Sequence[float], steps: int | None = None) -> None:
         values = [float(level) for level in levels]

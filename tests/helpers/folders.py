@@ -9,6 +9,7 @@ import numpy as np
 
 from mapga.records import Journal, Row, RunFolder, Shard
 from mapga.records.store import ImageStore
+from mapga.spec import RunSpec
 
 __all__ = ["finished", "summary", "unfinished"]
 
@@ -18,18 +19,32 @@ SHAPE = (3, 8, 8, 1)
 def unfinished(
     results: Path, solver: str = "alpha", *, names: dict[str, str] | None = None, **changes: Any
 ) -> RunFolder:
-    """A run that was begun. ``changes`` replace parts of its config."""
+    """A run that was begun. ``changes`` replace parts of its config, of a component only the keys they have."""
     chosen = {"dataset": "tiny", "task": "half", "prior": "gauss", "solver": solver, "schedule": "karras"}
     config = {
-        "dataset": {"limit": 3},
-        "task": {"sigma_y": 0.0, "sigma_y_unit": "[-1,1]"},
-        "prior": {},
-        "solver": {"name": solver},
-        "schedule": {"steps": 3},
-        "metrics": {},
+        "dataset": {"_target_": "mapga.datasets.MNIST", "limit": 3},
+        "task": {"operator": {"_target_": "mapga.operators.HalfMask"}, "sigma_y": 0.0, "sigma_y_unit": "[-1,1]"},
+        "prior": {"_target_": "mapga.priors.NoPrior"},
+        "solver": {"_target_": "mapga.solvers.PseudoInverse"},
+        "schedule": {"_target_": "mapga.schedules.Karras", "steps": 3},
+        "metrics": {
+            "psnr": {"_target_": "mapga.metrics.PSNR"},
+            "lpips_alex": {"_target_": "mapga.metrics.LPIPS"},
+            "fid_clean": {"_target_": "mapga.metrics.FID"},
+            "consistency": {"_target_": "mapga.metrics.DataConsistency"},
+        },
         "seed": 0,
+        "dtype": "float32",
+        "rounding": "round",
+        "batch_size": 3,
+        "results_dir": str(results),
     }
-    folder = RunFolder(results, config | changes, chosen | (names or {}))
+    whole = {
+        key: {**config[key], **changes.pop(key)}
+        for key in ("dataset", "task", "prior", "solver", "schedule")
+        if key in changes
+    }
+    folder = RunFolder(RunSpec(config | whole | changes, chosen | (names or {})))
     folder.open()
     return folder
 
@@ -48,7 +63,7 @@ def summary(psnr: float | None = 20.0, *, lower_is_better: bool = False, **more:
 def finished(
     results: Path,
     solver: str = "alpha",
-    metrics: dict[str, Any] | None = None,
+    told: dict[str, Any] | None = None,
     *,
     seed: int = 0,
     shape: tuple[int, int, int, int] = SHAPE,
@@ -61,6 +76,6 @@ def finished(
     for path in stores:
         ImageStore.create(path, shape).write(range(shape[0]), random.integers(0, 256, shape).astype(np.uint8))
     folder.journal(Shard(0, 1)).append([Row(k, 10 + k, None, "done", None, {"psnr": 20.0}) for k in range(shape[0])])
-    folder.finish(folder.progress(shape[0]), summary() if metrics is None else metrics)
+    folder.finish(folder.recorded(shape[0]), summary() if told is None else told)
     assert len(list(Journal(folder.path / "journal.jsonl").rows())) == shape[0]
     return folder

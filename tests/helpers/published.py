@@ -13,14 +13,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from mapga.priors.checkpoints import (
-    PublishedArchitecture,
-    PublishedFile,
-    PublishedNetwork,
-    architectures,
-    published_files,
-)
+from mapga.priors.checkpoints.architecture import PublishedArchitecture
 from mapga.priors.checkpoints.layout import differences, published_shapes, to_diffusers
+from mapga.priors.checkpoints.manifest import PublishedFile, architectures, published_files
+from mapga.priors.checkpoints.network import PublishedNetwork, empty_network
 
 __all__ = [
     "DATA",
@@ -68,7 +64,7 @@ def fixture_network(name: str) -> PublishedNetwork:
     """A fixture's network with its weights, in the form that the prior uses."""
     architecture, state = fixture_architecture(name), fixture_weights(manifest(name)["state_dict"])
     assert differences(state, architecture) is None
-    network = architecture.empty()
+    network = empty_network(architecture)
     network.body.load_state_dict(to_diffusers(state, architecture), strict=True, assign=True)
     return network
 

@@ -18,12 +18,14 @@ from mapga.operators import CentralBox
 from mapga.priors import GaussianPrior, Prior
 from mapga.records import RunFolder, Shard
 from mapga.run.job import Job
-from mapga.run.progress import Reporter
+from mapga.run.progress import ProgressDisplay
+from mapga.run.runner import run_job
 from mapga.schedules import Karras
 from mapga.solvers import MAPGA, Solver
-from mapga.tracking.trackers import Tracker
+from mapga.spec import RunSpec
+from mapga.tracking.base import Tracker
 
-__all__ = ["NAMES", "Killed", "TinyImages", "tiny_config", "tiny_job", "tiny_prior", "what_lasts"]
+__all__ = ["NAMES", "Killed", "TinyImages", "tiny_job", "tiny_prior", "tiny_spec", "what_lasts"]
 
 SHAPE = (1, 8, 8)
 NAMES = {"dataset": "tiny", "task": "box50", "prior": "gaussian", "solver": "map_ga", "schedule": "karras"}
@@ -65,17 +67,18 @@ def tiny_prior() -> GaussianPrior:
     return GaussianPrior(flat.mean(0).reshape(SHAPE), covariance)
 
 
-def tiny_config(results: Path, **changes: Any) -> dict[str, Any]:
-    """A resolved config, enough for an identity."""
+def tiny_spec(results: Path, **changes: Any) -> RunSpec:
+    """A spec, enough for an identity; ``changes`` replace keys of its config."""
     config = {
-        "dataset": {"limit": 8},
-        "task": {"operator": {}, "sigma_y": 0.1, "sigma_y_unit": "[-1,1]"},
-        "prior": {},
-        "solver": {},
-        "schedule": {"steps": 3},
-        "metrics": {},
+        "dataset": {"_target_": "mapga.datasets.MNIST", "limit": 8},
+        "task": {"operator": {"_target_": "mapga.operators.HalfMask"}, "sigma_y": 0.1, "sigma_y_unit": "[-1,1]"},
+        "prior": {"_target_": "mapga.priors.NoPrior"},
+        "solver": {"_target_": "mapga.solvers.MAPGA", "num_iter": 1},
+        "schedule": {"_target_": "mapga.schedules.Karras", "steps": 3},
+        "metrics": {"psnr": {"_target_": "mapga.metrics.PSNR"}},
         "tracker": {},
         "seed": 0,
+        "passes": None,
         "batch_size": 3,
         "device": "cpu",
         "dtype": "float64",
@@ -83,7 +86,7 @@ def tiny_config(results: Path, **changes: Any) -> dict[str, Any]:
         "shard": "0/1",
         "results_dir": str(results),
     }
-    return config | changes
+    return RunSpec(config | changes, NAMES)
 
 
 def tiny_job(
@@ -101,7 +104,7 @@ def tiny_job(
 ) -> Job:
     """A job in float64 on the CPU whose folder lies below ``results``."""
     return Job(
-        folder=RunFolder(results, tiny_config(results), NAMES),
+        folder=RunFolder(tiny_spec(results)),
         dataset=TinyImages() if dataset is None else dataset,
         operator=CentralBox(SHAPE, width=0.5),
         sigma_y=sigma_y,
@@ -117,7 +120,7 @@ def tiny_job(
 
 
 def run_quietly(job: Job) -> Any:
-    return job.run(Reporter(quiet=True))
+    return run_job(job, ProgressDisplay(quiet=True))
 
 
 def what_lasts(job: Job) -> dict[str, Any]:

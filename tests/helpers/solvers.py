@@ -1,23 +1,46 @@
-"""Every solver, made for a number of steps, for tests that run through all of them."""
+"""Every solver of conf, made for a schedule, for tests that run through all of them."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
-from mapga.schedules import Schedule
-from mapga.solvers import CTZSIE, DDRM, MAPGA, MAPGAPGDM, PGDM, PseudoInverse, Solver
+import yaml
 
-__all__ = ["SOLVERS"]
+from mapga.card import Needs
+from mapga.catalogue import kinds
+from mapga.solvers.base import Solver
 
-SOLVERS: dict[str, Callable[[Schedule], Solver]] = {
-    "map_ga": lambda schedule: MAPGA(schedule, 2),
-    "map_ga_np": lambda schedule: MAPGA(schedule, 2, use_prior=False),
-    "map_ga_d": lambda schedule: MAPGA(schedule, 2, consistency=False),
-    "map_ga_d_np": lambda schedule: MAPGA(schedule, 2, consistency=False, use_prior=False),
-    "map_ga_pgdm": lambda schedule: MAPGAPGDM(schedule, 2, pgdm_steps=4),
-    "map_ga_pgdm_d": lambda schedule: MAPGAPGDM(schedule, 2, pgdm_steps=4, consistency=False),
-    "pgdm": PGDM,
-    "ddrm": DDRM,
-    "ct_zsie": CTZSIE,
-    "pinv": PseudoInverse,
-}
+__all__ = ["NEEDS", "SOLVERS", "arguments_of", "taken"]
+
+_CONF = Path(__file__).parents[2] / "conf" / "solver"
+_SMALL = {"num_iter": 2, "pgdm_steps": 4}
+
+
+def taken(solver: Callable[..., Solver], arguments: dict[str, int]) -> dict[str, int]:
+    """Those of the arguments that a solver has."""
+    parameters = inspect.signature(solver).parameters
+    return {name: value for name, value in arguments.items() if name in parameters}
+
+
+def _of_conf(path: Path) -> partial[Solver]:
+    node = yaml.safe_load(path.read_text().replace("${num_iter}", str(_SMALL["num_iter"])))
+    make = kinds("mapga.solvers", "Solver")[node.pop("_target_").rpartition(".")[2]]
+    return partial(make, **node | taken(make, _SMALL))
+
+
+def arguments_of(name: str) -> SimpleNamespace:
+    """The arguments of a solver of conf, defaults filled in, as a card's functions read them."""
+    bound = inspect.signature(SOLVERS[name]).bind(schedule=None)
+    bound.apply_defaults()
+    return SimpleNamespace(**bound.arguments)
+
+
+#: By the names in conf: functions of a schedule, and of changed arguments.
+SOLVERS: dict[str, partial[Solver]] = {path.stem: _of_conf(path) for path in sorted(_CONF.glob("*.yaml"))}
+
+#: What their cards say they need.
+NEEDS: dict[str, Needs] = {name: make.func.card.needs(arguments_of(name), 5) for name, make in SOLVERS.items()}

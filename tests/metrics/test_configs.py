@@ -1,36 +1,72 @@
-"""The lists of metrics in conf/metrics: every entry builds, and is called what its column is called."""
+"""The metrics there are, and the lists of them in conf/metrics: all build without torch, under their columns' names."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
-import mapga.metrics
-from mapga.metrics import ImageMetric, SetMetric
+from mapga.catalogue import kinds
+from mapga.metrics import ImageMetric, Metric, SetMetric
 
 CONF = Path(__file__).parents[2] / "conf" / "metrics"
 
 
-@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_entry_builds_and_is_its_column(path: Path) -> None:
-    entries = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(entries, dict)
-    entries.pop("defaults", None)
-    for column, node in entries.items():
+def entries(name: str) -> dict[str, Metric]:
+    """The metrics of a list, by column."""
+    nodes = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
+    assert isinstance(nodes, dict)
+    nodes.pop("defaults", None)
+    made = {}
+    for column, node in nodes.items():
         settings = dict(node)
         package, _, name = settings.pop("_target_").rpartition(".")
-        assert package == "mapga.metrics" and name in mapga.metrics.__all__
-        metric = getattr(mapga.metrics, name)(**settings)
+        assert package == "mapga.metrics"
+        made[column] = kinds(package, "Metric")[name](**settings)
+    return made
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("*.yaml")))
+def test_every_entry_builds_and_is_its_column(name: str) -> None:
+    for column, metric in entries(name).items():
         assert isinstance(metric, ImageMetric | SetMetric)
         assert metric.name == column
 
 
 def test_paper_and_offline_hold_what_they_promise() -> None:
-    assert list(OmegaConf.load(CONF / "paper.yaml")) == ["psnr", "ssim", "lpips_alex", "fid_clean", "kid"]
+    assert list(entries("paper")) == ["psnr", "ssim", "lpips_alex", "fid_clean", "kid"]
     for name in ("basic", "digits", "offline"):
-        for node in OmegaConf.load(CONF / f"{name}.yaml").values():
-            settings = {key: value for key, value in node.items() if key != "_target_"}
-            metric = getattr(mapga.metrics, node["_target_"].rpartition(".")[2])(**settings)
-            assert metric.files() == []  # nothing to download
+        assert all(need.get is None for metric in entries(name).values() for need in metric.needs())  # no download
+
+
+def test_columns_stand_in_the_order_and_with_the_digits_of_their_cards() -> None:
+    metrics = {name: metric for path in CONF.glob("*.yaml") for name, metric in entries(path.stem).items()}
+    ordered = sorted(metrics, key=lambda name: (metrics[name].card.order, name))
+    assert ordered[:6] == ["psnr", "ssim", "ssim_crop", "lpips_alex", "lpips_vgg", "consistency"]
+    assert ordered[6:] == sorted(ordered[6:])
+    assert [name for name in ordered if metrics[name].card.check] == ["consistency"]
+    two = {name for name in metrics if metrics[name].card.digits == 2}
+    assert two == {"psnr", "fid_clean", "fid_legacy", "fid_tm", "fd_digits", "fd_efficientnet"}
+
+
+_WITHOUT_TORCH = """
+import pkgutil, sys
+from importlib import import_module
+sys.modules["torch"] = None
+import mapga.metrics
+from mapga.catalogue import kinds
+for found in pkgutil.iter_modules(mapga.metrics.__path__):
+    if not found.ispkg:
+        import_module(f"mapga.metrics.{found.name}")
+from mapga.metrics import ImageMetric, SetMetric
+made = [kind() for kind in kinds("mapga.metrics", "Metric").values() if issubclass(kind, ImageMetric | SetMetric)]
+print(len(made), [metric.name for metric in made if metric.to("cuda") and metric.needs() is None])
+"""
+
+
+def test_metrics_are_made_and_asked_what_they_need_without_torch() -> None:
+    result = subprocess.run([sys.executable, "-c", _WITHOUT_TORCH], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["10", "[]"]

@@ -9,7 +9,7 @@ from helpers.pictures import with_noise
 from mapga.datasets import MNIST
 from mapga.metrics import DigitAccuracy, FDDigits, Scored
 from mapga.metrics.extractors.digits_net import WEIGHTS
-from mapga.metrics.reference import training_reference
+from mapga.metrics.references import training_reference
 
 pytestmark = pytest.mark.skipif(not WEIGHTS.exists(), reason="the digit classifier is not trained")
 

@@ -21,6 +21,7 @@ images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint
 batch = Scored(images, images)
 print(PSNR()(batch)[0], SSIM()(batch)[0])
 for metric in (LPIPS(), FID(), FID("tm"), KID(), FDEfficientNet(), ShiftTolerantLPIPS()):
+    assert not any(need.get for need in metric.needs() if "pip install" in need.what)
     print(metric.name, *metric.missing(), sep=" | ")
 for use in (lambda: ShiftTolerantLPIPS()(batch), lambda: FDEfficientNet().features(images)):
     try:

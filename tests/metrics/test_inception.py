@@ -171,10 +171,13 @@ def test_network_is_never_silently_another(inception: Path, photos: np.ndarray, 
     with pytest.raises(FileRefusedError, match="instead of 95607719"):
         FID(weights=str(inception)).features(photos)
     assert fid(inception).missing() == []
-    assert [file.key for file in FID(reference="lsun_cat_clean_train_256.npz").files()] == [
-        "inception",
-        "lsun_cat_clean_train_256",
+    needs = FID(reference="lsun_cat_clean_train_256.npz").needs()
+    assert [need.what.partition(" from ")[0] for need in needs] == [
+        "inception-2015-12-05.pt",
+        "statistics/lsun_cat_clean_train_256.npz",
     ]
+    assert all(need.key == "metric fid_clean" and need.problem and need.get for need in needs)
+    assert [need.get for need in fid(inception).needs()] == [None]  # a file of one's own is never fetched
 
 
 def test_torch_script_with_pickled_code_is_not_unpickled(tmp_path: Path, photos: np.ndarray) -> None:

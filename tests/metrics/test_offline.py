@@ -13,8 +13,8 @@ import torch
 from helpers.pictures import with_noise
 from mapga.files.fetch import FileRefusedError
 from mapga.metrics import FDEfficientNet, Scored, ShiftTolerantLPIPS, efficientnet, shift_tolerant
-
-CPU = torch.device("cpu")
+from mapga.metrics.extractors.efficientnet_lite0 import pooled
+from mapga.metrics.extractors.networks import state_on
 
 
 @pytest.fixture
@@ -74,12 +74,13 @@ def test_shift_tolerant_edges(stlpips: types.ModuleType, photos: np.ndarray) -> 
 def test_efficientnet_recognises_photographs() -> None:
     from skimage import data
 
-    weights = efficientnet._weights(efficientnet._weights_file().verified(), CPU)
+    weights = state_on(efficientnet._weights_file().verified(), "cpu")
     for picture, label in ((data.chelsea(), 285), (data.coffee(), 967)):  # Egyptian cat, espresso
         side = min(picture.shape[:2])
         top, left = ((size - side) // 2 for size in picture.shape[:2])
         square = picture[top : top + side, left : left + side].copy()
-        logits = efficientnet._logits(weights, torch.from_numpy(square)[None].permute(0, 3, 1, 2).float())
+        features = pooled(weights, torch.from_numpy(square)[None].permute(0, 3, 1, 2).float())
+        logits = features @ weights["_fc.weight"].T + weights["_fc.bias"]
         assert logits.argmax().item() == label
 
 

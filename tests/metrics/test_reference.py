@@ -11,7 +11,8 @@ from helpers.pictures import with_noise
 from mapga.files.fetch import FileRefusedError, cache_folder
 from mapga.metrics import reference_for
 from mapga.metrics.distribution import FrechetDistance, KernelDistance
-from mapga.metrics.reference import paired_reference, statistics_file, statistics_reference, training_reference
+from mapga.metrics.reference import paired_reference, statistics_file, statistics_reference
+from mapga.metrics.references import training_reference
 
 
 class Colours(FrechetDistance):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from helpers.linalg import dense_matrix
 from helpers.matrices import box_blur_line, official_blur_matrix
-from mapga.linalg import dense_matrix
 from mapga.operators import SeparableBlur
 from mapga.operators.blur import blur_matrix
 

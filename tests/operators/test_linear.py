@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from helpers.linalg import dense_matrix, dot
 from helpers.operators import CASES, Case
-from mapga.linalg import dense_matrix, dot
 
 pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

@@ -22,16 +22,11 @@ from helpers.published import (
     write_random_weights,
 )
 from mapga.files.fetch import sha256_of
-from mapga.priors.checkpoints import (
-    PublishedNetwork,
-    architectures,
-    converted_path,
-    load_network,
-    published,
-    published_files,
-)
 from mapga.priors.checkpoints.files import read_weights
 from mapga.priors.checkpoints.layout import differences, diffusers_shapes, published_names, to_diffusers
+from mapga.priors.checkpoints.load import converted_path, load_network
+from mapga.priors.checkpoints.manifest import architectures, published, published_files
+from mapga.priors.checkpoints.network import PublishedNetwork, empty_network
 from mapga.priors.network import NetworkPrior
 
 FIXTURES = ["unet_tiny_imagenet64", "unet_tiny_lsun256"]
@@ -76,14 +71,15 @@ def test_every_key_of_the_full_imagenet64_file_maps():
 @pytest.mark.parametrize(("name", "count"), [("imagenet64", 295_899_267), ("lsun256", 526_304_771)])
 def test_the_full_size_networks_have_the_published_number_of_parameters(name: str, count: int):
     architecture = architectures()[name]
-    assert architecture.parameters == sum(value.numel() for value in architecture.empty().parameters()) == count
+    assert architecture.parameters == sum(value.numel() for value in empty_network(architecture).parameters()) == count
 
 
 def test_the_manifest_names_the_released_networks():
     files = {name: entry for name, entry in published_files().items() if "tiny" not in name}
     assert len(files) == 12 and {entry.kind for entry in files.values()} == {"edm", "cd", "ct"}
     assert files["ct_imagenet64"].grid == 201 and files["ct_cat256"].grid == 151 and files["cd_cat256_l2"].grid == 40
-    assert files["cd_imagenet64_l2"].class_conditional and not files["ct_bedroom256"].class_conditional
+    classes = {name: architectures()[entry.architecture].classes for name, entry in files.items()}
+    assert classes["cd_imagenet64_l2"] == 1000 and classes["ct_bedroom256"] is None
     assert files["edm_cat256_ema"].address.endswith("/consistency/edm_cat256_ema.pt")
     with pytest.raises(ValueError, match="no published network; choose one of edm_imagenet64_ema"):
         published("edm_imagenet")

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from helpers.published import DATA, fixture_network
-from mapga.priors.checkpoints import set_precision
+from mapga.priors.checkpoints.precision import set_precision
 
 
 @pytest.mark.parametrize("name", ["unet_tiny_imagenet64", "unet_tiny_lsun256"])
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.1), ("float16", 0.01)])
 def test_half_precision_keeps_norms_and_embeddings_in_float32(name: str, precision: str, tolerance: float):
     full, half = fixture_network(name), fixture_network(name)
-    set_precision(half, precision)  # type: ignore[arg-type]
+    set_precision(half.body, precision)  # type: ignore[arg-type]
     dtypes = {key: value.dtype for key, value in half.body.named_parameters()}
     wanted = {"bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
     for key, dtype in dtypes.items():

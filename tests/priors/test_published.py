@@ -16,9 +16,9 @@ from mapga.cli import main
 from mapga.errors import ConfigError
 from mapga.files.fetch import sha256_of
 from mapga.priors import PublishedPrior
-from mapga.priors.checkpoints import converted_path, load_network, published
+from mapga.priors.checkpoints.load import converted_path, load_network
+from mapga.priors.checkpoints.manifest import published
 from mapga.priors.network import NetworkPrior
-from mapga.records.identity import run_identity
 
 
 @pytest.fixture(autouse=True)
@@ -236,15 +236,12 @@ def test_bad_input_is_refused_in_one_line(
     assert message in error and "\n" not in error
 
 
-def test_identity_has_the_weights_hash_and_variant_and_no_places():
-    def identity(**changed: object) -> str:
-        prior = {"denoiser": "edm_tiny", "denoiser_sha256": "a" * 64, "denoiser_source": "x", "channels_last": False}
-        data = {"variant": "jpeg", "root": "here", "list": "l.csv", "list_sha256": "b" * 64}
-        for key, value in changed.items():
-            (data if key in data else prior)[key] = value  # type: ignore[assignment]
-        return run_identity({"dataset": data, "prior": prior, "seed": 0})
+def test_identity_has_the_weights_hash_and_no_places():
+    def science(**changed: object) -> dict[str, object]:
+        node = {"denoiser": "edm_tiny", "denoiser_sha256": "a" * 64, "denoiser_source": "x", "channels_last": False}
+        return PublishedPrior.card.science(node | changed)
 
-    same = [{"denoiser_source": "y"}, {"channels_last": True}, {"root": "there"}, {"list": "copy.csv"}]
-    assert {identity(**changed) for changed in same} == {identity()}
-    other = [{"denoiser_sha256": "c" * 64}, {"variant": "reference"}, {"list_sha256": "d" * 64}, {"denoiser": "x"}]
-    assert len({identity(**changed) for changed in other} | {identity()}) == 5
+    for same in ({"denoiser_source": "y"}, {"channels_last": True}):
+        assert science(**same) == science() == {"denoiser": "edm_tiny", "denoiser_sha256": "a" * 64}
+    for other in ({"denoiser_sha256": "c" * 64}, {"denoiser": "x"}):
+        assert science(**other) != science()

@@ -12,10 +12,9 @@ import torch
 from PIL import Image
 
 from helpers.commands import mapga
-from mapga.config.compose import compose_run, resolve
-from mapga.priors import shipped
+from mapga.config.compose import compose_run, spec_of
+from mapga.priors.networks import shipped
 from mapga.priors.networks.unet import Architecture, UNet, write_network
-from mapga.records import RunFolder
 
 SMALL = Architecture(channels=1, size=32, widths=(8, 8), attention=(False, True), head=8, groups=4)
 
@@ -39,8 +38,8 @@ def given(tmp_path):
     return [*data, "prior=trained", *(f"prior.{role}={path}" for role, path in pair.items()), "mode=smoke"]
 
 
-def folder(*overrides: str) -> Path:
-    return RunFolder(Path("out"), *resolve(compose_run(overrides))).path
+def run_id(*overrides: str) -> str:
+    return spec_of(compose_run(overrides)).run_id
 
 
 @pytest.mark.parametrize("solver", ["map_ga", "map_ga_d_np", "ddrm", "ct_zsie"])
@@ -57,12 +56,12 @@ def test_a_solver_that_needs_what_is_not_given_says_so(given, capsys):
 
 
 def test_a_run_is_identified_by_the_weights_and_not_by_their_place(given, tmp_path):
-    before = folder(*given)
+    before = run_id(*given)
     (tmp_path / "denoiser").rename(tmp_path / "moved")
     moved = [text.replace(f"denoiser={tmp_path / 'denoiser'}", f"denoiser={tmp_path / 'moved'}") for text in given]
-    assert folder(*moved) == before
+    assert run_id(*moved) == before
     write(tmp_path / "moved", "edm", 1)
-    assert folder(*moved) != before
+    assert run_id(*moved) != before
 
 
 @pytest.mark.parametrize(
@@ -81,7 +80,7 @@ def test_wrong_weights_are_refused_by_name(given, tmp_path, capsys, override, sa
 
 
 def test_another_shipped_pair_is_another_run(tmp_path, monkeypatch):
-    before = folder("prior=mnist")
+    before = run_id("prior=mnist")
     package = tmp_path / "package"
     package.mkdir()
     manifest = json.loads((shipped.SHIPPED / "manifest.json").read_text())
@@ -89,8 +88,8 @@ def test_another_shipped_pair_is_another_run(tmp_path, monkeypatch):
     (package / "manifest.json").write_text(json.dumps(manifest))
     fingerprint = shipped.shipped_fingerprint("mnist")
     monkeypatch.setattr("mapga.priors.networks.shipped.SHIPPED", package)
-    assert folder("prior=mnist") != before
-    assert folder("prior=mnist", f"prior.fingerprint={fingerprint}") == before
+    assert run_id("prior=mnist") != before
+    assert run_id("prior=mnist", f"prior.fingerprint={fingerprint}") == before
 
 
 def test_a_stated_fingerprint_is_held_to(capsys, tmp_path):

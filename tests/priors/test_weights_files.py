@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 
 from helpers.published import TINY, register_tiny, write_random_weights
 from mapga.files.fetch import sha256_of
-from mapga.priors.checkpoints import converted_path, load_network, published
+from mapga.priors.checkpoints.load import converted_path, load_network
+from mapga.priors.checkpoints.manifest import published
 
 
 @pytest.fixture(autouse=True)

@@ -113,7 +113,12 @@ def test_problems_tell_noise_and_its_unit_apart(tmp_path):
 
 def test_settings_are_what_tells_runs_of_one_solver_apart(tmp_path):
     finished(tmp_path, "alpha", schedule={"steps": 3, "rho": 7})
-    finished(tmp_path, "alpha", schedule={"steps": 9, "rho": 7}, prior={"std": 0.2})
+    finished(
+        tmp_path,
+        "alpha",
+        schedule={"steps": 9, "rho": 7},
+        prior={"_target_": "mapga.priors.MixturePrior.from_images", "std": 0.2},
+    )
     finished(tmp_path, "beta")
     runs, _ = collect(tmp_path)
     labels = settings(runs)

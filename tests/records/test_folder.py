@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from helpers.runs import NAMES, tiny_config
+from helpers.runs import NAMES, tiny_spec
 from mapga.files.durable import write_json, write_text
 from mapga.records import Journal, Row, RunFolder, Shard
 from mapga.records import folder as folder_module
@@ -18,7 +18,7 @@ from mapga.records.provenance import provenance
 
 @pytest.fixture
 def folder(tmp_path) -> RunFolder:
-    made = RunFolder(tmp_path, tiny_config(tmp_path), NAMES)
+    made = RunFolder(tiny_spec(tmp_path))
     made.open()
     return made
 
@@ -28,8 +28,8 @@ def _rows(*numbers: int) -> list[Row]:
 
 
 def test_knowing_a_folder_makes_nothing(tmp_path):
-    folder = RunFolder(tmp_path, tiny_config(tmp_path), NAMES)
-    assert not folder.done and folder.progress(4).rows == {} and folder.costs() == []
+    folder = RunFolder(tiny_spec(tmp_path))
+    assert not folder.done and folder.recorded(4).rows == {} and folder.costs() == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -37,23 +37,23 @@ def test_the_config_is_written_with_the_names_and_the_problem(folder, tmp_path):
     record = yaml.safe_load((folder.path / "config.yaml").read_text())
     assert record.pop("names") == NAMES
     assert (tmp_path / record.pop("problem")).resolve() == folder.problem_path.resolve()
-    assert record == tiny_config(tmp_path)
+    assert record == tiny_spec(tmp_path).config
 
 
 def test_progress_is_the_union_of_all_journals_in_row_order(folder):
     folder.journal(Shard(1, 2)).append(_rows(3, 1))
     folder.journal(Shard(0, 2)).append(_rows(2, 0))
-    progress = folder.progress(5)
+    progress = folder.recorded(5)
     assert list(progress.rows) == [0, 1, 2, 3] and not progress.complete
     folder.journal(Shard(0, 1)).append(_rows(4, 7))  # 7 belongs to no image
-    assert list(folder.progress(5).rows) == [0, 1, 2, 3, 4] and folder.progress(5).complete
+    assert list(folder.recorded(5).rows) == [0, 1, 2, 3, 4] and folder.recorded(5).complete
 
 
 def test_finishing_merges_and_marks(folder):
     folder.journal(Shard(1, 2)).append(_rows(3, 1))
     folder.journal(Shard(0, 2)).append(_rows(2, 0))
     folder.fail("an old traceback")
-    folder.finish(folder.progress(4), {"run_id": folder.run_id})
+    folder.finish(folder.recorded(4), {"run_id": folder.run_id})
     assert [row.row for row in Journal(folder.path / "journal.jsonl").rows()] == [0, 1, 2, 3]
     assert json.loads((folder.path / "metrics.json").read_text()) == {"run_id": folder.run_id}
     assert folder.done and not (folder.path / "error.txt").exists()
@@ -70,7 +70,7 @@ def test_the_marker_is_written_last(folder, monkeypatch):
     monkeypatch.setattr(folder_module, "write_text", watch)
     folder.journal(Shard(0, 1)).append(_rows(0))
     folder.fail("x")
-    folder.finish(folder.progress(1), {})
+    folder.finish(folder.recorded(1), {})
     assert list(there_before)[-1] == "done"
     assert {"journal.jsonl", "metrics.json"} <= there_before["done"] and "error.txt" not in there_before["done"]
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mapga.config.compose import compose_run, resolve
-from mapga.records import RunFolder
+from mapga.config.compose import compose_run, spec_of
 
 CASES = yaml.safe_load((Path(__file__).parents[1] / "data/golden/runs.yaml").read_text())
 
@@ -17,7 +16,5 @@ CASES = yaml.safe_load((Path(__file__).parents[1] / "data/golden/runs.yaml").rea
 def test_a_run_is_found_again(name, monkeypatch, tmp_path):
     monkeypatch.chdir(Path(__file__).parents[2])
     monkeypatch.setenv("MAPGA_CACHE", str(tmp_path))
-    case = CASES[name]
-    config, names = resolve(compose_run(case["overrides"]))
-    folder = RunFolder(Path("results"), config, names)
-    assert (folder.run_id, folder.problem_path.name) == (case["run"], case["problem"])
+    spec = spec_of(compose_run(CASES[name]["overrides"]))
+    assert (spec.run_id, spec.problem_id) == (CASES[name]["run"], CASES[name]["problem"])

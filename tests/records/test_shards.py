@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mapga.records import WHOLE, Shard
+from mapga.records.shards import WHOLE, Shard
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 64])

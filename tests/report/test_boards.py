@@ -13,7 +13,8 @@ from mapga.report.sheets import board_table, pairs_csv
 from mapga.report.studies import studies
 
 DIFFICULTY = np.random.default_rng(0).normal(20, 5, 40)
-OTHER = {"names": {"task": "box"}, "task": {"sigma_y": 0.0, "sigma_y_unit": "[-1,1]", "operator": "box"}}
+BOX = {"_target_": "mapga.operators.CentralBox", "width": 0.5}
+OTHER = {"names": {"task": "box"}, "task": {"sigma_y": 0.0, "sigma_y_unit": "[-1,1]", "operator": BOX}}
 
 
 def _numbers(shift: float, seed: int = 1, *, noise: float = 0.1) -> dict[str, list[float]]:
@@ -64,8 +65,8 @@ def test_lower_may_be_better(tmp_path):
 def test_sets_are_tied_where_their_intervals_meet(tmp_path):
     for solver, mean in (("alpha", 10.0), ("beta", 11.5), ("gamma", 14.0)):
         cell = {"mean": mean, "n": 40, "key": "fid|n=40|reference=truth", "interval": [mean - 1, mean + 1]}
-        measured(tmp_path, solver, _numbers(0.0), sets={"fid": cell})
-    board = _boards(tmp_path)["fid", "best"]
+        measured(tmp_path, solver, _numbers(0.0), sets={"fid_clean": cell})
+    board = _boards(tmp_path)["fid_clean", "best"]
     bold = {method for (_, method), cell in board.cells.items() if cell.best}
     assert bold == {"alpha", "beta"} and board.of_sets
     assert "[9.00, 11.00]" in board_table(board).markdown()
@@ -84,11 +85,11 @@ def test_protocols_have_boards_of_their_own(tmp_path):
 
 
 def test_a_metrics_settings_are_its_protocol(tmp_path):
-    for solver, border in (("alpha", "crop"), ("beta", "reflect")):
-        config = measured(tmp_path, solver, _numbers(0.0)).path / "config.yaml"
-        config.write_text(config.read_text().replace("metrics: {}", f"metrics: {{psnr: {{border: {border}}}}}"))
+    for solver, border in (("alpha", "crop"), ("beta", "mirror")):
+        metrics = {"ssim": {"_target_": "mapga.metrics.SSIM", "border": border}}
+        measured(tmp_path, solver, {"ssim": _numbers(0.0)["psnr"]}, metrics=metrics)
     (study,) = studies(collect(tmp_path)[0])
-    assert [b.protocol for b in boards(study)[0] if b.selection == "best"] == ["border=crop", "border=reflect"]
+    assert [b.protocol for b in boards(study)[0] if b.selection == "best"] == ["border=crop", "border=mirror"]
 
 
 def test_cells_without_a_number_say_why(tmp_path):
@@ -113,8 +114,9 @@ def test_studies_keep_apart_what_had_other_images(tmp_path):
 
 
 def test_priors_are_methods_of_their_own(tmp_path):
-    for prior in ("mixture", "gaussian"):
-        measured(tmp_path, "alpha", _numbers(0.0), names={"prior": prior}, prior={"kind": prior})
+    for prior, name, more in (("mixture", "MixturePrior", {"std": 0.1}), ("gaussian", "GaussianPrior", {})):
+        node = {"_target_": f"mapga.priors.{name}.from_images", **more}
+        measured(tmp_path, "alpha", _numbers(0.0), names={"prior": prior}, prior=node)
     (study,) = studies(collect(tmp_path)[0])
     assert study.methods == ["alpha (gaussian)", "alpha (mixture)"]
 

@@ -47,14 +47,17 @@ def test_for_a_mask_it_is_masked_replacement(name: str, sigma_y: float, clip: bo
     operator, prior = item.operator, prior_of(item)
     problem = measure(item.images(2), operator, sigma_y, seed=0, indices=[0, 1])
     mask, levels = operator.measured.double(), Karras(STEPS).levels(STEPS + 1).tolist()
-    n = noise_of(item)
+    n, images = noise_of(item), []
     x = mask * problem.y + levels[0] * n.start()
     for k in range(STEPS):
         x0 = prior.consistency(x, levels[k])
         x0 = x0.clamp(-1, 1) if clip else x0
-        x = mask * problem.y + (1 - mask) * x0 + (levels[k + 1] ** 2 - 0.002**2) ** 0.5 * n.step(k)
-    found = list(CTZSIE(Karras(STEPS), clip=clip).iterate(problem, prior, noise_of(item)))[-1].x
-    close(found, x, atol=1e-9)
+        images.append(mask * problem.y + (1 - mask) * x0)
+        x = images[-1] + (levels[k + 1] ** 2 - 0.002**2) ** 0.5 * n.step(k)
+    states = list(CTZSIE(Karras(STEPS), clip=clip).iterate(problem, prior, noise_of(item)))
+    close(states[-1].x, x, atol=1e-9)
+    for state, image in zip(states, images, strict=True):
+        close(state.estimate, image, atol=1e-9)
 
 
 @pytest.mark.parametrize("factor", [2, 4])

@@ -120,15 +120,17 @@ def test_algorithm_3_by_hand():
     first = Karras(2, 4.0, sigma_y).levels(3).tolist()
     second = Karras(2, sigma_y, low).levels(3).tolist()
     noise = [0.5, -1.1, 9.9, 0.7]  # start, then the steps' noise; the last of a half is never used
-    z, e = first[0] * noise[0], low**2
+    z, e, images = first[0] * noise[0], low**2, []
     for k, (t, then) in enumerate(pairwise(first)):
         slope = math.sqrt((1 + e) / (1 + t**2))
         for _ in range(3):
             z += (sigma_y**2 + e) * slope * (y - slope * z) / (sigma_y**2 + e)
-        z = slope * z + math.sqrt(max(then**2 - sigma_y**2, 0)) * noise[1 + k]
+        images.append(slope * z)
+        z = images[-1] + math.sqrt(max(then**2 - sigma_y**2, 0)) * noise[1 + k]
     for k, (t, then) in enumerate(pairwise(second)):
         d, r2 = z / (1 + t**2), t**2 / (1 + t**2)
         mu = d + t**2 / (1 + t**2) * (y - d) / (r2 + sigma_y**2)
+        images.append(mu)
         z = mu + (math.sqrt(then**2 - e) * noise[3 + k] if k == 0 else 0.0)
     shape = (1, 1, 1)
     n = torch.tensor(noise, dtype=torch.float64).reshape(4, 1, *shape)
@@ -138,6 +140,7 @@ def test_algorithm_3_by_hand():
     assert [state.sigma for state in states] == [*first[1:], *second[1:]]
     assert source.asked == [0, 2]
     assert float(states[-1].x) == pytest.approx(z, rel=1e-11)
+    assert [float(state.estimate) for state in states] == pytest.approx(images, rel=1e-11)
 
 
 def test_levels_written_out_reach_the_same_map():

@@ -163,6 +163,7 @@ def test_one_step_by_hand():
     d = x / (1 + sigma**2)
     expected = d + k1 * 1.3 + math.sqrt(then**2 - k1**2) * (x - d) / sigma + (0.7 - d) / (1 + sigma**2)
     assert float(first.x) == pytest.approx(expected, rel=1e-13)
+    assert float(first.estimate) == pytest.approx(d + (0.7 - d) / (1 + sigma**2), rel=1e-13)
     d = expected / (1 + then**2)
     assert (second.step, second.sigma) == (2, 0.0)
     assert float(second.x) == pytest.approx(d + (0.7 - d) / (1 + then**2), rel=1e-13)

@@ -17,7 +17,7 @@ from mapga.training.data import ImageSource, draw_affine, step_generator, warp
 from mapga.training.loop import learning_rate
 from mapga.training.objectives import ConsistencyLoss, DenoiserLoss, intervals, pseudo_huber
 from mapga.training.sampling import sample_consistency, sample_heun
-from mapga.training.trajectories import heun_step, integrate, integrate_multistep, rho_levels
+from mapga.training.trajectories import integrate, integrate_multistep
 
 CPU = torch.device("cpu")
 Solver = Callable[[Callable[[Tensor, Tensor], Tensor], Tensor, Tensor], Tensor]
@@ -42,21 +42,6 @@ def test_both_solvers_are_of_second_order(solver: Solver) -> None:
         errors.append(float((solver(gaussian, x, levels)[-1] - exact).abs().max()))
     assert errors[0] / errors[1] > 3.4 and errors[1] / errors[2] > 3.4
     assert errors[2] < 2e-3
-
-
-def test_one_heun_step_takes_one_level_an_image() -> None:
-    x = torch.randn(2, 1, 4, 4, dtype=torch.float64)
-    start, end = torch.tensor([3.0, 1.0]).double(), torch.tensor([2.0, 0.5]).double()
-    together = heun_step(gaussian, x, start, end)
-    apart = [heun_step(gaussian, x[i : i + 1], start[i : i + 1], end[i : i + 1]) for i in range(2)]
-    assert torch.equal(together, torch.cat(apart))
-
-
-def test_rho_levels_are_the_published_grid() -> None:
-    levels = rho_levels(torch.arange(40, dtype=torch.float64) / 39)
-    wanted = {0: 80.0, 1: 69.450946, 17: 4.3655617, 22: 1.3823680, 39: 0.002}
-    for index, level in wanted.items():
-        assert levels[index].item() == pytest.approx(level, rel=1e-7)
 
 
 def test_samplers_share_their_start_and_reach_the_gaussian() -> None:

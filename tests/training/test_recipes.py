@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from mapga.datasets import Dataset
 from mapga.priors.network import NetworkPrior
-from mapga.training import TrainingConfig, read_stages, run
+from mapga.training import TrainingConfig, read_stages, run_stage
 
 RECIPES = sorted((Path(__file__).parents[2] / "conf/train").glob("*.yaml"))
 
@@ -42,8 +42,8 @@ def test_the_rgb_recipe_trains_and_resumes_in_miniature(
     paths = {}
     for stage in read_stages(yaml.safe_load(recipe.read_text())["stages"]):
         tiny = replace(stage, **small, steps=6, widths=(8, 8, 8), groups=4, head=8, trajectory_pool=8)
-        paths[stage.name] = str(run(tiny, tmp_path, coloured, coloured))
-        assert run(replace(tiny, steps=6), tmp_path, coloured, coloured).is_file()
+        paths[stage.name] = str(run_stage(tiny, tmp_path, coloured, coloured))
+        assert run_stage(replace(tiny, steps=6), tmp_path, coloured, coloured).is_file()
     prior = NetworkPrior.from_files(**paths)
     assert prior.image_shape == (3, 8, 8)
 

@@ -18,7 +18,7 @@ from mapga.datasets import Dataset
 from mapga.files.fetch import sha256_of
 from mapga.metrics.extractors.digits_net import DigitClassifier
 from mapga.priors.network import NetworkPrior
-from mapga.training import TrainingConfig, run
+from mapga.training import TrainingConfig, run_stage
 from mapga.training import loop as loop_module
 from mapga.training.checkpoint import load_checkpoint
 
@@ -46,12 +46,12 @@ def same_files(one: Path, other: Path, names: tuple[str, ...]) -> None:
 def test_a_killed_denoiser_training_ends_with_the_same_bits(
     step: int, micro: TrainingConfig, blobs: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(micro, tmp_path / "whole", blobs, blobs)
+    run_stage(micro, tmp_path / "whole", blobs, blobs)
     with monkeypatch.context() as patch:
         die_at(patch, step)
         with pytest.raises(Killed):
-            run(micro, tmp_path / "cut", blobs, blobs)
-    run(micro, tmp_path / "cut", blobs, blobs)
+            run_stage(micro, tmp_path / "cut", blobs, blobs)
+    run_stage(micro, tmp_path / "cut", blobs, blobs)
     names = ("denoiser.safetensors", "losses.csv", "figures.csv", "samples-000008.png")
     same_files(tmp_path / "whole/denoiser", tmp_path / "cut/denoiser", names)
 
@@ -63,14 +63,14 @@ def test_a_killed_distillation_ends_with_the_same_bits_and_loads(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    teacher = run(micro, tmp_path, blobs, blobs)
+    teacher = run_stage(micro, tmp_path, blobs, blobs)
     student = replace(distillation, teacher=str(teacher))
-    whole = run(student, tmp_path / "whole", blobs, blobs)
+    whole = run_stage(student, tmp_path / "whole", blobs, blobs)
     with monkeypatch.context() as patch:
         die_at(patch, 5)
         with pytest.raises(Killed):
-            run(student, tmp_path / "cut", blobs, blobs)
-    cut = run(student, tmp_path / "cut", blobs, blobs)
+            run_stage(student, tmp_path / "cut", blobs, blobs)
+    cut = run_stage(student, tmp_path / "cut", blobs, blobs)
     assert whole.read_bytes() == cut.read_bytes()
     prior = NetworkPrior.from_files(str(teacher), str(whole))
     x = torch.randn(2, 1, 8, 8)
@@ -78,40 +78,40 @@ def test_a_killed_distillation_ends_with_the_same_bits_and_loads(
 
 
 def test_a_finished_stage_is_not_done_again(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:
-    path = run(micro, tmp_path, blobs, blobs)
+    path = run_stage(micro, tmp_path, blobs, blobs)
     before = path.stat().st_mtime_ns
-    assert run(micro, tmp_path, blobs, blobs) == path
+    assert run_stage(micro, tmp_path, blobs, blobs) == path
     assert path.stat().st_mtime_ns == before
 
 
 def test_consistency_training_needs_no_teacher(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:
-    path = run(replace(micro, stage="consistency", name="ct"), tmp_path, blobs, blobs)
+    path = run_stage(replace(micro, stage="consistency", name="ct"), tmp_path, blobs, blobs)
     assert NetworkPrior.from_files(consistency=str(path)).has_consistency
     with pytest.raises(ValueError, match=r"trajectory_fraction=0\.5: trajectories need a teacher"):
-        run(replace(micro, stage="consistency", name="x", trajectory_fraction=0.5), tmp_path, blobs, blobs)
+        run_stage(replace(micro, stage="consistency", name="x", trajectory_fraction=0.5), tmp_path, blobs, blobs)
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(
     micro: TrainingConfig, blobs: Dataset, tmp_path: Path
 ) -> None:
-    run(micro, tmp_path, blobs, blobs)
+    run_stage(micro, tmp_path, blobs, blobs)
     with pytest.raises(ValueError, match="this checkpoint is of another configuration"):
-        run(replace(micro, learning_rate=0.5), tmp_path, blobs, blobs)
+        run_stage(replace(micro, learning_rate=0.5), tmp_path, blobs, blobs)
     with pytest.raises(
         ValueError, match=r"falls already, so this training of 8 steps cannot become one of train\.steps=20"
     ):
-        run(replace(micro, steps=20), tmp_path, blobs, blobs)
+        run_stage(replace(micro, steps=20), tmp_path, blobs, blobs)
 
 
 def test_more_steps_are_taken_while_the_learning_rate_is_level(
     micro: TrainingConfig, blobs: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(replace(micro, steps=12), tmp_path / "whole", blobs, blobs)
+    run_stage(replace(micro, steps=12), tmp_path / "whole", blobs, blobs)
     with monkeypatch.context() as patch:
         die_at(patch, 5)
         with pytest.raises(Killed):
-            run(replace(micro, steps=9), tmp_path / "longer", blobs, blobs)
-    run(replace(micro, steps=12), tmp_path / "longer", blobs, blobs)
+            run_stage(replace(micro, steps=9), tmp_path / "longer", blobs, blobs)
+    run_stage(replace(micro, steps=12), tmp_path / "longer", blobs, blobs)
     same_files(tmp_path / "whole/denoiser", tmp_path / "longer/denoiser", ("denoiser.safetensors", "losses.csv"))
 
 
@@ -128,7 +128,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(
 
     monkeypatch.setattr("mapga.training.stages.DenoiserLoss", Poisoned)
     with pytest.raises(FloatingPointError, match="the loss is nan at step 4; the last good checkpoint is kept") as e:
-        run(micro, tmp_path, blobs, blobs)
+        run_stage(micro, tmp_path, blobs, blobs)
     assert "\n" not in str(e.value)
     state = load_checkpoint(tmp_path / "denoiser", micro)
     assert state is not None and state.step == 3
@@ -147,9 +147,9 @@ def test_a_full_disk_keeps_the_last_checkpoint(
         sync(descriptor)
 
     sync = os.fsync
-    monkeypatch.setattr("mapga.training.checkpoint.os.fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match=r"cannot write the checkpoint of step 6 .*No space left") as caught:
-        run(micro, tmp_path, blobs, blobs)
+        run_stage(micro, tmp_path, blobs, blobs)
     assert "\n" not in str(caught.value)
     state = load_checkpoint(tmp_path / "denoiser", micro)
     assert state is not None and state.step == 3
@@ -164,45 +164,45 @@ def test_a_disk_full_of_pictures_says_so_too(
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(OSError, match="denoiser: the disk is full; the last good checkpoint is kept"):
-        run(micro, tmp_path, blobs, blobs)
+        run_stage(micro, tmp_path, blobs, blobs)
     state = load_checkpoint(tmp_path / "denoiser", micro)
     assert state is not None and state.step == 6
 
 
 def test_losses_are_reported(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:
     rows: list[Mapping[str, float]] = []
-    run(micro, tmp_path, blobs, blobs, report=rows.append)
+    run_stage(micro, tmp_path, blobs, blobs, on_row=rows.append)
     assert [row["step"] for row in rows] == list(range(1, 9)) and rows[0].keys() >= {"loss", "learning_rate"}
 
 
 def test_a_damaged_checkpoint_is_refused(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:
-    run(micro, tmp_path, blobs, blobs)
+    run_stage(micro, tmp_path, blobs, blobs)
     path = tmp_path / "denoiser/checkpoint.pt"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"checkpoint\.pt: unreadable checkpoint"):
-        run(micro, tmp_path, blobs, blobs)
+        run_stage(micro, tmp_path, blobs, blobs)
 
 
 def test_teachers_that_do_not_fit_are_refused(
     micro: TrainingConfig, distillation: TrainingConfig, blobs: Dataset, tmp_path: Path
 ) -> None:
     with pytest.raises(FileNotFoundError, match="denoiser: no such weights file"):
-        run(distillation, tmp_path, blobs, blobs)
-    run(micro, tmp_path, blobs, blobs)
+        run_stage(distillation, tmp_path, blobs, blobs)
+    run_stage(micro, tmp_path, blobs, blobs)
     with pytest.raises(ValueError, match=r"the teacher is Architecture.*the student Architecture"):
-        run(replace(distillation, widths=(8, 16)), tmp_path, blobs, blobs)
+        run_stage(replace(distillation, widths=(8, 16)), tmp_path, blobs, blobs)
 
 
 def test_a_student_can_start_from_another(
     micro: TrainingConfig, distillation: TrainingConfig, blobs: Dataset, tmp_path: Path
 ) -> None:
-    run(micro, tmp_path, blobs, blobs)
-    first = run(distillation, tmp_path, blobs, blobs)
+    run_stage(micro, tmp_path, blobs, blobs)
+    first = run_stage(distillation, tmp_path, blobs, blobs)
     still = replace(distillation, name="second", start="consistency", steps=1, warmup=0, decay=0, learning_rate=1e-9)
-    tensors = [load_file(path) for path in (first, run(still, tmp_path, blobs, blobs))]
+    tensors = [load_file(path) for path in (first, run_stage(still, tmp_path, blobs, blobs))]
     assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
     with pytest.raises(ValueError, match=r"denoiser\.safetensors.*edm"):
-        run(replace(still, name="third", start="denoiser"), tmp_path, blobs, blobs)
+        run_stage(replace(still, name="third", start="denoiser"), tmp_path, blobs, blobs)
 
 
 def test_distillation_by_lpips(
@@ -214,12 +214,12 @@ def test_distillation_by_lpips(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MAPGA_CACHE", str(tmp_path / "cache"))
-    run(micro, tmp_path, blobs, blobs)
+    run_stage(micro, tmp_path, blobs, blobs)
     weights = random_backbones["alex"]
     student = replace(distillation, distance="lpips", lpips_resize=32, steps=60, warmup=0, decay=0, learning_rate=0.01)
     with pytest.raises(ValueError, match=r"train\.consistency\.distance=lpips: .*alexnet"):
-        run(student, tmp_path, blobs, blobs)
-    run(replace(student, lpips_weights=str(weights), lpips_sha256=sha256_of(weights)), tmp_path, blobs, blobs)
+        run_stage(student, tmp_path, blobs, blobs)
+    run_stage(replace(student, lpips_weights=str(weights), lpips_sha256=sha256_of(weights)), tmp_path, blobs, blobs)
     with (tmp_path / "consistency/losses.csv").open() as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
     assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
@@ -227,24 +227,24 @@ def test_distillation_by_lpips(
 
 def test_the_classifier_reads_labelled_digits_only(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"reads 32x32 grey digits of 10 classes, not \(1, 8, 8\)"):
-        run(replace(micro, stage="classifier", name="digits"), tmp_path, blobs, blobs)
+        run_stage(replace(micro, stage="classifier", name="digits"), tmp_path, blobs, blobs)
 
 
 def test_a_killed_classifier_training_ends_with_the_same_bits(
     micro: TrainingConfig, digit_sized: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(micro, stage="classifier", name="digits")
-    whole = run(config, tmp_path / "whole", digit_sized, digit_sized)
+    whole = run_stage(config, tmp_path / "whole", digit_sized, digit_sized)
     with monkeypatch.context() as patch:
         die_at(patch, 5)
         with pytest.raises(Killed):
-            run(config, tmp_path / "cut", digit_sized, digit_sized)
-    assert whole.read_bytes() == run(config, tmp_path / "cut", digit_sized, digit_sized).read_bytes()
+            run_stage(config, tmp_path / "cut", digit_sized, digit_sized)
+    assert whole.read_bytes() == run_stage(config, tmp_path / "cut", digit_sized, digit_sized).read_bytes()
     assert DigitClassifier(whole).logits(np.zeros((1, 32, 32, 1), np.uint8)).shape == (1, 10)
 
 
 def test_losses_are_a_table_of_every_step(micro: TrainingConfig, blobs: Dataset, tmp_path: Path) -> None:
-    run(micro, tmp_path, blobs, blobs)
+    run_stage(micro, tmp_path, blobs, blobs)
     with (tmp_path / "denoiser/losses.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == list(range(1, 9))

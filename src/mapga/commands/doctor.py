@@ -13,10 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from mapga import __version__
-from mapga.commands.prefetch import Need
-from mapga.config.compose import compose_run, resolve
+from mapga.config.compose import compose_run, spec_of
 from mapga.files.fetch import cache_folder
-from mapga.run.assemble import build_dataset, make_prior, support_matrix
+from mapga.files.need import Need
+from mapga.run.assemble import make_dataset, make_prior, support_matrix
 
 __all__ = ["examine"]
 
@@ -37,7 +37,7 @@ def examine(overrides: Sequence[str], found: Sequence[Need]) -> None:
         ConfigError: Overrides that cannot be composed.
     """
     console = Console(highlight=False, width=None if Console().is_terminal else 160)
-    config, names = resolve(compose_run(overrides))
+    spec = spec_of(compose_run(overrides))
     console.print(f"mapga {__version__}, Python {platform.python_version()} on {platform.platform()}")
     console.print(", ".join(f"{package} {importlib.metadata.version(package)}" for package in _VERSIONS))
     gpus = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
@@ -54,10 +54,12 @@ def examine(overrides: Sequence[str], found: Sequence[Need]) -> None:
     if any(need.key == "dataset" and need.problem for need in found):
         return
 
-    dataset = build_dataset(config)
-    matrix = support_matrix(config, dataset, make_prior(config["prior"], dataset))
+    dataset = make_dataset(spec)
+    matrix = support_matrix(spec, dataset, make_prior(spec, dataset))
     solvers, tasks = list(dict.fromkeys(s for s, _ in matrix)), list(dict.fromkeys(t for _, t in matrix))
-    table = Table("solver", *tasks, title=f"who can serve what: dataset={names['dataset']} prior={names['prior']}")
+    table = Table(
+        "solver", *tasks, title=f"who can serve what: dataset={spec.names['dataset']} prior={spec.names['prior']}"
+    )
     for solver in solvers:
         table.add_row(solver, *(_verdict(*matrix[solver, task]) for task in tasks))
     console.print(table)

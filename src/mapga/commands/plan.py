@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-from rich.console import Group
-from rich.markup import escape
-from rich.table import Table
-
+from mapga.commands import submission
 from mapga.commands.status import Standing, standing
-from mapga.config.expansion import resolved_runs
-from mapga.config.passes import passes_per_image
-from mapga.datasets.lists import list_path, read_list
-from mapga.records import RunFolder
+from mapga.config.sweep import Interaction, Sweep
 from mapga.records.collect import run_of
+from mapga.spec import PROBLEMS, RunSpec
 
-__all__ = ["Planned", "plan", "plan_view"]
+__all__ = ["Planned", "heading", "line", "plan", "seconds_per_pass", "totals"]
 
 
 @dataclass(frozen=True)
@@ -30,13 +23,13 @@ class Planned:
     Attributes:
         folder: Where it is, or will be.
         images: Its images, or None where only the data can tell.
-        passes: Network passes an image, or None if unknown.
+        passes: Network passes per image.
         standing: How far it is; None if it was never begun.
     """
 
     folder: Path
     images: int | None
-    passes: int | None
+    passes: int
     standing: Standing | None
 
     @property
@@ -51,61 +44,57 @@ class Planned:
         return None if total is None else total - (0 if self.standing is None else self.standing.images)
 
 
-def plan(overrides: Sequence[str]) -> list[Planned]:
+def plan(overrides: Sequence[str], tell: Callable[[Planned], object] = lambda run: None) -> list[Planned]:
     """Every run of a sweep, in launch order.
+
+    Args:
+        overrides: As for ``mapga run -m``.
+        tell: Told of each run as soon as it is known. Where options turn out to interact, all are told again.
 
     Raises:
         ConfigError: A sweep that cannot be composed.
     """
-    return [_planned(config, names) for config, names in resolved_runs(overrides)]
-
-
-def _planned(config: Mapping[str, Any], names: Mapping[str, str]) -> Planned:
-    folder = RunFolder(Path(config["results_dir"]).expanduser(), config, names).path
-    return Planned(
-        folder,
-        _images(config["dataset"]),
-        passes_per_image(config["solver"], config["schedule"]),
-        standing(run_of(folder, names, config)) if (folder / "config.yaml").exists() else None,
-    )
-
-
-def _images(dataset: Mapping[str, Any]) -> int | None:
-    """How many images a config chooses; None where only the data can tell."""
-    limit, listed = dataset.get("limit"), list_path(dataset.get("list"))
-    if listed is None or (total := _length(listed)) is None:
-        return limit
-    left = total - (dataset.get("skip") or 0)
-    return left if limit is None else min(limit, left)
-
-
-@cache
-def _length(listed: Path) -> int | None:
+    sweep = Sweep(overrides)
+    known = submission.recall(sweep.results_dir, overrides)
     try:
-        return len(read_list(listed))
-    except (OSError, ValueError):  # the run will say so
-        return None
+        return [_told(spec, tell) for spec in known or sweep.runs()]
+    except Interaction:
+        return [_told(spec, tell) for spec in sweep.composed()]
 
 
-def plan_view(runs: Sequence[Planned]) -> Group:
-    """A plan for a terminal: a line a run, then what is left in passes and, from runs that are done, in hours."""
-    table = Table("run", "state", "images left", "passes an image", pad_edge=False)
-    for run in runs:
-        left = "?" if run.images_left is None else str(run.images_left)
-        table.add_row(escape(run.folder.name), run.state, left, "?" if run.passes is None else str(run.passes))
+def _told(spec: RunSpec, tell: Callable[[Planned], object]) -> Planned:
+    begun = (spec.folder / "config.yaml").exists()
+    found = standing(run_of(spec.folder, spec, f"{PROBLEMS}/{spec.problem_id}")) if begun else None
+    run = Planned(spec.folder, spec.images, spec.passes, found)
+    tell(run)
+    return run
+
+
+def heading() -> str:
+    """Above the lines of a plan."""
+    return f"{'run':<54} {'state':<10} {'images left':>11} {'passes per image':>16}"
+
+
+def line(run: Planned) -> str:
+    """A run of a plan, for a terminal."""
+    left = "?" if run.images_left is None else run.images_left
+    return f"{run.folder.name:<54} {run.state:<10} {left:>11} {run.passes:>16}"
+
+
+def totals(runs: Sequence[Planned]) -> list[str]:
+    """What is left of a plan: runs, passes and, from runs that are done, hours."""
     counts = Counter(run.state for run in runs)
-    lines = [f"{len(runs)} runs: " + ", ".join(f"{n} {state}" for state, n in counts.items())]
-    known = [(run.images_left, run.passes) for run in runs if run.images_left is not None and run.passes is not None]
+    known = [(run.images_left, run.passes) for run in runs if run.images_left is not None]
     passes = sum(left * each for left, each in known)
     unknown = len(runs) - len(known)
-    lines.append(f"{passes:,} network passes left" + (f", besides {unknown} runs of unknown size" if unknown else ""))
-    if (second := seconds_per_pass(runs)) is not None:
-        lines.append(
-            f"about {passes * second / 3600:.2f} hours on one device at {1000 * second:.2f} ms a pass, as measured"
-        )
-    else:
-        lines.append("no run is done yet, so there is no measured time of a pass")
-    return Group(table, *lines)
+    lines = [
+        f"{len(runs)} runs: " + ", ".join(f"{n} {state}" for state, n in counts.items()),
+        f"{passes:,} network passes left" + (f", besides {unknown} runs of unknown size" if unknown else ""),
+    ]
+    if (second := seconds_per_pass(runs)) is None:
+        return [*lines, "no run is done yet, so there is no measured time of a pass"]
+    hours = passes * second / 3600
+    return [*lines, f"about {hours:.2f} hours on one device at {1000 * second:.2f} ms a pass, as measured"]
 
 
 def seconds_per_pass(runs: Sequence[Planned]) -> float | None:

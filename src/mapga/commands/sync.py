@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mapga.config.build import Slot, build
 from mapga.errors import ConfigError
+from mapga.node import Node, tracker
 from mapga.records import Journal
 from mapga.records.collect import Run, collect
-from mapga.tracking.trackers import WandbTracker
+from mapga.tracking.wandb_run import WandbTracker
 
 __all__ = ["sync"]
 
@@ -35,16 +35,16 @@ def sync(root: Path, *, mode: str | None = None, say: Callable[[str], None]) -> 
     for run in runs:
         if run.status != "done":
             continue
-        tracker = _tracker(run, mode)
-        if tracker.mirrored(run.folder, run.metrics):
+        mirror = _tracker(run, mode)
+        if mirror.mirrored(run.folder, run.metrics):
             before += 1
             continue
         try:
-            tracker.check()
+            mirror.check()
         except ValueError as error:  # it would be said of every run
             raise ConfigError(str(error)) from error
         try:
-            _tell(tracker, run)
+            _tell(mirror, run)
         except Exception as error:  # whatever wandb raises; the next run may go through
             troubles.append(f"{run.folder.name}: {type(error).__name__}: {error}")
             continue
@@ -56,22 +56,21 @@ def sync(root: Path, *, mode: str | None = None, say: Callable[[str], None]) -> 
 
 def _tracker(run: Run, mode: str | None) -> WandbTracker:
     """The tracker of the run's own config, if it had one."""
-    node = dict(run.config.get("tracker", {}).get("wandb") or {"_target_": "mapga.tracking.trackers.WandbTracker"})
-    if mode is not None:
-        node["mode"] = mode
-    tracker: WandbTracker = build(Slot("tracker.wandb", "mapga.tracking", "Tracker"), node)
-    return tracker
+    stated = (run.spec.config.get("tracker") or {}).get("wandb") or {}
+    node = {**stated, "_target_": "mapga.tracking.WandbTracker"} | ({} if mode is None else {"mode": mode})
+    found: WandbTracker = Node.read(tracker("wandb"), node).build()
+    return found
 
 
-def _tell(tracker: WandbTracker, run: Run) -> None:
-    told = {key: value for key, value in run.config.items() if key != "problem"} | {"names": dict(run.names)}
+def _tell(mirror: WandbTracker, run: Run) -> None:
+    told = {**run.spec.config, "names": dict(run.names)}
     try:
-        tracker.start(run.folder.name, told, run.folder)
+        mirror.begin_run(run.folder.name, told, run.folder)
         for row in _rows(run.folder):
-            tracker.row(row)
-        tracker.finish(run.metrics)
+            mirror.row(row)
+        mirror.end_run(run.metrics)
     finally:
-        tracker.close()
+        mirror.close()
 
 
 def _rows(folder: Path) -> Iterator[dict[str, object]]:

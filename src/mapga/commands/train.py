@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mapga.config.build import build
 from mapga.config.compose import compose_training
 from mapga.errors import ConfigError
-from mapga.run.assemble import DATASET, build_trackers
+from mapga.node import DATASET, Node, tracker
+from mapga.run.assemble import make_trackers
 from mapga.tracking.mirror import Mirror
 
 __all__ = ["train"]
@@ -32,24 +32,26 @@ def train(overrides: Sequence[str], say: Callable[[str], None]) -> Path:
     """
     config = compose_training([_translated(text) for text in overrides])
     recipe: dict[str, Any] = config["train"]
-    from mapga.training import read_stages, run  # diffusers and accelerate take seconds to import
+    from mapga.training import read_stages, run_stage  # diffusers and accelerate take seconds to import
 
     try:
         stages = read_stages(recipe["stages"])
         names = [stage.name for stage in stages]
         if config["only"] is not None and config["only"] not in names:
             raise ConfigError(f"only={config['only']}: the recipe's stages are {', '.join(names)}")
-        dataset, heldout = build(DATASET, recipe["dataset"]), build(DATASET, recipe["heldout"])
+        dataset, heldout = (Node.read(DATASET, recipe[key]).build() for key in ("dataset", "heldout"))
         output = Path(config["output"] or f"checkpoints/{config['recipe']}").expanduser()
         # Of several processes the first has the losses.
-        trackers = build_trackers(config) if os.environ.get("RANK", "0") == "0" else []
+        first = os.environ.get("RANK", "0") == "0"
+        nodes = {name: Node.read(tracker(name), node) for name, node in config["tracker"].items()} if first else {}
+        trackers = make_trackers(nodes)
         for stage in stages:
             if config["only"] in (None, stage.name):
                 say(f"{stage.name}: {stage.steps} steps of {stage.batch} images, into {output / stage.name}")
                 mirror = Mirror(trackers)
                 mirror.tell("begin_training", f"{config['recipe']}/{stage.name}", asdict(stage), output / stage.name)
                 try:
-                    weights = run(stage, output, dataset, heldout, report=lambda row: mirror.tell("step", row))  # noqa: B023
+                    weights = run_stage(stage, output, dataset, heldout, report=lambda row: mirror.tell("step", row))  # noqa: B023
                     mirror.tell("end_training")
                 finally:
                     mirror.close()

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mapga.card import DatasetCard
 from mapga.datasets.base import Dataset, Item, UnreadableImageError
 from mapga.datasets.selection import choose
+from mapga.files.need import Need
 
 __all__ = ["ImageFolder"]
 
@@ -33,10 +35,17 @@ class ImageFolder(Dataset):
             or a limit or skip outside the pictures.
     """
 
+    card = DatasetCard(
+        places=("root",),
+        choosing=("limit", "skip"),
+        count=lambda a: a.limit,
+        files=lambda a: [Need.of_place("dataset.root", a.root)],
+    )
+
     def __init__(self, root: str, channels: int = 3, limit: int | None = None, skip: int = 0) -> None:
         if channels not in MODES:
             raise ValueError(f"dataset.channels={channels}: choose 1 (grey) or 3 (RGB)")
-        folder = Path(root)
+        folder = Path(root).expanduser()
         if not folder.is_dir():
             raise FileNotFoundError(f"dataset.root={root}: no such folder; give one that holds pictures")
         self.root, self.channels = folder, channels

@@ -18,16 +18,18 @@ import csv
 import hashlib
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from mapga.card import DatasetCard
 from mapga.datasets.arrays import PixelArrays
 from mapga.datasets.base import Dataset, Item
-from mapga.datasets.lists import list_path, read_list
+from mapga.datasets.lists import chosen_of_list, hash_of_list, list_path, read_list
 from mapga.datasets.preparation import decode, imagenet_square
 from mapga.datasets.selection import choose
 from mapga.files.fetch import RemoteFile
+from mapga.files.need import Need
 
 __all__ = ["ImageNet64", "development_labels", "fetched_file", "wordnet_labels"]
 
@@ -75,6 +77,15 @@ class ImageNet64(Dataset):
         FileNotFoundError: No such folder, file or list, or a list that names absent files.
         ValueError: Another content than the variant's, labels out of range, or a limit or skip outside the images.
     """
+
+    card = DatasetCard(
+        places=("root", "list", "source"),
+        pinned={"list": "list_sha256"},
+        pin=hash_of_list,
+        choosing=("limit", "subset_seed", "skip"),
+        count=chosen_of_list,
+        files=lambda a: _files(a),
+    )
 
     image_shape = (3, SIDE, SIDE)
 
@@ -141,6 +152,14 @@ def fetched_file(source: str) -> RemoteFile:
     """The ``.npz`` file that is fetched from an address."""
     name = Path(source).name
     return RemoteFile("imagenet64", f"datasets/{name}", source, None, command="mapga prefetch dataset=imagenet64")
+
+
+def _files(a: Any) -> list[Need]:
+    """The place of the data: what a person names, else the ``.npz`` file that is fetched."""
+    if a.root is not None:
+        return [Need.of_place("dataset.root", a.root)]
+    fetched = a.source is not None and a.variant != "jpeg"
+    return [Need.of_file("dataset", fetched_file(a.source))] if fetched else []  # the dataset says what it wants
 
 
 def _pictures(root: Path, listed: Path | None) -> tuple[list[Path], np.ndarray | None]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from mapga.files.fetch import sha256_of
 
-__all__ = ["VAL_1K", "Listed", "list_path", "read_list"]
+__all__ = ["VAL_1K", "Listed", "chosen_of_list", "hash_of_list", "list_path", "read_list"]
 
 VAL_1K = "val_1k"  # the shipped list: one validation image of each of ImageNet's 1,000 classes
 _SHIPPED = Path(__file__).parent / "data" / "imagenet_val_1k_list.csv"
@@ -63,6 +65,29 @@ def read_list(path: Path, n_classes: int | None = None) -> list[Listed]:
     if not entries:
         raise ValueError(f"dataset.list={path}: it names no file")
     return entries
+
+
+def hash_of_list(a: Any) -> dict[str, str]:
+    """The hash argument of a dataset whose arguments name a list, where the list is here and its hash not stated."""
+    path = None if a.list_sha256 else list_path(a.list)
+    return {"list_sha256": sha256_of(path)} if path is not None and path.is_file() else {}
+
+
+def chosen_of_list(a: Any) -> int | None:
+    """How many images a dataset's arguments choose; None where only the data can tell."""
+    listed = list_path(a.list)
+    if listed is None or (total := _length(listed)) is None:
+        return a.limit  # type: ignore[no-any-return]
+    left = total - a.skip
+    return left if a.limit is None else min(a.limit, left)
+
+
+@cache
+def _length(listed: Path) -> int | None:
+    try:
+        return len(read_list(listed))
+    except (OSError, ValueError):  # the run will say so
+        return None
 
 
 def _label(text: str | None, n_classes: int | None, where: str) -> int | None:

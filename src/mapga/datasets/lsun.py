@@ -13,11 +13,13 @@ from typing import Literal
 
 import numpy as np
 
+from mapga.card import DatasetCard
 from mapga.datasets.base import Dataset, Item
-from mapga.datasets.lists import list_path, read_list
+from mapga.datasets.lists import chosen_of_list, hash_of_list, list_path, read_list
 from mapga.datasets.lmdb_reader import LMDBReader
 from mapga.datasets.preparation import decode, lsun_square
 from mapga.datasets.selection import choose
+from mapga.files.need import Need
 
 __all__ = ["LSUN"]
 
@@ -42,6 +44,15 @@ class LSUN(Dataset):
         ValueError: A cut or damaged database, no pictures, or a limit or skip outside the images.
         ImportError: The extra ``lsun`` is not installed.
     """
+
+    card = DatasetCard(
+        places=("root", "list"),
+        pinned={"list": "list_sha256"},
+        pin=hash_of_list,
+        choosing=("limit", "subset_seed", "skip"),
+        count=chosen_of_list,
+        files=lambda a: [Need.of_place("dataset.root", a.root)],
+    )
 
     image_shape = (3, SIDE, SIDE)
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from mapga.card import DatasetCard
 from mapga.datasets.base import Dataset, Item
 from mapga.datasets.selection import choose
 
@@ -45,6 +46,8 @@ class MNIST(Dataset):
     Raises:
         ValueError: An unknown split, or a limit or skip outside the digits.
     """
+
+    card = DatasetCard(choosing=("limit", "skip"), count=lambda a: a.limit)
 
     image_shape = (1, 32, 32)
     n_classes = 10

@@ -25,6 +25,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from mapga.files.durable import settle
+
 __all__ = ["FileRefusedError", "RemoteFile", "cache_folder", "check_file", "fetch", "sha256_of"]
 
 _CHUNK = 1 << 20
@@ -172,7 +174,7 @@ def fetch(file: RemoteFile, *, timeout: float = 30.0, attempts: int = 4) -> Path
             part.unlink()
             found = str(error).removeprefix(f"{part}: ")
             raise FileRefusedError(f"{source} does not serve {file.name}: {found}") from None
-        part.replace(target)
+        settle(part, target)
     return target
 
 
@@ -223,7 +225,5 @@ def _download_once(url: str, part: Path, timeout: float) -> None:
         while chunk := response.read1(_CHUNK):
             out.write(chunk)
             received += len(chunk)
-        out.flush()
-        os.fsync(out.fileno())
         if expected is not None and received < int(expected):
             raise http.client.IncompleteRead(b"", int(expected) - received)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mapga.files.fetch import RemoteFile, fetch
 
-__all__ = ["Need"]
+__all__ = ["Need", "missing"]
 
 
 @dataclass(frozen=True)
@@ -39,3 +39,9 @@ class Need:
         there = Path(place).expanduser().exists()
         problem = f"{key}={place}: no such file or folder; put the data there or mend {key}"
         return cls(key.partition(".")[0], place, None if there else problem)
+
+
+def missing(needs: Sequence[Need]) -> str | None:
+    """None if everything is here, else one line that lists what is not, each with its source."""
+    lines = [f"[{need.key}] {need.problem}" for need in needs if need.problem is not None]
+    return f"{len(lines)} missing or damaged: {'; '.join(dict.fromkeys(lines))}" if lines else None

@@ -1,4 +1,4 @@
-"""What a metric is: a number an image (ImageMetric), or a number a set (SetMetric).
+"""What a metric is: a number per image (ImageMetric), or a number per set (SetMetric).
 
 Every metric reads the stored uint8 pictures, never the solver's floats, so that a number can be computed
 again from the files of a run. Names carry the protocol (network, resizing, window), because numbers of two
@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from mapga.card import MetricCard
 from mapga.files.fetch import RemoteFile
+from mapga.files.need import Need
+from mapga.metrics.extractors.networks import not_installed
+from mapga.metrics.reference import Reference
 
 if TYPE_CHECKING:
-    from mapga.metrics.reference import Reference
+    import torch
+    from torch import Tensor
 
 __all__ = ["ImageMetric", "Measured", "Measuring", "Metric", "Scored", "SetMetric", "SetScore", "check_images"]
 
@@ -28,7 +31,7 @@ class Measuring(Protocol):
 
     @property
     def n_measurements(self) -> int:
-        """m, the number of measured values an image."""
+        """m, the number of measured values per image."""
 
     def apply(self, x: Tensor) -> Tensor:
         """A x for images (B, C, H, W) in [-1, 1]."""
@@ -121,28 +124,46 @@ class Metric(ABC):
     """What both kinds share.
 
     Attributes:
+        card: What the suite asks of it.
         name: Column name; the protocol is in it.
         lower_is_better: Direction.
+        libraries: Packages that it works with, all of the extra ``extra``.
+        device: Where its network computes; metrics without one stay on the CPU.
     """
 
+    card: ClassVar[MetricCard]
     name: str
     lower_is_better: bool
+    libraries: tuple[str, ...] = ()
+    extra: ClassVar[str] = "metrics"
+    device: str = "cpu"
 
     def files(self) -> list[RemoteFile]:
-        """Files from elsewhere that the metric works with."""
+        """Files from elsewhere that it works with; those in a package, once that is installed."""
         return []
 
+    def uninstalled(self) -> list[str]:
+        """One line for each of its libraries that is not there, with the command that installs it."""
+        return not_installed(self.libraries, extra=self.extra, needed_by=self.name)
+
+    def needs(self) -> list[Need]:
+        """All that it works with from elsewhere: libraries that are not there, and files, here or not."""
+        key = f"metric {self.name}"
+        libraries = [Need(key, line, line) for line in self.uninstalled()]
+        return libraries + [Need.of_file(key, file) for file in self.files()]
+
     def missing(self) -> list[str]:
-        """What must be fetched or installed before the metric can work, each with its source; [] if ready."""
-        return [problem for file in self.files() if (problem := file.problem()) is not None]
+        """What must be fetched or installed before it can work, each with its source; [] if ready."""
+        return [need.problem for need in self.needs() if need.problem is not None]
 
     def to(self, device: torch.device | str) -> Self:
-        """Compute on ``device`` from now on (metrics without a network stay on the CPU)."""
+        """Compute on ``device`` from now on."""
+        self.device = str(device)
         return self
 
 
 class ImageMetric(Metric):
-    """One number an image."""
+    """One number per image."""
 
     @abstractmethod
     def __call__(self, batch: Scored) -> np.ndarray:
@@ -150,7 +171,7 @@ class ImageMetric(Metric):
 
 
 class SetMetric(Metric):
-    """One number a set of images, from features that are kept image by image.
+    """One number per set of images, from features that are kept image by image.
 
     Attributes:
         reference: What the set is compared with: ``"truth"``, ``"training"`` or a statistics file.

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Self
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
+from mapga.card import MetricCard
 from mapga.files.fetch import sha256_of
+from mapga.lazy import torch
 from mapga.metrics.base import ImageMetric, Scored
-from mapga.metrics.extractors.digits_net import WEIGHTS, DigitClassifier
 from mapga.metrics.distribution import FrechetDistance
 from mapga.metrics.extractors.networks import per_image
+
+if TYPE_CHECKING:
+    from mapga.metrics.extractors.digits_net import DigitClassifier
 
 __all__ = ["DigitAccuracy", "FDDigits"]
 
@@ -26,25 +29,19 @@ class DigitAccuracy(ImageMetric):
         ValueError: A batch without labels, or images that are not 32x32 grey digits.
     """
 
+    card = MetricCard()
     name = "digit_accuracy"
     lower_is_better = False
-
-    def __init__(self) -> None:
-        self._device = torch.device("cpu")
 
     def __call__(self, batch: Scored) -> np.ndarray:
         if batch.labels is None:
             raise ValueError("digit_accuracy needs labels; use it with dataset=mnist")
-        classifier = _classifier(self._device)
+        classifier = _classifier(self.device)
         _check_digits(batch.restored, self.name)
         read = per_image(
             lambda x: classifier.logits(x.numpy()).argmax(dim=1), torch.from_numpy(np.array(batch.restored))
         )
         return (read.cpu().numpy() == batch.labels).astype(np.float64)
-
-    def to(self, device: torch.device | str) -> Self:
-        self._device = torch.device(device)
-        return self
 
 
 class FDDigits(FrechetDistance):
@@ -57,28 +54,28 @@ class FDDigits(FrechetDistance):
         ValueError: An unknown reference, or images that are not 32x32 grey digits.
     """
 
+    card = MetricCard(words=("reference",), digits=2)
     name = "fd_digits"
     flavour = "digits"
 
     def __init__(self, reference: str = "truth") -> None:
         super().__init__(reference)
-        self._device = torch.device("cpu")
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        classifier = _classifier(self._device)
+        classifier = _classifier(self.device)
         _check_digits(images, self.name)
         return per_image(lambda x: classifier.features(x.numpy()), torch.from_numpy(np.array(images))).cpu().numpy()
 
     def extractor_hash(self) -> str:
-        return sha256_of(WEIGHTS)
+        from mapga.metrics.extractors.digits_net import WEIGHTS
 
-    def to(self, device: torch.device | str) -> Self:
-        self._device = torch.device(device)
-        return self
+        return sha256_of(WEIGHTS)
 
 
 @cache
-def _classifier(device: torch.device) -> DigitClassifier:
+def _classifier(device: str) -> DigitClassifier:
+    from mapga.metrics.extractors.digits_net import DigitClassifier
+
     return DigitClassifier(device=device)
 
 

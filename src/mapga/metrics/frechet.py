@@ -24,7 +24,6 @@ __all__ = [
     "feature_factor",
     "frechet_bootstrap",
     "frechet_distance",
-    "gaussian_distance",
     "small_factor",
 ]
 
@@ -58,19 +57,6 @@ def frechet_distance(mean: np.ndarray, factor: np.ndarray, other_mean: np.ndarra
     overlap = np.linalg.svd(factor @ other_factor.T, compute_uv=False).sum()
     # rounding may leave the distance of equal sets a few 1e-13 below zero
     return max(float(shift + spread - 2 * overlap), 0.0)
-
-
-def gaussian_distance(
-    mean: np.ndarray, covariance: np.ndarray, other_mean: np.ndarray, other_covariance: np.ndarray
-) -> float:
-    """d^2 of N(mean, covariance) and N(other_mean, other_covariance), float64.
-
-    Raises:
-        ValueError: Different widths, or matrices that are no covariances.
-    """
-    if mean.shape != other_mean.shape or covariance.shape != other_covariance.shape:
-        raise ValueError(f"features {mean.shape} and {other_mean.shape} wide; use one extractor for both sets")
-    return frechet_distance(mean, covariance_factor(covariance), other_mean, covariance_factor(other_covariance))
 
 
 def small_factor(features: np.ndarray) -> np.ndarray:

@@ -17,16 +17,19 @@ import io
 import warnings
 from functools import cache
 from pathlib import Path
-from typing import Literal, Self, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
+from mapga.card import MetricCard
 from mapga.files.fetch import RemoteFile
+from mapga.lazy import torch
 from mapga.metrics.base import SetMetric, check_images
 from mapga.metrics.distribution import FrechetDistance, KernelDistance
-from mapga.metrics.extractors.networks import as_rgb, frozen, load_state, not_installed, optional, per_image
+from mapga.metrics.extractors.networks import as_rgb, frozen, load_state, optional, per_image
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["FID", "INCEPTION", "INCEPTION_TM", "KID", "Flavour", "InceptionFeatures"]
 
@@ -56,7 +59,7 @@ _LIBRARIES: dict[Flavour, tuple[str, ...]] = {
 
 
 class InceptionFeatures:
-    """2048 Inception features an image, by one flavour's network and resizing.
+    """2048 Inception features per image, by one flavour's network and resizing.
 
     Args:
         flavour: ``"clean"``, ``"legacy"`` or ``"tm"``; see the module.
@@ -78,14 +81,10 @@ class InceptionFeatures:
         self.weights = published if weights is None else published.at(weights, sha256)
         changed = self.weights.sha256 != published.sha256
         self.suffix = f"_w{str(self.weights.sha256)[:8]}" if changed else ""
-        self.device = torch.device("cpu")
+        self.libraries = _LIBRARIES[flavour]
 
-    def missing(self) -> list[str]:
-        """One line for each library that is not installed."""
-        return not_installed(_LIBRARIES[self.flavour], extra="metrics", needed_by=f"fid_{self.flavour}")
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (B, H, W, C) to float32 (B, 2048).
+    def __call__(self, images: np.ndarray, device: str = "cpu") -> np.ndarray:
+        """uint8 (B, H, W, C) to float32 (B, 2048), computed on ``device``.
 
         Raises:
             TypeError, ValueError: Images of another dtype or shape.
@@ -95,22 +94,15 @@ class InceptionFeatures:
         check_images(images, what=f"fid_{self.flavour}")
         path = self.weights.verified()
         if self.flavour == "tm":
-            pixels = as_rgb(images, self.device).to(torch.uint8)
-            features = per_image(_torchmetrics_network(path, self.device), pixels)
+            pixels = as_rgb(images, device).to(torch.uint8)
+            features = per_image(_torchmetrics_network(path, device), pixels)
         elif self.flavour == "legacy":
-            script = _script(path, self.device)
-            features = per_image(lambda x: script(x, return_features=True), as_rgb(images, self.device))
+            script = _script(path, device)
+            features = per_image(lambda x: script(x, return_features=True), as_rgb(images, device))
         else:
-            layers = cast(nn.Module, _script(path, self.device).layers)
-            features = per_image(lambda x: layers((x - 128) / 128), self._clean(images))
+            layers = cast("nn.Module", _script(path, device).layers)
+            features = per_image(lambda x: layers((x - 128) / 128), _clean(images).to(device))
         return features.reshape(len(images), -1).float().cpu().numpy()
-
-    def _clean(self, images: np.ndarray) -> Tensor:
-        """(B, 3, 299, 299) in 0..255 by clean-fid's own resizing."""
-        resize = optional("cleanfid.resize", extra="metrics", needed_by="fid_clean").build_resizer("clean")
-        colour = np.broadcast_to(images, (*images.shape[:3], 3))
-        stack = np.stack([resize(np.ascontiguousarray(image)) for image in colour])
-        return torch.from_numpy(stack).to(self.device).permute(0, 3, 1, 2)
 
 
 class _OnInception(SetMetric):
@@ -119,20 +111,13 @@ class _OnInception(SetMetric):
     extractor: InceptionFeatures
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        return self.extractor(images)
+        return self.extractor(images, self.device)
 
     def extractor_hash(self) -> str:
         return str(self.extractor.weights.sha256)
 
     def files(self) -> list[RemoteFile]:
         return [self.extractor.weights, *super().files()]
-
-    def missing(self) -> list[str]:
-        return [*self.extractor.missing(), *super().missing()]
-
-    def to(self, device: torch.device | str) -> Self:
-        self.extractor.device = torch.device(device)
-        return self
 
 
 class FID(_OnInception, FrechetDistance):
@@ -148,6 +133,8 @@ class FID(_OnInception, FrechetDistance):
         ValueError: An unknown flavour or reference.
     """
 
+    card = MetricCard(places=("weights",), words=("reference", "sha256"), digits=2)
+
     def __init__(
         self,
         flavour: Flavour = "clean",
@@ -156,6 +143,7 @@ class FID(_OnInception, FrechetDistance):
         sha256: str | None = None,
     ) -> None:
         self.extractor = InceptionFeatures(flavour, weights, sha256)
+        self.libraries = self.extractor.libraries
         self.name = f"fid_{flavour}{self.extractor.suffix}"
         self.flavour = f"inception_{flavour}{self.extractor.suffix}"
         super().__init__(reference)
@@ -176,6 +164,8 @@ class KID(_OnInception, KernelDistance):
         ValueError: What ``KernelDistance`` refuses.
     """
 
+    card = MetricCard(places=("weights",), words=("reference", "sha256"), digits=4)
+
     def __init__(
         self,
         reference: str = "truth",
@@ -186,13 +176,22 @@ class KID(_OnInception, KernelDistance):
         sha256: str | None = None,
     ) -> None:
         self.extractor = InceptionFeatures("clean", weights, sha256)
+        self.libraries = self.extractor.libraries
         self.name = "kid" + ("" if subset == 1000 else f"_m{subset}") + self.extractor.suffix
         self.flavour = f"inception_clean{self.extractor.suffix}"
         super().__init__(reference, subset, subsets, seed)
 
 
+def _clean(images: np.ndarray) -> Tensor:
+    """(B, 3, 299, 299) in 0..255 by clean-fid's own resizing."""
+    resize = optional("cleanfid.resize", extra="metrics", needed_by="fid_clean").build_resizer("clean")
+    colour = np.broadcast_to(images, (*images.shape[:3], 3))
+    stack = np.stack([resize(np.ascontiguousarray(image)) for image in colour])
+    return torch.from_numpy(stack).permute(0, 3, 1, 2)
+
+
 @cache
-def _script(path: Path, device: torch.device) -> nn.Module:
+def _script(path: Path, device: str) -> nn.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # the published file is TorchScript, deprecated or not
         script: nn.Module = torch.jit.load(str(path), map_location=device)
@@ -200,7 +199,7 @@ def _script(path: Path, device: torch.device) -> nn.Module:
 
 
 @cache
-def _torchmetrics_network(path: Path, device: torch.device) -> nn.Module:
+def _torchmetrics_network(path: Path, device: str) -> nn.Module:
     optional("torch_fidelity", extra="metrics", needed_by="fid_tm")
     fid = optional("torchmetrics.image.fid", extra="metrics", needed_by="fid_tm")
     # torch-fidelity unpickles whatever file it is given, so it is given tensors that were read safely

@@ -14,28 +14,30 @@ import re
 import warnings
 from functools import cache, partial
 from pathlib import Path
-from typing import Literal, Self, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
+from mapga.card import MetricCard
 from mapga.files.fetch import RemoteFile
+from mapga.lazy import torch
 from mapga.metrics.base import ImageMetric, Scored
 from mapga.metrics.extractors.networks import (
     as_rgb,
     frozen,
     load_state,
-    not_installed,
     on_meta,
     optional,
     package_folder,
     per_image,
+    resized,
 )
 from mapga.pixels import to_sym
 
-__all__ = ["ALEXNET", "LPIPS", "VGG16", "Backbone", "resized"]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["ALEXNET", "LPIPS", "VGG16", "Backbone"]
 
 Backbone = Literal["alex", "vgg"]
 
@@ -59,11 +61,6 @@ _BACKBONES = {"alex": ALEXNET, "vgg": VGG16}
 _SMALLEST = {"alex": 31, "vgg": 16}
 
 
-def resized(images: Tensor, size: int) -> Tensor:
-    """Images (B, C, H, W) as (B, C, size, size): bilinear, antialiased where it shrinks."""
-    return functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
-
-
 class LPIPS(ImageMetric):
     """LPIPS between restored and true images. 0 for equal images; grey images count as three equal channels.
 
@@ -84,7 +81,9 @@ class LPIPS(ImageMetric):
         FileRefusedError: The weights are absent or not the ones stated (when first used).
     """
 
+    card = MetricCard(places=("weights",), words=("sha256",), order=2)
     lower_is_better = True
+    libraries = ("lpips", "torchvision")
 
     def __init__(
         self,
@@ -106,20 +105,12 @@ class LPIPS(ImageMetric):
         if self.weights.sha256 != published.sha256:
             changed.append(f"w{str(self.weights.sha256)[:8]}")
         self.name = "_".join(["lpips", backbone, *changed])
-        self._device = torch.device("cpu")
 
     def files(self) -> list[RemoteFile]:
         return [self.weights]
 
-    def missing(self) -> list[str]:
-        return [*not_installed(["lpips", "torchvision"], extra="metrics", needed_by=self.name), *super().missing()]
-
-    def to(self, device: torch.device | str) -> Self:
-        self._device = torch.device(device)
-        return self
-
     def __call__(self, batch: Scored) -> np.ndarray:
-        return self.distance(as_rgb(batch.restored, self._device) / 255, as_rgb(batch.truth, self._device) / 255)
+        return self.distance(as_rgb(batch.restored, self.device) / 255, as_rgb(batch.truth, self.device) / 255)
 
     def distance(self, restored: Tensor, truth: Tensor) -> np.ndarray:
         """LPIPS float64 (B,) of float images (B, 3, H, W) in [0, 1].
@@ -138,7 +129,7 @@ class LPIPS(ImageMetric):
                 f"{self.name}: {self.backbone} needs at least {_SMALLEST[self.backbone]} pixels a side, got "
                 f"{tuple(truth.shape[-2:])}; set lpips.resize, e.g. 64"
             )
-        network = _network(self.backbone, self.weights.verified(), self._device)
+        network = _network(self.backbone, self.weights.verified(), self.device)
         pair = [images.float().contiguous() for images in (restored, truth)]
         values = per_image(partial(_distance, network, self.resize), *pair)
         return values.double().cpu().numpy()
@@ -151,7 +142,7 @@ class LPIPS(ImageMetric):
         Raises:
             FileRefusedError: The weights are absent or not the ones stated.
         """
-        network = _network(self.backbone, self.weights.verified(), images.device)
+        network = _network(self.backbone, self.weights.verified(), str(images.device))
         with torch.autocast(images.device.type, enabled=False):
             pair = [x.float().expand(-1, 3, -1, -1) for x in (images, wanted)]
             if self.resize is not None:
@@ -168,7 +159,7 @@ def _distance(network: nn.Module, resize: int | None, restored: Tensor, truth: T
 
 
 @cache
-def _network(backbone: Backbone, weights: Path, device: torch.device) -> nn.Module:
+def _network(backbone: Backbone, weights: Path, device: str) -> nn.Module:
     """The package's network with backbone weights in torchvision's format, loaded once."""
     lpips = optional("lpips", extra="metrics", needed_by=f"lpips_{backbone}")
     folder = package_folder("lpips", extra="metrics", needed_by=f"lpips_{backbone}")
@@ -181,7 +172,7 @@ def _network(backbone: Backbone, weights: Path, device: torch.device) -> nn.Modu
     linear = load_state(folder / "weights" / "v0.1" / f"{backbone}.pth")
     backbone_state = load_state(weights)
     state = dict(linear)
-    for name in cast(nn.Module, network.net).state_dict():
+    for name in cast("nn.Module", network.net).state_dict():
         layer = re.sub(r"^slice\d+\.", "features.", name)
         if layer not in backbone_state:
             raise RuntimeError(f"{weights}: no {layer}; expected torchvision's {backbone} weights")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import torch
 
+from mapga.card import MetricCard
+from mapga.lazy import torch
 from mapga.metrics.base import ImageMetric, Scored
 from mapga.pixels import from_uint8
 
@@ -25,6 +26,7 @@ class PSNR(ImageMetric):
     mean MSE. The same as for [0, 1] images with a peak of 1.
     """
 
+    card = MetricCard(digits=2, order=0)
     name = "psnr"
     lower_is_better = False
 
@@ -76,6 +78,7 @@ class SSIM(ImageMetric):
         ValueError: sigma that is not positive, an unknown border, images smaller than the window.
     """
 
+    card = MetricCard(digits=3, order=1)
     lower_is_better = False
 
     def __init__(self, sigma: float = 1.5, border: Border = "mirror") -> None:
@@ -125,6 +128,7 @@ class DataConsistency(ImageMetric):
         ValueError: A batch without its problem.
     """
 
+    card = MetricCard(order=3, check=True)
     name = "consistency"
     lower_is_better = True
 

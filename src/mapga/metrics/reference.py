@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mapga.files.fetch import RemoteFile, cache_folder, sha256_of
+from mapga.files.fetch import RemoteFile, sha256_of
 from mapga.metrics.frechet import covariance_factor, small_factor
-from mapga.metrics.moments import Moments, check_features
-
-if TYPE_CHECKING:
-    from mapga.metrics.base import SetMetric
+from mapga.metrics.moments import check_features
 
 __all__ = [
     "Reference",
     "check_reference",
     "paired_reference",
-    "reference_for",
     "statistics_file",
     "statistics_reference",
-    "training_reference",
 ]
 
-_BATCH = 64
 _CLEANFID_STATISTICS = "https://www.cs.cmu.edu/~clean-fid/stats/"
 
 
@@ -144,82 +134,3 @@ def statistics_reference(path: str | Path) -> Reference:
     if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
         raise ValueError(f"{path}: statistics hold NaN or infinity")
     return Reference(f"{path.name}@{sha256_of(path)[:8]}", None, mean, covariance=covariance)
-
-
-def training_reference(metric: SetMetric, images: np.ndarray) -> Reference:
-    """Statistics of a training split, uint8 (N, H, W, C), kept in the cache.
-
-    They are found again by the hashes of the images, the metric's flavour and its extractor: an altered
-    pixel or another network is another entry, the same images elsewhere are not.
-    """
-    protocol = f"{metric.flavour}/{metric.extractor_hash()}/{images.shape}/{images.dtype}"
-    key = hashlib.sha256(protocol.encode())
-    for image in images:
-        key.update(hashlib.sha256(np.ascontiguousarray(image).tobytes()).digest())
-    name = f"training@{key.hexdigest()[:8]}"
-    kept = cache_folder() / "statistics" / f"{metric.flavour}-{key.hexdigest()[:32]}.npz"
-    if metric.needs_features:
-        kept = kept.with_suffix(".features.npz")
-    arrays = _read_kept(kept)
-    if arrays is None:
-        batches = _batches(metric, images)
-        if metric.needs_features:
-            arrays = {"features": np.concatenate(list(batches))}
-        else:
-            moments = Moments.stream(batches)
-            arrays = {"mean": moments.mean, "covariance": moments.covariance}
-        _keep(kept, arrays)
-    if metric.needs_features:
-        features = check_features(arrays["features"])
-        return Reference(name, len(images), features.mean(axis=0), features)
-    return Reference(name, len(images), arrays["mean"], covariance=arrays["covariance"])
-
-
-def reference_for(
-    metric: SetMetric,
-    *,
-    truth_features: np.ndarray,
-    restored_indices: Sequence[int],
-    truth_indices: Sequence[int],
-    training: Callable[[], np.ndarray],
-) -> Reference:
-    """What ``metric.reference`` names.
-
-    Args:
-        metric: The metric that will compare.
-        truth_features: Features (N, D) of the true images, used by ``reference="truth"``.
-        restored_indices: Dataset indices of the restored images.
-        truth_indices: Dataset indices of the true images.
-        training: Gives the images of the training split, used by ``reference="training"``.
-
-    Raises:
-        ValueError: What the three kinds of reference refuse.
-        FileRefusedError: The statistics file is not there.
-    """
-    if metric.reference == "truth":
-        return paired_reference(truth_features, restored_indices=restored_indices, truth_indices=truth_indices)
-    if metric.reference == "training":
-        return training_reference(metric, training())
-    return statistics_reference(statistics_file(metric.reference).verified())
-
-
-def _batches(metric: SetMetric, images: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(images), _BATCH):
-        yield metric.features(images[start : start + _BATCH])
-
-
-def _read_kept(path: Path) -> dict[str, np.ndarray] | None:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile):
-        return None  # absent or cut short: computed anew
-
-
-def _keep(path: Path, arrays: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)

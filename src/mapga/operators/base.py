@@ -16,7 +16,6 @@ import copy
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
-
 from mapga.lazy import torch
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from mapga.card import OperatorCard
 from mapga.lazy import torch
 from mapga.operators.base import SpectralOperator
 
@@ -65,6 +66,8 @@ class SeparableBlur(SpectralOperator):
 
     Source: the "deblur_uni" operator of DDRM, Kawar et al., 2022, arXiv 2201.11793.
     """
+
+    card = OperatorCard()
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from mapga.card import OperatorCard
 from mapga.lazy import torch
 from mapga.operators.base import SpectralOperator
 
@@ -25,6 +26,8 @@ class Diagonal(SpectralOperator):
     Raises:
         ValueError: Weights that are negative, not finite, or do not fit the image.
     """
+
+    card = OperatorCard(given=("weights", "image_shape"))
 
     def __init__(self, weights: Tensor, image_shape: tuple[int, int, int]) -> None:
         if tuple(weights.shape) not in (tuple(image_shape), tuple(image_shape[-2:])):
@@ -54,6 +57,8 @@ class Diagonal(SpectralOperator):
 class Identity(Diagonal):
     """y = x: denoising."""
 
+    card = OperatorCard()
+
     def __init__(self, image_shape: tuple[int, int, int]) -> None:
         super().__init__(torch.ones(image_shape), image_shape)
 
@@ -68,6 +73,8 @@ class CentralBox(Diagonal):
 
     Source: the box25, box50 and expand masks of MAP-GA, 2024, arXiv 2407.20784.
     """
+
+    card = OperatorCard()
 
     def __init__(
         self, image_shape: tuple[int, int, int], width: float, keep: Literal["outside", "inside"] = "outside"
@@ -91,6 +98,8 @@ class CentralBox(Diagonal):
 class HalfMask(Diagonal):
     """The right half is removed."""
 
+    card = OperatorCard()
+
     def __init__(self, image_shape: tuple[int, int, int]) -> None:
         seen = torch.ones(image_shape[-2:])
         seen[:, image_shape[-1] // 2 :] = 0
@@ -99,6 +108,8 @@ class HalfMask(Diagonal):
 
 class PixelGrid(Diagonal):
     """Only every ``stride``-th pixel in both directions is seen, the first one included."""
+
+    card = OperatorCard()
 
     def __init__(self, image_shape: tuple[int, int, int], stride: int = 2) -> None:
         if not 1 <= stride <= min(image_shape[-2:]):
@@ -110,6 +121,8 @@ class PixelGrid(Diagonal):
 
 class AlternateRows(Diagonal):
     """Every second row is removed, the first one kept."""
+
+    card = OperatorCard()
 
     def __init__(self, image_shape: tuple[int, int, int]) -> None:
         seen = torch.zeros(image_shape[-2:])

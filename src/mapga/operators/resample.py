@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mapga.card import OperatorCard
 from mapga.lazy import torch
 from mapga.operators.base import SpectralOperator
 
@@ -28,6 +29,8 @@ class BlockMean(SpectralOperator):
 
     Source: the "sr" operator of DDRM, Kawar et al., 2022, arXiv 2201.11793.
     """
+
+    card = OperatorCard()
 
     def __init__(self, image_shape: tuple[int, int, int], factor: int = 4) -> None:
         height, width = image_shape[-2:]

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Prior", "expand_sigma"]
 
+
 def expand_sigma(sigma: float | Tensor, x: Tensor) -> Tensor:
-    """One noise level, or one an image (B,), as a tensor that broadcasts against x (B, C, H, W)."""
+    """One noise level, or one per image (B,), as a tensor that broadcasts against x (B, C, H, W)."""
     sigma = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
     return sigma.reshape(-1, *[1] * (x.ndim - 1))
 
@@ -53,7 +54,7 @@ class Prior(ABC):
 
     @abstractmethod
     def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """D(x, sigma) = E[x_0 | x_0 + sigma n = x]; sigma > 0 a number or one an image (B,)."""
+        """D(x, sigma) = E[x_0 | x_0 + sigma n = x]; sigma > 0 a number or one per image (B,)."""
 
     @abstractmethod
     def consistency(self, x: Tensor, sigma: float | Tensor) -> Tensor:
@@ -68,7 +69,7 @@ class Prior(ABC):
         return labels
 
     def conditioned(self, labels: Tensor | None) -> Self:
-        """The prior given one class label an image (B,); itself where it takes none."""
+        """The prior given one class label per image (B,); itself where it takes none."""
         return self
 
     def loaded(self) -> Self:

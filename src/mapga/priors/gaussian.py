@@ -10,13 +10,15 @@ With Sigma = Q diag(lambda) Q^T, x_bar = Q^T (x - mu):
 from __future__ import annotations
 
 import math
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import torch
-from torch import Tensor
-
+from mapga.card import PriorCard, carded
+from mapga.lazy import torch
 from mapga.priors.base import Prior, expand_sigma
 from mapga.schedules import SIGMA_MIN
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["GaussianPrior"]
 
@@ -32,6 +34,8 @@ class GaussianPrior(Prior):
     Raises:
         ValueError: A covariance that is not symmetric positive semi-definite or does not fit the mean.
     """
+
+    card = PriorCard(given=("mean", "covariance"))
 
     def __init__(self, mean: Tensor, covariance: Tensor, sigma_min: float = SIGMA_MIN) -> None:
         n = mean.numel()
@@ -49,6 +53,7 @@ class GaussianPrior(Prior):
         self.eigenvalues, self.eigenvectors = eigenvalues.clamp(min=0), eigenvectors
 
     @classmethod
+    @carded(PriorCard(given=("images",)))
     def from_images(cls, images: Tensor, sigma_min: float = SIGMA_MIN) -> Self:
         """Mean and full covariance of images (N, C, H, W) in [-1, 1], N >= 2."""
         flat = images.double().flatten(1)

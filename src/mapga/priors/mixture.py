@@ -7,7 +7,7 @@ responsibilities r_k(x) = softmax_k(log w_k - |x - m_k|^2 / 2v):
 * score = (sum_k r_k m_k - x) / v
 * C(x, sigma): the probability-flow ODE, integrated by Heun's method on the rho = 7 grid between sigma and sigma_min.
 
-With one component an image this is the exact posterior model of a finite data set: the strongest prior there is
+With one component per image this is the exact posterior model of a finite data set: the strongest prior there is
 for its own images, and a fair, memorising one for others.
 """
 
@@ -16,17 +16,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import torch
-from torch import Tensor
-
+from mapga.card import PriorCard, carded
+from mapga.lazy import torch
 from mapga.priors.base import Prior, expand_sigma
-from mapga.schedules import SIGMA_MIN
+from mapga.priors.flow import heun_step
+from mapga.schedules import SIGMA_MIN, karras_levels
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["MixturePrior"]
-
-_RHO = 7.0
 
 
 class MixturePrior(Prior):
@@ -43,6 +44,8 @@ class MixturePrior(Prior):
     Raises:
         ValueError: A value outside these ranges.
     """
+
+    card = PriorCard(given=("means", "weights"))
 
     def __init__(
         self,
@@ -62,7 +65,7 @@ class MixturePrior(Prior):
             raise ValueError(f"prior.ode_steps={ode_steps}, prior.chunk={chunk}: both are at least 1")
         weights = torch.ones(len(means)) if weights is None else weights
         if weights.shape != (len(means),) or not bool((weights > 0).all()):
-            raise ValueError("weights must be positive, one a component")
+            raise ValueError("weights must be positive, one per component")
         self.image_shape = (int(means.shape[1]), int(means.shape[2]), int(means.shape[3]))
         self.sigma_min, self.std, self.ode_steps, self.chunk = sigma_min, std, ode_steps, chunk
         self.means = means.double().flatten(1)
@@ -70,6 +73,7 @@ class MixturePrior(Prior):
         self.log_weights = (weights.double() / weights.double().sum()).log()
 
     @classmethod
+    @carded(PriorCard(given=("images",)))
     def from_images(
         cls,
         images: Tensor,
@@ -99,14 +103,10 @@ class MixturePrior(Prior):
         return (self._expected_mean(x, sigma) - x) / self._variance(sigma, x)
 
     def consistency(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        start = expand_sigma(sigma, x) ** (1 / _RHO)
-        end = self.sigma_min ** (1 / _RHO)
-        levels = [(start + k / self.ode_steps * (end - start)) ** _RHO for k in range(self.ode_steps)]
-        levels.append(expand_sigma(self.sigma_min, x))
-        for now, then in pairwise(levels):
-            slope = (x - self.denoise(x, now)) / now
-            euler = x + (then - now) * slope
-            x = x + (then - now) * (slope + (euler - self.denoise(euler, then)) / then) / 2
+        start, n = expand_sigma(sigma, x), self.ode_steps
+        levels = [karras_levels(k / n, start, self.sigma_min) for k in range(n)]
+        for now, then in pairwise([*levels, expand_sigma(self.sigma_min, x)]):
+            x = heun_step(self.denoise, x, now, then)
         return x
 
     def log_density(self, x: Tensor, sigma: float | Tensor) -> Tensor:

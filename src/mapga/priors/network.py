@@ -12,22 +12,37 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import torch
-from torch import Tensor, nn
-
+from mapga.card import PriorCard, carded
 from mapga.files.fetch import sha256_of
+from mapga.lazy import torch
 from mapga.priors.base import Prior
+from mapga.priors.networks.preconditioning import ROLES, precondition
+from mapga.priors.networks.shipped import fingerprint, shipped_fingerprint, shipped_paths
 from mapga.schedules import SIGMA_MAX
-from mapga.priors.networks.preconditioning import Kind, precondition
-from mapga.priors.networks.shipped import fingerprint, shipped_paths
-from mapga.priors.networks.unet import read_network
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["NetworkPrior", "Precision"]
 
 Precision = Literal["float32", "bfloat16"]
-FILE_KINDS: dict[str, Kind] = {"denoiser": "edm", "consistency": "consistency"}
+
+
+def _shipped_pin(a: Any) -> dict[str, str | None]:
+    if a.fingerprint is not None:
+        return {}
+    try:
+        return {"fingerprint": shipped_fingerprint(a.name)}
+    except (OSError, ValueError):  # the prior will say what is wrong
+        return {}
+
+
+def _files_pin(a: Any) -> dict[str, str | None]:
+    unstated = {role for role in ROLES if getattr(a, f"{role}_sha256") is None}
+    paths = {role: Path(path).expanduser() for role, path in _roles(a.denoiser, a.consistency).items()}
+    return {f"{role}_sha256": sha256_of(path) for role, path in paths.items() if role in unstated and path.is_file()}
 
 
 class NetworkPrior(Prior):
@@ -47,6 +62,7 @@ class NetworkPrior(Prior):
         ValueError: No network at all, or an unknown precision.
     """
 
+    card = PriorCard(words=("fingerprint",), given=("denoiser", "consistency", "image_shape"))
     sigma_max = SIGMA_MAX
 
     def __init__(
@@ -70,6 +86,7 @@ class NetworkPrior(Prior):
         self._labels: Tensor | None = None
 
     @classmethod
+    @carded(PriorCard(words=("name", "fingerprint"), pin=_shipped_pin))
     def shipped(cls, name: str = "mnist", precision: Precision = "float32", fingerprint: str | None = None) -> Self:
         """A pair whose weights come with the package.
 
@@ -91,6 +108,7 @@ class NetworkPrior(Prior):
         return prior
 
     @classmethod
+    @carded(PriorCard(pinned={role: f"{role}_sha256" for role in ROLES}, pin=_files_pin))
     def from_files(
         cls,
         denoiser: str | None = None,
@@ -113,6 +131,8 @@ class NetworkPrior(Prior):
             ValueError: A damaged file, one of the other kind or with another SHA-256, or two networks of different
                 image shapes.
         """
+        from mapga.priors.networks.unet import read_network
+
         given = {role: Path(path).expanduser() for role, path in _roles(denoiser, consistency).items()}
         for role, path in given.items():
             if not path.is_file():
@@ -121,7 +141,7 @@ class NetworkPrior(Prior):
         for role, wanted in _roles(denoiser_sha256, consistency_sha256).items():
             if digests.get(role) != wanted:
                 raise ValueError(f"prior.{role}_sha256={wanted[:12]}: {given.get(role)} is another file; mend either")
-        networks = {role: read_network(path, FILE_KINDS[role]) for role, path in given.items()}
+        networks = {role: read_network(path, ROLES[role]) for role, path in given.items()}
         shapes = {net.architecture.image_shape for net in networks.values()}
         if len(shapes) > 1:
             raise ValueError(
@@ -153,7 +173,7 @@ class NetworkPrior(Prior):
         return self._answer("consistency", self._consistency, x, sigma)
 
     def conditioned(self, labels: Tensor | None) -> Self:
-        """The prior given one class label an image (B,); itself where it takes none.
+        """The prior given one class label per image (B,); itself where it takes none.
 
         Raises:
             ValueError: Labels outside 0..n_classes-1.
@@ -188,7 +208,7 @@ class NetworkPrior(Prior):
             with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
                 return network(scaled.to(weights.dtype), time.to(weights.dtype), *labels).to(x.dtype)
 
-        return precondition(FILE_KINDS[role], raw, x, sigma)
+        return precondition(ROLES[role], raw, x, sigma)
 
 
 def _roles(denoiser: str | None, consistency: str | None) -> dict[str, str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
+from mapga.card import PriorCard
 from mapga.priors.base import Prior
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["NoPrior"]
 
@@ -16,6 +20,7 @@ class NoPrior(Prior):
         image_shape: (C, H, W) of the dataset's images.
     """
 
+    card = PriorCard(given=("image_shape",))
     has_denoiser = False
     has_consistency = False
 

@@ -2,8 +2,8 @@ r"""The published networks as a prior: an EDM denoiser and a consistency model o
 
     D(x, sigma) = edm scalings around F_D,    C(x, sigma) = consistency scalings around F_C
 
-(``mapga.priors.networks.preconditioning`` has the formulas.) What the prior can do is known from the manifest, so that a solver
-may refuse it, and missing files be named, before any weights are read.
+(``mapga.priors.networks.preconditioning`` has the formulas.) What the prior can do is known from the manifest, so that
+a solver may refuse it, and missing files be named, before any weights are read.
 
 Source: Song, Dhariwal, Chen, Sutskever, "Consistency models", 2023, arXiv 2303.01469, and its released weights.
 """
@@ -13,26 +13,36 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import torch
-from torch import Tensor
-
+from mapga.card import PriorCard
 from mapga.errors import ConfigError
+from mapga.files.need import Need
+from mapga.lazy import torch
 from mapga.priors.base import Prior
-from mapga.schedules import SIGMA_MAX
-from mapga.priors.checkpoints import (
-    NetworkPrecision,
-    PublishedNetwork,
-    architectures,
-    load_network,
-    set_precision,
-)
-from mapga.priors.checkpoints.sources import ROLES, WeightsSource, sources_of
+from mapga.priors.checkpoints.manifest import architectures
+from mapga.priors.checkpoints.precision import NetworkPrecision, set_precision
+from mapga.priors.checkpoints.sources import WeightsSource, sources_of
 from mapga.priors.network import NetworkPrior
+from mapga.priors.networks.preconditioning import ROLES
 from mapga.rng import generator
+from mapga.schedules import SIGMA_MAX
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["PublishedPrior"]
+
+
+def _pin(a: Any) -> dict[str, str | None]:
+    return {f"{role}_sha256": source.sha256 or source.digest() for role, source in sources_of(vars(a)).items()}
+
+
+def _files(a: Any) -> list[Need]:
+    return [
+        Need(f"prior.{role}", f"{source.entry.name} from {source.described()}", source.problem(), source.fetch)
+        for role, source in sources_of(vars(a)).items()
+    ]
 
 
 class PublishedPrior(Prior):
@@ -47,7 +57,7 @@ class PublishedPrior(Prior):
         consistency_source: The same of the consistency model.
         denoiser_sha256: SHA-256 that the denoiser's file must have; None for any.
         consistency_sha256: The same of the consistency model.
-        labels: Class given to a class-conditional network: ``truth``, the dataset's; ``random``, one an image, of its
+        labels: Class given to a class-conditional network: ``truth``, the dataset's; ``random``, one per image, of its
             index and the seed; or one number for all. None for networks without classes.
         precision: float32; or bfloat16 or float16, in which convolutions and attention compute, while norms,
             embeddings and the scalings stay in float32.
@@ -57,10 +67,18 @@ class PublishedPrior(Prior):
         dataset_classes: Number of classes of the dataset, None if it has no labels.
 
     Raises:
-        ValueError: An unknown name, a network in the wrong role or of another architecture, or labels that do not
-            fit the networks or the dataset.
+        ConfigError: An unknown name, or a network in the wrong role or of another architecture.
+        ValueError: Labels that do not fit the networks or the dataset.
     """
 
+    card = PriorCard(
+        places=("denoiser_source", "consistency_source"),
+        pin=_pin,
+        speed_only=("channels_last", "compile"),
+        words=("architecture", "denoiser", "consistency", "denoiser_sha256", "consistency_sha256"),
+        given=("seed", "dataset_classes"),
+        files=_files,
+    )
     sigma_max = SIGMA_MAX
 
     def __init__(
@@ -90,7 +108,7 @@ class PublishedPrior(Prior):
         self.precision, self.channels_last, self.compile = precision, channels_last, compile
         self._labels, self._seed = labels, seed
         self._check_labels(dataset_classes)
-        self._networks: dict[str, PublishedNetwork] = {}
+        self._networks: dict[str, nn.Module] = {}
         self._inner: NetworkPrior | None = None
 
     def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
@@ -124,7 +142,7 @@ class PublishedPrior(Prior):
         return torch.full((len(indices),), int(self._labels), dtype=torch.int64)
 
     def conditioned(self, labels: Tensor | None) -> Self:
-        """The prior given one class label an image (B,); itself where it takes none.
+        """The prior given one class label per image (B,); itself where it takes none.
 
         Raises:
             ValueError: Labels outside 0..n_classes-1.
@@ -165,11 +183,13 @@ class PublishedPrior(Prior):
         assert self._inner is not None
         return self._inner
 
-    def _read(self, source: WeightsSource) -> PublishedNetwork:
+    def _read(self, source: WeightsSource) -> nn.Module:
+        from mapga.priors.checkpoints.load import load_network
+
         if problem := source.problem():
             raise FileNotFoundError(problem)
         network = load_network(Path(source.path()), source.entry)
-        set_precision(network, self.precision)
+        set_precision(network.body, self.precision)
         if self.channels_last:
             network.to(memory_format=torch.channels_last)
         return network
@@ -192,6 +212,6 @@ class PublishedPrior(Prior):
             )
 
 
-def _on(network: PublishedNetwork, device: torch.device) -> PublishedNetwork:
+def _on(network: nn.Module, device: torch.device) -> nn.Module:
     there = next(network.parameters()).device
     return network if there.type == device.type else copy.deepcopy(network).to(device)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import yaml
 
-__all__ = ["Problem", "Run", "collect", "read_run", "run_of", "settings", "told_apart"]
+from mapga.spec import RunSpec
+
+__all__ = ["Run", "StoredProblem", "collect", "read_run", "run_of", "settings", "told_apart"]
 
 # Parts of the config whose differences tell runs of one solver apart.
 _DISTINGUISHING = ("prior", "solver", "schedule", "dataset", "metrics", "seed", "dtype", "rounding")
 
 
-class Problem(NamedTuple):
+class StoredProblem(NamedTuple):
     """Images and measurements that runs may share; ``folder`` is where they lie."""
 
     dataset: str
@@ -34,26 +37,30 @@ class Run:
 
     Attributes:
         folder: Where it lies.
-        names: Chosen groups: dataset, task, prior, solver, schedule, ...
-        config: Its resolved config.
+        spec: What it is.
         status: ``"done"``, ``"skipped"`` (with a reason), ``"failed"`` (with its last error line) or ``"incomplete"``.
         reason: Why it was skipped or failed.
         metrics: ``metrics.json``; empty unless done.
+        problem_name: Where its truth and measurements lie, below its results folder.
     """
 
     folder: Path
-    names: Mapping[str, str]
-    config: Mapping[str, Any]
+    spec: RunSpec
     status: Literal["done", "skipped", "failed", "incomplete"]
     reason: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    problem_name: str = ""
 
     @property
-    def problem(self) -> Problem:
+    def names(self) -> Mapping[str, str]:
+        """Chosen groups: dataset, task, prior, solver, schedule, ..."""
+        return self.spec.names
+
+    @property
+    def problem(self) -> StoredProblem:
         """What it restored: runs of one problem had the same images and measurements, and may be compared."""
-        task = self.config["task"]
-        noise = "" if not task["sigma_y"] else f"{task['sigma_y']:g} on {task['sigma_y_unit']}"
-        return Problem(self.names["dataset"], self.names["task"], noise, str(self.config["problem"]))
+        noise = f"{self.spec.sigma_y:g} on {self.spec.sigma_y_unit}" if self.spec.sigma_y else ""
+        return StoredProblem(self.names["dataset"], self.names["task"], noise, self.problem_name)
 
     @property
     def problem_folder(self) -> Path:
@@ -80,28 +87,30 @@ def read_run(folder: Path) -> Run:
     """
     record = yaml.load((folder / "config.yaml").read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     names = {str(key): str(value) for key, value in record.pop("names").items()}
-    return run_of(folder, names, record)
+    problem = str(record.pop("problem"))
+    return run_of(folder, RunSpec(record, names), problem)
 
 
-def run_of(folder: Path, names: Mapping[str, str], record: Mapping[str, Any]) -> Run:
-    """A run whose names and config are known: what its folder says of how it went.
+def run_of(folder: Path, spec: RunSpec, problem: str) -> Run:
+    """A run that is known: what its folder says of how it went.
 
     Raises:
         OSError, ValueError, KeyError: It cannot be read.
     """
+    found = partial(Run, folder, spec, problem_name=problem)
     if (folder / "done").exists():
-        return Run(folder, names, record, "done", metrics=json.loads((folder / "metrics.json").read_text()))
+        return found("done", metrics=json.loads((folder / "metrics.json").read_text()))
     if (folder / "skipped.json").exists():
-        return Run(folder, names, record, "skipped", json.loads((folder / "skipped.json").read_text())["reason"])
+        return found("skipped", reason=json.loads((folder / "skipped.json").read_text())["reason"])
     if (folder / "error.txt").exists():
         lines = (folder / "error.txt").read_text().strip().splitlines()
-        return Run(folder, names, record, "failed", lines[-1] if lines else "")
-    return Run(folder, names, record, "incomplete")
+        return found("failed", reason=lines[-1] if lines else "")
+    return found("incomplete")
 
 
 def _sound(run: Run) -> Run:
     """The run, once everything that a report reads of it was found there: one broken run must not end the report."""
-    _ = run.problem, run.config["seed"], [run.names[key] for key in ("prior", "solver", "schedule")]
+    _ = run.problem, run.spec.seed, [run.names[key] for key in ("prior", "solver", "schedule")]
     if run.status == "done":
         summary = run.metrics
         numbers = [summary[key] for key in ("n_images", "n_failed")]
@@ -116,7 +125,7 @@ def _sound(run: Run) -> Run:
 
 def settings(runs: list[Run]) -> dict[Path, str]:
     """For each run the settings that tell it apart from the other runs of its problem and solver, "" if none do."""
-    families: dict[tuple[Problem, str], list[Run]] = {}
+    families: dict[tuple[StoredProblem, str], list[Run]] = {}
     for run in runs:
         families.setdefault((run.problem, run.names["solver"]), []).append(run)
     return {folder: label for family in families.values() for folder, label in told_apart(family).items()}
@@ -135,7 +144,7 @@ def told_apart(family: Sequence[Run], parts: Sequence[str] = _DISTINGUISHING) ->
 
 def _flatten(run: Run, parts: Sequence[str]) -> Iterator[tuple[str, Any]]:
     for part in parts:
-        value = run.config.get(part)
+        value = run.spec.config.get(part)
         if isinstance(value, Mapping):
             plain = {key: item for key, item in value.items() if not isinstance(item, Mapping)}
             yield from ((f"{part}.{key}", item) for key, item in plain.items() if key != "_target_")

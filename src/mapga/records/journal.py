@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mapga.files.durable import append_text
+from mapga.files.jsonl import JSONLines
 
 __all__ = ["Journal", "Row"]
 
@@ -44,31 +43,23 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._log = JSONLines(path)
 
     def append(self, rows: Iterable[Row]) -> None:
         """Add rows durably, in one write, so that a kill leaves all of them or none."""
-        append_text(self.path, "".join(json.dumps(row.as_dict(), allow_nan=False) + "\n" for row in rows))
+        self._log.append(row.as_dict() for row in rows)
 
     def rows(self) -> Iterator[Row]:
-        """Every whole row, in the order written."""
-        for row, _ in self.read():
-            if row is not None:
+        """Every whole row, in the order written; what is no row is passed over."""
+        for record in self._log.read():
+            if (row := _row(record)) is not None:
                 yield row
 
-    def read(self) -> Iterator[tuple[Row | None, str]]:
-        """Every line with its row, or None where a line cannot be read."""
-        if not self.path.exists():
-            return
-        with self.path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                if line.strip():
-                    yield _parse(line), line
 
-
-def _parse(line: str) -> Row | None:
+def _row(record: dict[str, Any]) -> Row | None:
     try:
-        row = Row(**json.loads(line))
-    except (ValueError, TypeError):
+        row = Row(**record)
+    except TypeError:
         return None
     sound = isinstance(row.row, int) and row.row >= 0 and row.status in _STATUSES and isinstance(row.metrics, dict)
     return row if sound else None

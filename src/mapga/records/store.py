@@ -10,6 +10,8 @@ from typing import Self
 
 import numpy as np
 
+from mapga.files.durable import creating
+
 __all__ = ["ImageStore"]
 
 
@@ -31,23 +33,14 @@ class ImageStore:
             OSError: It cannot be written, or the disk has no room for all of it.
         """
         if not path.exists():
-            neighbour = path.with_name(f".{path.name}.{os.getpid()}")
             try:
-                np.lib.format.open_memmap(neighbour, mode="w+", dtype=np.uint8, shape=shape).flush()
-                if hasattr(os, "posix_fallocate"):  # macOS has none
-                    with neighbour.open("r+b") as file:
-                        os.posix_fallocate(file.fileno(), 0, neighbour.stat().st_size)
+                with creating(path) as neighbour:
+                    np.lib.format.open_memmap(neighbour, mode="w+", dtype=np.uint8, shape=shape).flush()
+                    if hasattr(os, "posix_fallocate"):  # macOS has none
+                        with neighbour.open("r+b") as file:
+                            os.posix_fallocate(file.fileno(), 0, neighbour.stat().st_size)
             except OSError as error:
-                neighbour.unlink(missing_ok=True)
                 raise OSError(error.errno, error.strerror, str(path)) from error
-            try:
-                os.link(neighbour, path)  # fails if another process was first, unlike a rename
-            except FileExistsError:
-                pass
-            except OSError:  # a file system without hard links
-                neighbour.rename(path)
-            finally:
-                neighbour.unlink(missing_ok=True)
         images = np.load(path, mmap_mode="r+", allow_pickle=False)
         if images.shape != shape or images.dtype != np.uint8:
             raise ValueError(f"{path} holds {images.dtype} {images.shape}, this run needs uint8 {shape}; move it away")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mapga.files.durable import append_text
+from mapga.files.jsonl import JSONLines
 from mapga.records.shards import Shard
 
 __all__ = ["Trace", "append_trace", "read_trace"]
@@ -23,7 +22,7 @@ class Trace:
     Attributes:
         rows: Its images, by row.
         sigma: Noise level of each state.
-        passes: Network passes an image, forward and backward, up to each state.
+        passes: Network passes per image, forward and backward, up to each state.
         psnr: For each state, each image's PSNR of the state's estimate in dB; None where it is not finite.
     """
 
@@ -36,7 +35,7 @@ class Trace:
 def append_trace(folder: Path, shard: Shard, trace: Trace) -> None:
     """Note a batch's trace in a run's folder."""
     name = f"{_NAME}.jsonl" if shard.whole else f"{_NAME}-{shard}.jsonl"
-    append_text(folder / name, json.dumps(asdict(trace), allow_nan=False) + "\n")
+    JSONLines(folder / name).append([asdict(trace)])
 
 
 def read_trace(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
@@ -47,9 +46,9 @@ def read_trace(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     found: dict[int, list[float]] = {}
     passes: list[int] = []
     for path in sorted(folder.glob(f"{_NAME}*.jsonl")):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for record in JSONLines(path).read():
             try:
-                trace = Trace(**json.loads(line))
+                trace = Trace(**record)
                 curves = np.array(trace.psnr, dtype=float).T
             except (ValueError, TypeError):
                 continue

@@ -9,17 +9,16 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mapga.card import MetricCard
+from mapga.node import metric as metric_slot
 from mapga.records.collect import Run
 from mapga.report.compare import Column, Comparison, Pair, compare
 from mapga.report.scores import Scores, read_scores
 from mapga.report.studies import Study
 
-__all__ = ["Board", "Cell", "Selection", "boards", "metric_names"]
+__all__ = ["Board", "Cell", "Selection", "boards", "metric_card", "metric_names"]
 
 Selection = Literal["best", "fixed"]
-
-# What a reader looks for first; other metrics follow by name.
-_ORDER = ("psnr", "ssim", "lpips_alex", "lpips_vgg", "consistency")
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,7 @@ class Board:
         study, metric: What it is of.
         protocol: How the metric was computed; "" where only one way is known.
         lower_is_better: Its direction.
+        card: What the metric says of itself.
         selection: ``"best"``: the best run of each ablation; ``"fixed"``: a method's one setting for all tasks.
         cells: By (task, method).
         pairs: By task the paired comparisons, with the methods' names.
@@ -66,6 +66,7 @@ class Board:
     metric: str
     protocol: str
     lower_is_better: bool
+    card: MetricCard
     selection: Selection
     cells: Mapping[tuple[str, str], Cell]
     pairs: Mapping[str, Sequence[tuple[str, str, Pair]]] = field(default_factory=dict)
@@ -84,7 +85,13 @@ class Board:
 def metric_names(runs: Sequence[Run]) -> list[str]:
     """The metrics of some runs, those first that a reader looks for first."""
     found = {name for run in runs for name in run.metrics.get("metrics", {})}
-    return [name for name in _ORDER if name in found] + sorted(found - set(_ORDER))
+    return sorted(found, key=lambda name: (metric_card(runs, name).order, name))
+
+
+def metric_card(runs: Sequence[Run], name: str) -> MetricCard:
+    """What a metric of some runs says of itself; the usual where it is none of this installation's."""
+    cards = (run.spec.card(metric_slot(name)) for run in runs if name in run.metrics.get("metrics", {}))
+    return next((card for card in cards if isinstance(card, MetricCard)), MetricCard())
 
 
 def boards(study: Study) -> tuple[list[Board], list[str]]:
@@ -115,6 +122,7 @@ def boards(study: Study) -> tuple[list[Board], list[str]]:
             metric,
             protocol if "|" in protocol or metric in several else "",
             _lower(study, metric),
+            metric_card(study.runs, metric),
             selection,
             cells[k, selection],
             pairs[k, selection],
@@ -203,7 +211,7 @@ def _choose(
 def _fixed_settings(study: Study, keys: Sequence[tuple[str, str]]) -> dict[str, str]:
     """For each method the setting that ran on most tasks and, of those, ranks best on average over tasks and metrics.
 
-    Data consistency has no say: it is a check, and the answer that repeats the measurement wins it.
+    A check has no say: the answer that repeats the measurement wins it.
     """
     fixed = {}
     for method in study.methods:
@@ -215,7 +223,7 @@ def _fixed_settings(study: Study, keys: Sequence[tuple[str, str]]) -> dict[str, 
                 sign = 1 if _lower(study, metric) else -1
                 order = sorted(runs, key=lambda run: sign * _cell_of(run, metric)["mean"])
                 for place, run in enumerate(order):
-                    weight = 0 if metric == "consistency" else place
+                    weight = 0 if metric_card(study.runs, metric).check else place
                     ranks.setdefault(study.setting_of[run.folder], []).append(weight)
         if ranks:
             fixed[method] = min(ranks, key=lambda setting: (-len(ranks[setting]), np.mean(ranks[setting]), setting))
@@ -235,9 +243,7 @@ def _protocol(run: Run, metric: str) -> str | None:
     """How a run's metric was computed: its key (flavour, N, reference) or its settings; None if it has none."""
     if run.status != "done" or metric not in run.metrics["metrics"]:
         return None
-    nodes = run.config.get("metrics")
-    node = nodes.get(metric) if isinstance(nodes, Mapping) else None
-    settings = {key: value for key, value in node.items() if key != "_target_"} if isinstance(node, Mapping) else {}
+    settings = run.spec.without(slot := metric_slot(metric), ["_target_", *run.spec.card(slot).places])
     return str(_cell_of(run, metric).get("key") or " ".join(f"{key}={value}" for key, value in settings.items()))
 
 

@@ -12,16 +12,17 @@ Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Jo
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+
+from mapga.metrics.statistics import resampled_counts
 
 __all__ = ["RESAMPLES", "Column", "Comparison", "Pair", "compare", "holm"]
 
 RESAMPLES = 5000
 LEVEL = 0.95
-_CHUNK = 1 << 22  # counts held at once
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def _resampled(
     """Means of each block's columns over resampled images, (resamples, columns); NaN where a sample has no number."""
     means = [np.full((resamples, values.shape[1]), np.nan) for values, _ in blocks]
     start = 0
-    for counts in _counts(n, resamples, seed):
+    for counts in resampled_counts(n, resamples, seed):
         stop = start + len(counts)
         for out, (values, there) in zip(means, blocks, strict=True):
             weights = n if there is None else counts @ there.astype(np.float64)
@@ -187,16 +188,3 @@ def _resampled(
                 out[start:stop] = counts @ values / weights
         start = stop
     return means
-
-
-def _counts(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each image is in each bootstrap sample, (some, n) at a time."""
-    if not n:
-        return
-    draw = np.random.default_rng(seed)
-    rows = max(1, _CHUNK // n)
-    for start in range(0, resamples, rows):
-        some = min(rows, resamples - start)
-        drawn = draw.integers(0, n, size=(some, n), dtype=np.int32)
-        drawn += np.arange(some, dtype=np.int32)[:, None] * np.int32(n)
-        yield np.bincount(drawn.ravel(), minlength=some * n).reshape(some, n).astype(np.float64)

@@ -65,10 +65,10 @@ def draw_ranks(board: Board, path: Path) -> bool:
 
 
 def leading(made: Sequence[Board], metrics: int) -> list[Board]:
-    """The boards of bests that are drawn: the first few metrics of each study, data consistency aside."""
+    """The boards of bests that are drawn: the first few metrics of each study, checks aside."""
     drawn: list[Board] = []
     for board in made:
         same = sum(other.study is board.study for other in drawn)
-        if board.selection == "best" and board.metric != "consistency" and same < metrics:
+        if board.selection == "best" and not board.card.check and same < metrics:
             drawn.append(board)
     return drawn

@@ -10,9 +10,6 @@ from rich.table import Table as RichTable
 
 __all__ = ["Entry", "Table", "latex_document", "number"]
 
-_DIGITS = {"psnr": 2, "ssim": 3}
-_SHORT = ("fid", "fd_")  # distances of sets run into the tens
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -79,9 +76,8 @@ class Table:
         return table
 
 
-def number(metric: str, value: float) -> str:
-    """A metric's value with as many digits as a reader needs."""
-    digits = 2 if metric.startswith(_SHORT) else _DIGITS.get(metric, 4)
+def number(value: float, digits: int) -> str:
+    """A value with as many decimals as a reader needs; as a power of ten where they would show nothing of it."""
     return f"{value:.1e}" if 0 < abs(value) < 10**-digits else f"{value:.{digits}f}"
 
 

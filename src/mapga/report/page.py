@@ -79,8 +79,8 @@ def _shown(board: Board, task: str, method: str, cell: Cell) -> dict[str, Any]:
         "task": task,
         "key": _key(board, task, method),
         "value": cell.mean,
-        "text": cell.reason if cell.mean is None else number(board.metric, cell.mean),
-        "interval": f"{number(board.metric, cell.low)} – {number(board.metric, cell.high)}"  # type: ignore[arg-type]
+        "text": cell.reason if cell.mean is None else number(cell.mean, board.card.digits),
+        "interval": f"{number(cell.low, board.card.digits)} – {number(cell.high, board.card.digits)}"  # type: ignore[arg-type]
         if known
         else "",
         "setting": cell.setting,
@@ -108,13 +108,13 @@ def _cells(made: Sequence[Board], folder: Path) -> dict[str, Any]:
                         "setting": board.study.setting_of[run.folder],
                         "status": run.status,
                         "reason": run.reason,
-                        "value": None if mean is None else number(board.metric, mean),
+                        "value": None if mean is None else number(mean, board.card.digits),
                         "chosen": cell.run is not None and run.folder == cell.run.folder,
                         "link": Path(os.path.relpath(run.folder / "config.yaml", folder)).as_posix(),
                     }
                 )
                 if cell.run is not None and run.folder == cell.run.folder:
-                    configs[run.folder.name] = yaml.safe_dump(dict(run.config), sort_keys=False)
+                    configs[run.folder.name] = yaml.safe_dump(dict(run.spec.config), sort_keys=False)
             others = _against_others(board, task, method)
             cells[_key(board, task, method)] = {"task": task, "method": method, "runs": runs, "pairs": others}
     return {"of": cells, "configs": configs}

@@ -134,7 +134,7 @@ def _quality(board: Board, metric: str) -> dict[tuple[int, str, str], float]:
 
 def _tables(board: Board) -> list[int]:
     """The paper's tables of a board's start that have its noise, whatever their dataset."""
-    start = board.study.runs[0].config.get("start")
+    start = board.study.runs[0].spec.start
     tables = [number for number, one in _protocol()["tables"].items() if one["start"] == start]
     return [number for number in tables if any(key[0] == number and key[2] == _sigma(board) for key in _rows())]
 
@@ -149,9 +149,8 @@ def _numbers(table: int, metric: str, sigma: float | None) -> dict[tuple[int, st
 
 def _sigma(board: Board) -> float | None:
     """A board's noise in the unit of the paper, or None if it is stated in another."""
-    task = board.study.runs[0].config["task"]
-    same = not task["sigma_y"] or task["sigma_y_unit"] == _protocol()["sigma_y_unit"]
-    return float(task["sigma_y"]) if same else None
+    spec = board.study.runs[0].spec
+    return spec.sigma_y if not spec.sigma_y or spec.sigma_y_unit == _protocol()["sigma_y_unit"] else None
 
 
 def _differs(board: Board, ours: Cell, table: Mapping[str, Any]) -> str:

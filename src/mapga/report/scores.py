@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from mapga.files.jsonl import JSONLines
 from mapga.records.collect import Run
 
 __all__ = ["Scores", "read_scores"]
@@ -47,17 +47,13 @@ def read_scores(run: Run) -> tuple[Scores, list[str]]:
     rows: dict[int, tuple[int, bool, list[float]]] = {}
     broken: list[int] = []
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.isspace():
-                    continue
-                try:
-                    found = json.loads(line)
-                    metrics = found["metrics"]
-                    numbers = [_number(metrics.get(name)) for name in names]
-                    rows[int(found["index"])] = (int(found["row"]), found["status"] == "done", numbers)
-                except (ValueError, TypeError, LookupError, AttributeError):
-                    broken.append(number)
+        for line in JSONLines(path).lines():
+            try:
+                found = line.record or {}
+                numbers = [_number(found["metrics"].get(name)) for name in names]
+                rows[int(found["index"])] = (int(found["row"]), found["status"] == "done", numbers)
+            except (ValueError, TypeError, LookupError, AttributeError):
+                broken.append(line.number)
     except OSError as error:
         return _scores(names, {}), [f"{_name(path)}: cannot be read ({error.strerror}); its means have no interval"]
     troubles = []

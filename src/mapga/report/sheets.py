@@ -58,7 +58,7 @@ def beside_tables(made: Sequence[Board]) -> list[Table]:
         fixed = _sibling(made, best)
         lines = []
         for one in found:
-            theirs = number(best.metric, one.value)
+            theirs = number(one.value, best.card.digits)
             shown = one.reason if one.reason and one.ours.mean is not None else theirs
             other = next((b.ours for b in beside(fixed) if (b.task, b.method) == (one.task, one.method)), Cell())
             lines.append(
@@ -138,9 +138,9 @@ def runtime_table(study: Study) -> Table | None:
     own = {}
     for solver, run in timed.items():
         if run.status == "done":
-            batch = min(int(run.config["batch_size"]), int(run.metrics["n_images"]))
+            batch = min(run.spec.batch_size, int(run.metrics["n_images"]))
             batches = math.ceil(int(run.metrics["n_images"]) / batch)
-            own[solver] = 1000 * run.metrics["compute"]["seconds"] / (int(run.config["schedule"]["steps"]) * batches)
+            own[solver] = 1000 * run.metrics["compute"]["seconds"] / (run.spec.steps * batches)
     if not timed:
         return None
     theirs, lines = published_runtime(), []
@@ -164,13 +164,13 @@ def _entry(board: Board, cell: Cell, intervals: bool) -> Entry:
 
 
 def _plain(board: Board, cell: Cell) -> str:
-    return cell.reason if cell.mean is None else number(board.metric, cell.mean)
+    return cell.reason if cell.mean is None else number(cell.mean, board.card.digits)
 
 
 def _interval(board: Board, cell: Cell) -> str:
     if cell.low is None or cell.high is None or math.isnan(cell.low):
         return ""
-    return f"[{number(board.metric, cell.low)}, {number(board.metric, cell.high)}]"
+    return f"[{number(cell.low, board.card.digits)}, {number(cell.high, board.card.digits)}]"
 
 
 def _settings(board: Board, method: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mapga.node import DATASET
 from mapga.records.collect import Run, told_apart
 
 __all__ = ["Study", "studies"]
@@ -87,21 +88,22 @@ def studies(runs: Sequence[Run]) -> list[Study]:
     for family, title, one in zip(groups.values(), titles, flat, strict=True):
         alike = [other for other, name in zip(flat, titles, strict=True) if name == title]
         differing = [key for key in one if len({repr(other.get(key)) for other in alike}) > 1]
-        more = " ".join(f"{key}={one[key]}" for key in differing if key != "dataset.root")
+        more = " ".join(f"{key}={one[key]}" for key in differing)
         found.append(Study(title + (f", {more}" if more else ""), tuple(family)))
     return sorted(found, key=lambda study: study.title)
 
 
 def _title(run: Run) -> str:
     noise = f", noise {run.problem.noise}" if run.problem.noise else ""
-    return run.names["dataset"] + noise + (f", start={run.config['start']}" if run.config.get("start") else "")
+    return run.names["dataset"] + noise + (f", start={run.spec.start}" if run.spec.start else "")
 
 
 def _ground(run: Run) -> dict[str, Any]:
     """Whatever must be the same for two runs to stand in one table."""
-    dataset = run.config.get("dataset")
-    ground = {f"dataset.{key}": value for key, value in dataset.items()} if isinstance(dataset, Mapping) else {}
-    ground |= {key: run.config.get(key) for key in ("seed", "start", "dtype", "rounding")}
+    spec = run.spec
+    dataset = spec.without(DATASET, spec.card(DATASET).places)
+    ground: dict[str, Any] = {f"dataset.{key}": value for key, value in dataset.items()}
+    ground |= {"seed": spec.seed, "start": spec.start, "dtype": spec.dtype, "rounding": spec.rounding}
     return {"dataset": run.names["dataset"], "noise": run.problem.noise} | ground
 
 

@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from mapga.records.collect import Problem, Run, settings
-from mapga.report.boards import metric_names
+from mapga.records.collect import Run, StoredProblem, settings
+from mapga.report.boards import metric_card, metric_names
 from mapga.report.layout import Entry, Table, number
 
 __all__ = ["csv_text", "make_table"]
@@ -21,6 +21,7 @@ def make_table(runs: Sequence[Run]) -> Table:
     names = metric_names(runs)
     header = ["problem", "solver", "settings", *names, "n", "failed", "NFE", "seconds"]
     best = _best(runs, names)
+    digits = {name: metric_card(runs, name).digits for name in names}
     lines, notes = [], []
     for run in runs:
         start = [Entry(str(run.problem)), Entry(run.names["solver"]), Entry(labels[run.folder])]
@@ -30,7 +31,7 @@ def make_table(runs: Sequence[Run]) -> Table:
                 notes.append(f"{run.folder.name} {run.status}: {run.reason}")
             continue
         metrics, compute = run.metrics["metrics"], run.metrics["compute"]
-        cells = [Entry(_estimate(name, metrics.get(name)), run.folder in best[name]) for name in names]
+        cells = [Entry(_estimate(digits[name], metrics.get(name)), run.folder in best[name]) for name in names]
         passes = compute["forward"] + compute["vjp"]
         end = [
             str(run.metrics["n_images"]),
@@ -69,20 +70,20 @@ def csv_text(runs: Sequence[Run]) -> str:
     writer.writerow([*head, *(f"{name}{part}" for name in names for part in ("", "_sem", "_n")), *tail])
     labels = settings(list(runs))
     for run in sorted(runs, key=lambda run: run.folder.name):
-        task, metrics = run.config["task"], run.metrics.get("metrics", {})
+        metrics = run.metrics.get("metrics", {})
         line = [
             run.folder.name,
             run.names["dataset"],
             run.names["task"],
-            task["sigma_y"],
-            task["sigma_y_unit"],
+            run.spec.sigma_y,
+            run.spec.sigma_y_unit,
         ]
         line += [
             run.names["prior"],
             run.names["solver"],
             run.names["schedule"],
             labels[run.folder],
-            run.config["seed"],
+            run.spec.seed,
         ]
         for name in names:
             cell = metrics.get(name, {})
@@ -110,8 +111,8 @@ def _best(runs: Sequence[Run], names: Sequence[str]) -> dict[str, set[Path]]:
     return best
 
 
-def _families(runs: Sequence[Run]) -> dict[Problem, list[Run]]:
-    families: dict[Problem, list[Run]] = {}
+def _families(runs: Sequence[Run]) -> dict[StoredProblem, list[Run]]:
+    families: dict[StoredProblem, list[Run]] = {}
     for run in runs:
         families.setdefault(run.problem, []).append(run)
     return families
@@ -138,8 +139,8 @@ def _protocol_notes(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def _estimate(name: str, cell: dict[str, float | None] | None) -> str:
+def _estimate(digits: int, cell: dict[str, float | None] | None) -> str:
     if not cell or cell["mean"] is None:
         return "–"
-    sem = "" if cell["sem"] is None else f" ± {number(name, cell['sem'])}"
-    return f"{number(name, cell['mean'])}{sem}"
+    sem = "" if cell["sem"] is None else f" ± {number(cell['sem'], digits)}"
+    return f"{number(cell['mean'], digits)}{sem}"

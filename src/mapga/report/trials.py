@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from mapga.errors import ConfigError
+from mapga.node import DATASET
 from mapga.records.collect import Run, told_apart
+from mapga.report.boards import metric_card
 from mapga.report.layout import Entry, Table, number
 from mapga.report.scores import read_scores
 
 __all__ = ["check_disjoint", "is_trial", "trials_table"]
 
-_WHICH = ("limit", "skip", "subset_seed")  # keys of a dataset that choose among its images
-
 
 def is_trial(run: Run) -> bool:
     """Whether a run was made to find settings, so that its numbers are no result."""
-    return run.config.get("objective") is not None
+    return run.spec.objective is not None
 
 
 def check_disjoint(runs: Sequence[Run]) -> None:
@@ -50,18 +49,19 @@ def trials_table(runs: Sequence[Run]) -> Table:
     """A line a trial, the best first, a search after the other, with the indices of its images."""
     searches: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
     for run in filter(is_trial, runs):
-        searches[str(run.problem), run.names["solver"], str(run.config["objective"])].append(run)
+        searches[str(run.problem), run.names["solver"], str(run.spec.objective)].append(run)
     lines, groups = [], []
     for (problem, solver, objective), family in searches.items():
         labels = told_apart(family, ("prior", "solver", "schedule"))
         cells = {run.folder: run.metrics.get("metrics", {}).get(objective, {}) for run in family}
+        digits = metric_card(family, objective).digits
         lower = all(cell.get("lower_is_better", True) for cell in cells.values())
         means = {folder: cell.get("mean") for folder, cell in cells.items()}
         known = sorted({mean for mean in means.values() if mean is not None}, reverse=not lower)
         places = {folder: len(known) if mean is None else known.index(mean) for folder, mean in means.items()}
         for place, run in sorted(((places[run.folder], run) for run in family), key=lambda one: one[0]):
             mean = means[run.folder]
-            value = run.status if mean is None else number(objective, mean)
+            value = run.status if mean is None else number(mean, digits)
             entries = [problem, solver, labels[run.folder], objective, _span(run)]
             lines.append([*map(Entry, entries), Entry(value, mean is not None and place == 0)])
             groups.append(f"{problem} {solver} {objective}")
@@ -72,8 +72,8 @@ def trials_table(runs: Sequence[Run]) -> Table:
 
 def _searched(run: Run) -> str:
     """What settings are searched for: a solver on a dataset, whichever of its images."""
-    dataset: Any = run.config.get("dataset")
-    rest = {key: value for key, value in dataset.items() if key not in _WHICH} if isinstance(dataset, dict) else dataset
+    card = run.spec.card(DATASET)
+    rest = run.spec.without(DATASET, [*getattr(card, "choosing", ()), *card.places])
     return repr((run.names["dataset"], rest, run.names["solver"]))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,12 +21,10 @@ from mapga.records.journal import Row
 from mapga.records.store import ImageStore
 from mapga.records.trace import append_trace
 from mapga.rng import NoiseSource
+from mapga.run.job import Job
 from mapga.run.meter import Meter, MeteredPrior
 from mapga.run.tracer import Tracer
 from mapga.solvers.base import Solver, State
-
-if TYPE_CHECKING:
-    from mapga.run.job import Job
 
 __all__ = ["Restorer", "Stores", "solve"]
 
@@ -77,7 +75,12 @@ class Stores:
 
 
 class Restorer:
-    """Restores batches of rows."""
+    """Restores batches of rows.
+
+    Args:
+        job: What it works with.
+        stores: Where pixels go.
+    """
 
     def __init__(self, job: Job, stores: Stores) -> None:
         self.job, self.stores = job, stores
@@ -87,65 +90,63 @@ class Restorer:
 
     def restore(self, rows: Sequence[int], on_step: Callable[[], object]) -> tuple[list[Row], dict[str, Any]]:
         """Restore some rows, with their pixels on disk on return; the journal rows, and what it cost."""
-        job = self.job
         items, failed = self._read(rows)
         rows = [row for row in rows if row not in failed]
         if not rows:
-            return list(failed.values()), _NOTHING | {"device": str(job.device)}
-        indices = [item.index for item in items]
+            return list(failed.values()), _NOTHING | {"device": str(self.job.device)}
         truth = np.stack([item.image for item in items])
-        clean = from_uint8(truth)
-        problem = measure(clean.to(job.device, job.dtype), self.operator, job.sigma_y, seed=job.seed, indices=indices)
+        clean = from_uint8(truth).to(self.job.device, self.job.dtype)
+        indices = [item.index for item in items]
+        problem = measure(clean, self.operator, self.job.sigma_y, seed=self.job.seed, indices=indices)
 
-        meter = Meter(job.device)
-        labels = self.prior.labels_for(indices, _labels(items, job.device))
-        prior = MeteredPrior(self.prior, meter).conditioned(labels)
-        tracer = Tracer(clean, meter) if job.trace else None
-
-        def on_state(state: State) -> None:
-            on_step()
-            if tracer is not None:
-                tracer(state)
-
+        meter = Meter(self.job.device)
+        tracer = Tracer(from_uint8(truth), meter) if self.job.trace else None
         begun = time.perf_counter()
-        # Only the start is drawn around the truth, as sigma n + truth: the solver itself is handed nothing but noise.
-        around = clean.to(job.device, job.dtype) / job.solver.schedule.sigma_max if job.start == "truth" else None
-        with NoiseSource(
-            job.seed, indices, job.dataset.image_shape, device=job.device, dtype=job.dtype, around=around
-        ) as noise:
-            x, diverged_at = solve(job.solver, problem, prior, noise, on_state)
-        steps = diverged_at.tolist()  # waits for the device
+        x, diverged = self._solve(items, clean, problem, meter, on_step, tracer)
+        steps = diverged.tolist()  # waits for the device
         seconds = time.perf_counter() - begun
 
-        restored = to_uint8(torch.nan_to_num(x), job.rounding)
+        restored = to_uint8(torch.nan_to_num(x), self.job.rounding)
         restored[[k for k, step in enumerate(steps) if step]] = 0
         self.stores.truth.write(rows, truth)
-        self.stores.measurement.write(rows, to_uint8(self.operator.preview(problem.y), job.rounding))
+        self.stores.measurement.write(rows, to_uint8(self.operator.preview(problem.y), self.job.rounding))
         self.stores.restored.write(rows, restored)
         if tracer is not None:
-            append_trace(job.folder.path, job.shard, tracer.trace(rows))
-
-        numbers = self._score(restored, truth, items, problem)
-        records = [
-            Row(
-                row=row,
-                index=item.index,
-                label=item.label,
-                status="diverged" if step else "done",
-                step=step or None,
-                metrics={} if step else {name: _plain(values[k]) for name, values in numbers.items()},
-            )
-            for k, (row, item, step) in enumerate(zip(rows, items, steps, strict=True))
-        ]
+            append_trace(self.job.folder.path, self.job.shard, tracer.trace(rows))
         cost = {
             "rows": list(rows),
             "forward": meter.forward,
             "vjp": meter.vjp,
             "seconds": seconds,
             "seconds_network": meter.seconds(),
-            "device": str(job.device),
+            "device": str(self.job.device),
         }
-        return [*records, *failed.values()], cost
+        return [*_rows(rows, items, steps, self._score(restored, truth, items, problem)), *failed.values()], cost
+
+    def _solve(
+        self,
+        items: Sequence[Item],
+        clean: Tensor,
+        problem: Problem,
+        meter: Meter,
+        on_step: Callable[[], object],
+        tracer: Tracer | None,
+    ) -> tuple[Tensor, Tensor]:
+        """``solve`` with every pass metered and every state shown to who watches."""
+        indices = [item.index for item in items]
+        labels = self.prior.labels_for(indices, _labels(items, self.job.device))
+        prior = MeteredPrior(self.prior, meter).conditioned(labels)
+
+        def on_state(state: State) -> None:
+            on_step()
+            if tracer is not None:
+                tracer(state)
+
+        # Only the start is drawn around the truth, as sigma n + truth: the solver itself is handed nothing but noise.
+        around = clean / self.job.solver.schedule.sigma_max if self.job.start == "truth" else None
+        shape, place = self.job.dataset.image_shape, {"device": self.job.device, "dtype": self.job.dtype}
+        with NoiseSource(self.job.seed, indices, shape, **place, around=around) as noise:
+            return solve(self.job.solver, problem, prior, noise, on_state)
 
     def _read(self, rows: Sequence[int]) -> tuple[list[Item], dict[int, Row]]:
         """The images of those rows that can be read; for each of the others, by row, what the journal says of it."""
@@ -166,6 +167,23 @@ class Restorer:
         exact = Problem(problem.y.cpu().double(), self.scoring, problem.sigma_y)
         scored = Scored(restored, truth, known, exact)
         return {metric.name: metric(scored) for metric in self.job.image_metrics}
+
+
+def _rows(
+    rows: Sequence[int], items: Sequence[Item], steps: Sequence[int], numbers: Mapping[str, np.ndarray]
+) -> list[Row]:
+    """What the journal says of restored images; ``steps`` are those at which they diverged, 0 for none."""
+    return [
+        Row(
+            row=row,
+            index=item.index,
+            label=item.label,
+            status="diverged" if step else "done",
+            step=step or None,
+            metrics={} if step else {name: _plain(values[k]) for name, values in numbers.items()},
+        )
+        for k, (row, item, step) in enumerate(zip(rows, items, steps, strict=True))
+    ]
 
 
 def _labels(items: Iterable[Item], device: torch.device) -> Tensor | None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
 
 import torch
 from torch import Tensor
 
 from mapga.priors.base import Prior
+from mapga.priors.wrapped import WrappedPrior
 
 __all__ = ["Meter", "MeteredPrior"]
 
@@ -54,14 +53,12 @@ def _seconds(begin: object, end: object) -> float:
     return end - begin
 
 
-class MeteredPrior(Prior):
+class MeteredPrior(WrappedPrior):
     """The same prior, with every pass noted in a meter."""
 
     def __init__(self, prior: Prior, meter: Meter) -> None:
-        self.prior, self.meter = prior, meter
-        self.image_shape, self.n_classes = prior.image_shape, prior.n_classes
-        self.sigma_min, self.sigma_max = prior.sigma_min, prior.sigma_max
-        self.has_consistency, self.has_denoiser = prior.has_consistency, prior.has_denoiser
+        super().__init__(prior)
+        self.meter = meter
 
     def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         return self._measured(self.prior.denoise, x, sigma)
@@ -71,11 +68,6 @@ class MeteredPrior(Prior):
 
     def score(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         return self._measured(self.prior.score, x, sigma)
-
-    def conditioned(self, labels: Tensor | None) -> Self:
-        other = copy.copy(self)
-        other.prior = self.prior.conditioned(labels)
-        return other
 
     def _measured(
         self, function: Callable[[Tensor, float | Tensor], Tensor], x: Tensor, sigma: float | Tensor

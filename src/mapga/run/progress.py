@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["Advance", "Reporter"]
+__all__ = ["Advance", "ProgressDisplay"]
 
 _LOG_SECONDS = 30.0  # between two lines of a log
 
@@ -29,7 +29,7 @@ class Advance(Protocol):
     def __call__(self, images: float) -> None: ...
 
 
-class Reporter:
+class ProgressDisplay:
     """Shows progress on standard error, so that standard output stays for results.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from mapga.datasets.base import Dataset
+from mapga.files.durable import replacing
 from mapga.metrics.base import SetMetric
 from mapga.metrics.distribution import FrechetDistance
-from mapga.metrics.reference import reference_for
-from mapga.records import Progress, RunFolder
+from mapga.metrics.references import reference_for
+from mapga.records.folder import Recorded, RunFolder
 from mapga.records.store import ImageStore
 
 __all__ = ["score_sets"]
@@ -22,7 +22,7 @@ _BATCH = 64
 
 
 def score_sets(
-    folder: RunFolder, progress: Progress, dataset: Dataset, metrics: Sequence[SetMetric]
+    folder: RunFolder, recorded: Recorded, dataset: Dataset, metrics: Sequence[SetMetric]
 ) -> dict[str, dict[str, Any]]:
     """Each metric's value over the restored images, with n, its protocol's key, notes, and for Frechet distances the
     bootstrap interval. Failed images are left out, on both sides.
@@ -30,7 +30,7 @@ def score_sets(
     Features are streamed in batches from ``images.npy`` and kept as ``features-<flavour>.npy``; those of the truth lie
     with the problem, for all its runs.
     """
-    done = [row for row in progress.rows.values() if row.status == "done"]
+    done = [row for row in recorded.rows.values() if row.status == "done"]
     rows, indices = [row.row for row in done], [row.index for row in done]
     restored: dict[str, np.ndarray] = {}
     cells: dict[str, dict[str, Any]] = {}
@@ -45,7 +45,7 @@ def score_sets(
         features = restored[metric.flavour]
         reference = reference_for(
             metric,
-            truth_features=_truth_features(metric, folder.problem_path, progress.total)[rows],
+            truth_features=_truth_features(metric, folder.problem_path, recorded.total)[rows],
             restored_indices=indices,
             truth_indices=indices,
             training=dataset.training,
@@ -79,7 +79,5 @@ def _features(metric: SetMetric, images: ImageStore, rows: Sequence[int]) -> np.
 
 
 def _keep(path: Path, features: np.ndarray) -> None:
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}")
-    with neighbour.open("wb") as file:
+    with replacing(path) as neighbour, neighbour.open("wb") as file:
         np.save(file, features, allow_pickle=False)
-    neighbour.replace(path)

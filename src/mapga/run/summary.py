@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mapga.metrics.statistics import mean_sem
-from mapga.records.folder import Progress, RunFolder
+from mapga.records.folder import Recorded, RunFolder
 
 __all__ = ["summarise"]
 
 
 def summarise(
-    folder: RunFolder, progress: Progress, directions: Mapping[str, bool], of_sets: Mapping[str, Mapping[str, Any]]
+    folder: RunFolder, recorded: Recorded, directions: Mapping[str, bool], of_sets: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Means with standard errors over the images that were restored, numbers of the whole set, and what they cost.
 
@@ -22,11 +22,11 @@ def summarise(
 
     Args:
         folder: The run's.
-        progress: All its rows.
+        recorded: All its rows.
         directions: For each metric, by name, whether lower is better.
         of_sets: The values of set metrics, by name.
     """
-    done = [row for row in progress.rows.values() if row.status == "done"]
+    done = [row for row in recorded.rows.values() if row.status == "done"]
     costs = folder.costs()
     notes = [
         f"out of memory with {cost['out_of_memory_with']} images at a time, went on with {cost['going_on_with']}"
@@ -35,14 +35,14 @@ def summarise(
     ]
     return {
         "run_id": folder.run_id,
-        **{key: folder.names[key] for key in ("dataset", "task", "solver", "schedule")},
-        "prior": folder.names.get("prior"),
-        "seed": folder.config["seed"],
-        "sigma_y": folder.config["task"]["sigma_y"],
-        "sigma_y_unit": folder.config["task"]["sigma_y_unit"],
-        "rounding": folder.config["rounding"],
-        "n_images": progress.total,
-        "n_failed": progress.total - len(done),
+        **{key: folder.spec.names[key] for key in ("dataset", "task", "solver", "schedule")},
+        "prior": folder.spec.names.get("prior"),
+        "seed": folder.spec.seed,
+        "sigma_y": folder.spec.sigma_y,
+        "sigma_y_unit": folder.spec.sigma_y_unit,
+        "rounding": folder.spec.rounding,
+        "n_images": recorded.total,
+        "n_failed": recorded.total - len(done),
         "metrics": {
             name: dict(of_sets[name] if name in of_sets else _estimate([row.metrics[name] for row in done]))
             | {"lower_is_better": lower}

@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor
-
+from mapga.card import Needs, SolverCard
 from mapga.operators.base import LinearOperator, Operator, SpectralOperator
 from mapga.priors.base import Prior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Solver", "State"]
 
@@ -45,6 +47,7 @@ class Solver(ABC):
         schedule: Its noise levels.
     """
 
+    card: ClassVar[SolverCard]
     #: Whether its initial state is the schedule's first level times start noise, and nothing else.
     starts_from_noise: ClassVar[bool] = False
 
@@ -60,46 +63,42 @@ class Solver(ABC):
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         """States of a batch, lazily; the last one is the answer. Runs without an autograd graph around it."""
 
-    @abstractmethod
     def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
         """None if the solver can serve this problem, else the reason it cannot, for a person to read."""
+        return self.objection(operator, sigma_y, prior) or next(self._unmet(operator, sigma_y, prior), None)
 
-    def _lacks(
-        self,
-        operator: Operator,
-        prior: Prior,
-        *,
-        linear: bool = False,
-        spectral: bool = False,
-        denoiser: bool = False,
-        consistency: bool = False,
-        levels: int = 0,
-    ) -> str | None:
-        """The first of these requirements that is not met, as a reason; None if all are.
+    def objection(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
+        """A reason of its own why it cannot serve a problem, said before those of its card; None without one."""
+        return None
 
-        ``levels`` is how many noise levels the solver will ask its schedule for, 0 for none.
-        """
-        if spectral and not isinstance(operator, SpectralOperator):
-            return f"it needs an operator with a closed-form SVD, and {type(operator).__name__} has none"
-        if linear and not isinstance(operator, LinearOperator):
-            return f"it needs a linear operator, and {type(operator).__name__} is not"
-        if denoiser and not prior.has_denoiser:
-            return "it needs a denoiser, and this prior has none"
-        if consistency and not prior.has_consistency:
-            return "it needs a consistency model, and this prior has none"
-        if (denoiser or consistency) and self.schedule.sigma_max > prior.sigma_max:
-            return (
-                f"its schedule starts at sigma={self.schedule.sigma_max:g}, above the prior's "
+    def _unmet(self, operator: Operator, sigma_y: float, prior: Prior) -> Iterator[str]:
+        """What its card says it needs and this problem, prior or schedule lacks, as reasons."""
+        schedule = self.schedule
+        needs = self.card.needs(self, schedule.steps) if self.card.needs else Needs(operator="any")
+        if needs.operator == "spectral" and not isinstance(operator, SpectralOperator):
+            yield f"it needs an operator with a closed-form SVD, and {type(operator).__name__} has none"
+        if needs.operator == "linear" and not isinstance(operator, LinearOperator):
+            yield f"it needs a linear operator, and {type(operator).__name__} is not"
+        if needs.noise == "some" and sigma_y == 0:
+            yield "it needs noisy measurements, and sigma_y = 0"
+        if needs.noise == "none" and sigma_y > 0:
+            yield f"it needs noiseless measurements, and sigma_y = {sigma_y:g}"
+        if needs.denoiser and not prior.has_denoiser:
+            yield "it needs a denoiser, and this prior has none"
+        if needs.consistency and not prior.has_consistency:
+            yield "it needs a consistency model, and this prior has none"
+        if (needs.denoiser or needs.consistency) and schedule.sigma_max > prior.sigma_max:
+            yield (
+                f"its schedule starts at sigma={schedule.sigma_max:g}, above the prior's "
                 f"sigma_max={prior.sigma_max:g}; lower schedule.sigma_max"
             )
-        if consistency and self.schedule.sigma_min < prior.sigma_min:
-            return (
-                f"its schedule ends at sigma={self.schedule.sigma_min:g}, below the prior's "
+        if needs.consistency and schedule.sigma_min < prior.sigma_min:
+            yield (
+                f"its schedule ends at sigma={schedule.sigma_min:g}, below the prior's "
                 f"sigma_min={prior.sigma_min:g}; raise schedule.sigma_min"
             )
         try:
-            if levels:
-                self.schedule.levels(levels)
+            if needs.levels:
+                schedule.levels(needs.levels)
         except ValueError as error:
-            return str(error)
-        return None
+            yield str(error)

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
 
-from mapga.operators.base import Operator
+from mapga.card import Needs, SolverCard
 from mapga.priors.base import Prior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
-from mapga.solvers.steps import linear_operator, renoise_std
+from mapga.solvers.steps import linear_operator, renoise
 
 __all__ = ["CTZSIE"]
 
@@ -37,6 +37,11 @@ class CTZSIE(Solver):
         ValueError: An unknown ``start``.
     """
 
+    card = SolverCard(
+        passes=lambda a, steps: steps,
+        needs=lambda a, steps: Needs(consistency=True, levels=steps + 1),
+    )
+
     def __init__(
         self,
         schedule: Schedule,
@@ -49,9 +54,6 @@ class CTZSIE(Solver):
             raise ValueError(f"solver.start={start!r}: choose 'y_plus_noise' or 'noise'")
         self.start, self.clip = start, clip
 
-    def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
-        return self._lacks(operator, prior, linear=True, consistency=True, levels=self.schedule.steps + 1)
-
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         operator = linear_operator(problem)
         levels = self.schedule.levels(self.schedule.steps + 1).tolist()
@@ -59,10 +61,9 @@ class CTZSIE(Solver):
         if self.start == "y_plus_noise":
             x = x + operator.pinv(problem.y)
         for i, (t, t_next) in enumerate(pairwise(levels)):
-            x = prior.consistency(x, t)
+            x0 = prior.consistency(x, t)
             if self.clip:
-                x = x.clamp(-1, 1)
-            x = image = x + operator.pinv(problem.y - operator.apply(x))
-            if (std := renoise_std(t_next, levels[-1])) > 0:
-                x = x + std * noise.step(i)
+                x0 = x0.clamp(-1, 1)
+            image = x0 + operator.pinv(problem.y - operator.apply(x0))
+            x = renoise(image, t_next, levels[-1], noise, i)
             yield State(i + 1, t_next, x, image)

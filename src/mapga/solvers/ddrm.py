@@ -10,17 +10,19 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import torch
-from torch import Tensor
-
-from mapga.operators.base import Operator, SpectralOperator
+from mapga.card import Needs, SolverCard
+from mapga.lazy import torch
+from mapga.operators.base import SpectralOperator
 from mapga.priors.base import Prior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["DDRM", "Spectrum"]
 
@@ -28,11 +30,12 @@ __all__ = ["DDRM", "Spectrum"]
 class DDRM(Solver):
     r"""With x_bar = V^T x, y_hat = U^T y, y_bar = y_hat / s, a step sigma -> sigma' is, coordinate by coordinate,
 
-    * noisier than y (s sigma' > sigma_y):
-      x_bar' = (1 - eta_b) x0_bar + eta_b y_bar + sqrt(sigma'^2 - eta_b^2 sigma_y^2 / s^2) n
+    * not measured, or a tie:
+      x_bar' = x0_bar + sqrt(1 - eta^2) sigma' (x_bar - x0_bar) / sigma + eta sigma' n
     * less noisy than y (s sigma' < sigma_y, measured):
       x_bar' = x0_bar + sqrt(1 - eta^2) sigma' (y_hat - s x0_bar) / sigma_y + eta sigma' n
-    * not measured, or a tie: x_bar' = x0_bar + sqrt(1 - eta^2) sigma' (x_bar - x0_bar) / sigma + eta sigma' n
+    * noisier than y (s sigma' > sigma_y):
+      x_bar' = (1 - eta_b) x0_bar + eta_b y_bar + sqrt(sigma'^2 - eta_b^2 sigma_y^2 / s^2) n
 
     The last step goes to sigma' = 0 and returns the denoiser's output. One forward pass a step.
 
@@ -45,15 +48,17 @@ class DDRM(Solver):
         ValueError: A value outside these ranges.
     """
 
+    card = SolverCard(
+        passes=lambda a, steps: steps,
+        needs=lambda a, steps: Needs(operator="spectral", denoiser=True, levels=steps),
+    )
+
     def __init__(self, schedule: Schedule, eta: float = 0.85, eta_b: float = 1.0) -> None:
         super().__init__(schedule)
         for name, value in (("eta", eta), ("eta_b", eta_b)):
             if not 0 <= value <= 1:
                 raise ValueError(f"solver.{name}={value}: choose a value in [0, 1]")
         self.eta, self.eta_b = eta, eta_b
-
-    def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
-        return self._lacks(operator, prior, spectral=True, denoiser=True, levels=self.schedule.steps)
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         levels = self.schedule.levels(self.schedule.steps).tolist()
@@ -78,15 +83,25 @@ class DDRM(Solver):
         x0_bar, n = operator.to_spectral(x0), operator.to_spectral(noise)
         keep, fresh = math.sqrt(1 - self.eta**2) * sigma_next, self.eta * sigma_next
 
-        state = x0_bar.add(operator.to_spectral(x - x0), alpha=keep / sigma).add_(n, alpha=fresh)
+        drift = operator.to_spectral(x - x0)
+        x_bar = _ddim(x0_bar, keep / sigma, drift, fresh, n)
+
         if sigma_y > 0:
-            residual = (spectrum.y_hat - s * x0_bar) / sigma_y
             cleaner = operator.measured & (s * sigma_next < sigma_y)
-            state = torch.where(cleaner, x0_bar.add(residual, alpha=keep).add_(n, alpha=fresh), state)
+            residual = (spectrum.y_hat - s * x0_bar) / sigma_y
+            x_bar = torch.where(cleaner, _ddim(x0_bar, keep, residual, fresh, n), x_bar)
+
         noisier = s * sigma_next > sigma_y
         spread = (sigma_next**2 - (self.eta_b * sigma_y / s.where(noisier, 1.0)).square()).clamp(min=0).sqrt()
         pulled = x0_bar.lerp(spectrum.y_bar, self.eta_b).addcmul_(spread, n)
-        return operator.from_spectral(torch.where(noisier, pulled, state))
+        x_bar = torch.where(noisier, pulled, x_bar)
+
+        return operator.from_spectral(x_bar)
+
+
+def _ddim(x0: Tensor, keep: float, direction: Tensor, fresh: float, n: Tensor) -> Tensor:
+    """x0 + keep direction + fresh n, without a third image in memory."""
+    return x0.add(direction, alpha=keep).add_(n, alpha=fresh)
 
 
 @dataclass(frozen=True)

@@ -26,16 +26,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from torch import Tensor
-
-from mapga.operators.base import Operator
+from mapga.card import Needs, SolverCard
 from mapga.priors.base import Prior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
-from mapga.solvers.steps import posterior_residual, renoise_std, vjp
+from mapga.solvers.steps import posterior_residual, renoise, vjp
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["MAPGA"]
 
@@ -64,6 +66,12 @@ class MAPGA(Solver):
         ValueError: A value outside these ranges.
     """
 
+    card = SolverCard(
+        passes=lambda a, steps: steps * (a.num_iter * (2 + a.use_prior) + 1),
+        needs=lambda a, steps: Needs(
+            denoiser=a.use_prior or not a.consistency, consistency=a.consistency, vjp=True, levels=steps + 1
+        ),
+    )
     starts_from_noise = True
 
     def __init__(
@@ -90,37 +98,14 @@ class MAPGA(Solver):
         self.learning_rate, self.learning_rate_factor = learning_rate, learning_rate_factor
         self.learning_rate_growth = learning_rate_growth
 
-    def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
-        return self._lacks(
-            operator,
-            prior,
-            linear=True,
-            consistency=self.consistency,
-            denoiser=self.use_prior or not self.consistency,
-            levels=self.schedule.steps + 1,
-        )
-
-    def on(self, schedule: Schedule) -> MAPGA:
-        """The same method on another schedule."""
-        return MAPGA(
-            schedule,
-            self.num_iter,
-            consistency=self.consistency,
-            use_prior=self.use_prior,
-            learning_rate=self.learning_rate,
-            learning_rate_factor=self.learning_rate_factor,
-            learning_rate_growth=self.learning_rate_growth,
-        )
-
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         levels = self.schedule.levels(self.schedule.steps + 1).tolist()
         z = levels[0] * noise.start()
         for i, (t, t_next) in enumerate(pairwise(levels)):
             for _ in range(self.num_iter):
                 z = z + self.ascent(problem, prior, z, t)
-            z = image = self.image(prior, z, t)
-            if (std := renoise_std(t_next, levels[-1])) > 0:
-                z = z + std * noise.step(i)
+            image = self.image(prior, z, t)
+            z = renoise(image, t_next, levels[-1], noise, i)
             yield State(i + 1, t_next, z, image)
 
     def image(self, prior: Prior, z: Tensor, t: float) -> Tensor:

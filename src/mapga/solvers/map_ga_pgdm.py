@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
+from mapga.card import Needs, SolverCard
 from mapga.operators.base import Operator
 from mapga.priors.base import Prior
 from mapga.problem import Problem
@@ -16,7 +17,7 @@ from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
 from mapga.solvers.map_ga import MAPGA
 from mapga.solvers.pgdm import RRule, check_r_rule, posterior_variance
-from mapga.solvers.steps import pseudo_inverse_guidance, renoise_std
+from mapga.solvers.steps import pseudo_inverse_guidance, renoise
 
 __all__ = ["MAPGAPGDM"]
 
@@ -41,6 +42,10 @@ class MAPGAPGDM(Solver):
         ValueError: A value outside these ranges.
     """
 
+    card = SolverCard(
+        passes=lambda a, steps: steps * (a.num_iter * 2 + 1) + a.pgdm_steps * 2,
+        needs=lambda a, steps: Needs(denoiser=True, consistency=a.consistency, vjp=True, noise="some"),
+    )
     starts_from_noise = True
 
     def __init__(
@@ -58,16 +63,15 @@ class MAPGAPGDM(Solver):
         if pgdm_steps < 1:
             raise ValueError(f"solver.pgdm_steps={pgdm_steps}: at least 1")
         check_r_rule(r_rule, sigma_data)
-        self.pgdm_steps, self.r_rule, self.sigma_data = pgdm_steps, r_rule, sigma_data
-        self.first_half = MAPGA(
-            schedule, num_iter, consistency=consistency, use_prior=False, learning_rate=learning_rate
-        )
+        self.num_iter, self.pgdm_steps, self.consistency = num_iter, pgdm_steps, consistency
+        self.learning_rate, self.r_rule, self.sigma_data = learning_rate, r_rule, sigma_data
+        self.first_half(schedule)  # refuses values that it cannot take
 
     @property
     def n_steps(self) -> int:
         return self.schedule.steps + self.pgdm_steps
 
-    def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
+    def objection(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
         low, high = self.schedule.sigma_min, self.schedule.sigma_max
         if not low < sigma_y < high:
             return (
@@ -75,27 +79,37 @@ class MAPGAPGDM(Solver):
                 f"{high:g}, and sigma_y = {sigma_y:g}; for noiseless measurements use map_ga_np"
             )
         try:
-            self._levels(sigma_y)
+            above, below = self.halves(sigma_y)
+            above.levels(self.schedule.steps + 1)
+            below.levels(self.pgdm_steps + 1)
         except ValueError as error:
             return str(error)
-        return self._lacks(operator, prior, linear=True, denoiser=True, consistency=self.first_half.consistency)
+        return None
 
-    def _levels(self, sigma_y: float) -> tuple[list[float], list[float]]:
-        """The levels of both halves. Raises ValueError if the schedule cannot give them."""
-        first = self.schedule.spanning(self.schedule.sigma_max, sigma_y)
-        second = self.schedule.spanning(sigma_y, self.schedule.sigma_min)
-        return first.levels(self.schedule.steps + 1).tolist(), second.levels(self.pgdm_steps + 1).tolist()
+    def halves(self, sigma_y: float) -> tuple[Schedule, Schedule]:
+        """The schedule from sigma_max to sigma_y, and from sigma_y to sigma_min.
+
+        Raises:
+            ValueError: It cannot be stretched.
+        """
+        schedule = self.schedule
+        return schedule.spanning(schedule.sigma_max, sigma_y), schedule.spanning(sigma_y, schedule.sigma_min)
+
+    def first_half(self, schedule: Schedule) -> MAPGA:
+        """MAP-GA without the prior term."""
+        rate = self.learning_rate
+        return MAPGA(schedule, self.num_iter, consistency=self.consistency, use_prior=False, learning_rate=rate)
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
-        ascent = self.first_half.on(self.schedule.spanning(self.schedule.sigma_max, problem.sigma_y))
-        _, levels = self._levels(problem.sigma_y)
-        for state in ascent.iterate(problem, prior, noise):
+        above, below = self.halves(problem.sigma_y)
+        for state in self.first_half(above).iterate(problem, prior, noise):
             yield state
         x = state.x
-        for i, (t, t_next) in enumerate(pairwise(levels), start=self.schedule.steps):
+
+        levels = below.levels(self.pgdm_steps + 1).tolist()
+        for i, (t, t_next) in enumerate(pairwise(levels), start=above.steps):
             r2 = posterior_variance(t, self.r_rule, self.sigma_data)
             x0, shift = pseudo_inverse_guidance(problem, prior, x, t, r2)
-            x = image = x0 + t**2 / r2 * shift
-            if (std := renoise_std(t_next, levels[-1])) > 0:
-                x = x + std * noise.step(i)
-            yield State(i + 1, t_next, x, image)
+            mu = x0 + t**2 / r2 * shift
+            x = renoise(mu, t_next, levels[-1], noise, i)
+            yield State(i + 1, t_next, x, mu)

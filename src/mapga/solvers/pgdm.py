@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
 
-from mapga.operators.base import Operator
+from mapga.card import Needs, SolverCard
 from mapga.priors.base import Prior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
-from mapga.solvers.steps import pseudo_inverse_guidance, renoise_std
+from mapga.solvers.steps import pseudo_inverse_guidance
 
 __all__ = ["PGDM", "RRule", "check_r_rule", "posterior_variance"]
 
@@ -64,6 +64,10 @@ class PGDM(Solver):
         ValueError: A value outside these ranges.
     """
 
+    card = SolverCard(
+        passes=lambda a, steps: 2 * steps,
+        needs=lambda a, steps: Needs(denoiser=True, vjp=True, levels=steps),
+    )
     starts_from_noise = True
 
     def __init__(
@@ -83,9 +87,6 @@ class PGDM(Solver):
             raise ValueError(f"solver.guidance={guidance!r}: choose 'adaptive' or 'posterior_mean'")
         self.eta, self.r_rule, self.sigma_data, self.guidance = eta, r_rule, sigma_data, guidance
 
-    def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
-        return self._lacks(operator, prior, linear=True, denoiser=True, levels=self.schedule.steps)
-
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         levels = self.schedule.levels(self.schedule.steps).tolist()
         x = levels[0] * noise.start()
@@ -94,8 +95,9 @@ class PGDM(Solver):
             x0, shift = pseudo_inverse_guidance(problem, prior, x, sigma, r2)
             w = 1.0 if self.guidance == "adaptive" else sigma**2 / r2
             k1 = self.eta * sigma_next * math.sqrt(1 - (sigma_next / sigma) ** 2)
-            k2 = renoise_std(sigma_next, k1)
-            x, estimate = x0 + k2 / sigma * (x - x0) + w * shift, x0 + w * shift
+            k2 = math.sqrt(max(sigma_next**2 - k1**2, 0.0))
+            estimate = x0 + w * shift
+            x = x0 + k2 / sigma * (x - x0) + w * shift
             if k1 > 0:
                 x = x + k1 * noise.step(i)
             yield State(i + 1, sigma_next, x, estimate)

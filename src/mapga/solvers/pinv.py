@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mapga.operators.base import Operator
+from mapga.card import Needs, SolverCard
 from mapga.priors.base import Prior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource
@@ -17,12 +17,11 @@ __all__ = ["PseudoInverse"]
 class PseudoInverse(Solver):
     """x = A^+ y, in one step, without prior or schedule."""
 
+    card = SolverCard(passes=lambda a, steps: 0, needs=lambda a, steps: Needs(operator="linear"))
+
     @property
     def n_steps(self) -> int:
         return 1
-
-    def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
-        return self._lacks(operator, prior, linear=True)
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         x = linear_operator(problem).pinv(problem.y)

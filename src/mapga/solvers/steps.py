@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from mapga.lazy import torch
 from mapga.operators.base import LinearOperator
 from mapga.priors.base import Prior
 from mapga.problem import Problem
+from mapga.rng import NoiseSource
 
-__all__ = ["linear_operator", "posterior_residual", "pseudo_inverse_guidance", "renoise_std", "vjp"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["linear_operator", "posterior_residual", "pseudo_inverse_guidance", "renoise", "vjp"]
 
 
 def linear_operator(problem: Problem) -> LinearOperator:
@@ -41,9 +44,13 @@ def vjp(
     return value.detach(), product
 
 
-def renoise_std(sigma: float, floor: float) -> float:
-    """sqrt(sigma^2 - floor^2): the noise that takes an image of level ``floor`` to level ``sigma`` >= floor."""
-    return math.sqrt(max(sigma**2 - floor**2, 0.0))
+def renoise(image: Tensor, sigma: float, floor: float, noise: NoiseSource, step: int) -> Tensor:
+    """A draw of N(image, (sigma^2 - floor^2) I): an image of level ``floor`` taken to level ``sigma`` >= floor.
+
+    At the floor it is the image, and no noise is drawn.
+    """
+    std = math.sqrt(max(sigma**2 - floor**2, 0.0))
+    return image + std * noise.step(step) if std > 0 else image
 
 
 def posterior_residual(problem: Problem, x: Tensor, variance: float) -> Tensor:

@@ -1,5 +1,5 @@
-"""Mirrors of runs elsewhere. Never the store, and nothing waits for them."""
+"""Mirrors of runs elsewhere. Never the store, and nothing waits for them. One tracker, one file."""
 
-from mapga.tracking.trackers import CSVTracker, Tracker, WandbTracker
+from mapga.catalogue import door
 
-__all__ = ["CSVTracker", "Tracker", "WandbTracker"]
+__getattr__ = door(__name__)

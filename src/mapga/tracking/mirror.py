@@ -8,11 +8,11 @@ import threading
 from collections.abc import Sequence
 from typing import Literal
 
-from mapga.tracking.trackers import Tracker
+from mapga.tracking.base import Tracker
 
 __all__ = ["Mirror"]
 
-Event = Literal["start", "row", "finish", "begin_training", "step", "end_training"]
+Event = Literal["begin_run", "row", "end_run", "begin_training", "step", "end_training"]
 
 _log = logging.getLogger(__name__)
 

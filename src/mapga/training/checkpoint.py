@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from mapga.files.durable import replacing
 from mapga.training.config import TrainingConfig
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
@@ -28,25 +28,21 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, config: TrainingConfig, state: Checkpoint) -> None:
-    """Write the checkpoint beside the last one and rename it over it, so that one of the two is always whole.
+    """Write the checkpoint in the place of the last one, so that one of the two is always whole.
 
     Raises:
         OSError: The disk is full or the folder is not writable; the last checkpoint is untouched.
     """
-    path, part = folder / NAME, folder / (NAME + ".part")
+    path = folder / NAME
     content = {"identity": config.identity(), "steps": config.steps, "decay": config.decay, **vars(state)}
     try:
-        with part.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
+        with replacing(path) as part:
+            torch.save(content, part)
     except (OSError, RuntimeError) as error:  # torch reports a short write as RuntimeError
-        part.unlink(missing_ok=True)
         raise OSError(
             f"{path}: cannot write the checkpoint of step {state.step} ({str(error).splitlines()[0]}); "
             "the last good one is kept: free some space and start the same command again"
         ) from None
-    part.replace(path)
 
 
 def load_checkpoint(folder: Path, config: TrainingConfig) -> Checkpoint | None:

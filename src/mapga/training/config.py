@@ -23,7 +23,7 @@ class TrainingConfig:
         name: The stage's folder below the output, and the stem of its weights file.
         seed: Everything random is a function of it and the step.
         steps: Optimiser steps in all.
-        batch: Images a step, over all processes.
+        batch: Images per step, over all processes.
         learning_rate: Its highest value.
         warmup: Steps over which the learning rate rises from 0.
         decay: Last steps, over which it falls linearly to 0.

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from mapga.datasets import Dataset
+from mapga.datasets.base import Dataset
 from mapga.pixels import from_uint8
 
 __all__ = ["ImageSource", "draw_affine", "first_images", "step_generator", "warp"]

@@ -13,21 +13,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mapga.datasets import MNIST
+from mapga.datasets.mnist import MNIST
+from mapga.files.durable import write_json
 from mapga.metrics.extractors.digits_net import DigitClassifier
 from mapga.pixels import from_uint8, to_uint8
 from mapga.priors.base import Prior
 from mapga.priors.mixture import MixturePrior
 from mapga.priors.network import NetworkPrior
 from mapga.training.data import first_images
-from mapga.training.sampling import (
-    flow_end,
-    noised,
-    rmse,
-    sample_consistency,
-    sample_heun,
-    write_grid,
-)
+from mapga.training.sampling import flow_end, noised, rmse, sample_consistency, sample_heun, write_grid
 
 __all__ = ["denoising_error", "flow_distance", "measure", "readable"]
 
@@ -41,7 +35,7 @@ SURE = 0.9  # probability from which a sample counts as reading like a digit
 
 @torch.no_grad()
 def denoising_error(prior: Prior, clean: Tensor) -> dict[str, float]:
-    """Mean squared error of D(x_0 + sigma n) a pixel, for images (B, C, H, W), by noise level."""
+    """Mean squared error of D(x_0 + sigma n) per pixel, for images (B, C, H, W), by noise level."""
     return {
         f"{sigma:g}": rmse(_batched(prior, clean, sigma, consistent=False), clean) ** 2 for sigma in DENOISING_LEVELS
     }
@@ -100,7 +94,7 @@ def measure(prior: NetworkPrior, output: Path) -> dict[str, object]:
     output.mkdir(parents=True, exist_ok=True)
     for name, images in samples.items():
         write_grid(output / f"mnist-{name}.png", images[:PICTURED], columns=12)
-    (output / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+    write_json(output / "figures.json", figures)
     return figures
 
 

@@ -28,15 +28,15 @@ from mapga.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoi
 from mapga.training.config import TrainingConfig
 from mapga.training.data import step_generator
 
-__all__ = ["Objective", "Reporter", "learning_rate", "train"]
+__all__ = ["Objective", "OnAverage", "OnRow", "learning_rate", "train"]
 
 Objective = Callable[[Callable[..., Tensor], Callable[..., Tensor], int], Tensor]
 """(network, target network, step) -> loss of the step."""
 
-Observer = Callable[[nn.Module, int], None]
-"""(average network, step): pictures and figures."""
+OnAverage = Callable[[nn.Module, int], None]
+"""(average network, step): pictures and figures of it."""
 
-Reporter = Callable[[Mapping[str, float]], None]
+OnRow = Callable[[Mapping[str, float]], None]
 """(row of the table of losses): a tracker, for instance."""
 
 
@@ -53,8 +53,8 @@ def train(
     objective: Objective,
     accelerator: Accelerator,
     folder: Path,
-    observe: Observer,
-    report: Reporter,
+    on_average: OnAverage,
+    on_row: OnRow,
 ) -> nn.Module:
     """Train, or go on training, and return the averaged network.
 
@@ -64,70 +64,98 @@ def train(
         objective: Its loss.
         accelerator: Device and processes.
         folder: Where checkpoint and table of losses live.
-        observe: Called every ``sample_every`` steps, on the main process.
-        report: Told every row of the table of losses, on the main process.
+        on_average: Called every ``sample_every`` steps, on the main process.
+        on_row: Told every row of the table of losses, on the main process.
 
     Raises:
         FloatingPointError: The loss or its gradient is no longer finite.
         OSError: A checkpoint cannot be written.
         ValueError: The folder's checkpoint is of another configuration.
     """
-    average, target = copy.deepcopy(network), copy.deepcopy(network)
-    for frozen in (average, target):
-        frozen.requires_grad_(False).eval()
-    optimizer = torch.optim.AdamW(
-        network.parameters(),
-        lr=config.learning_rate,
-        betas=(0.9, 0.99),
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
     state = load_checkpoint(folder, config)
     first = 0 if state is None else state.step
-    if state is not None:
-        network.load_state_dict(state.network)
-        average.load_state_dict(state.average)
-        optimizer.load_state_dict(state.optimizer)
-        if config.target_decay:
-            target.load_state_dict(state.target)
-    wrapped = accelerator.prepare_model(network)
-    lower = target if config.target_decay else wrapped
-    main = accelerator.is_main_process
-    table = _LossTable(folder / "losses.csv", first) if main else None
-    with _progress(enabled=main) as progress:
+    learner = _Learner(config, network, accelerator, state)
+    table = _LossTable(folder / "losses.csv", first) if accelerator.is_main_process else None
+    with _progress(enabled=table is not None) as progress:
         bar = progress.add_task(config.name, total=config.steps, completed=first)
         for step in range(first, config.steps):
-            rate = learning_rate(config, step)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            torch.manual_seed(step_generator(config.seed, "dropout", step).initial_seed())
-            with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-                loss = objective(wrapped, lower, step)
-            optimizer.zero_grad(set_to_none=True)
-            accelerator.backward(loss)
-            value = float(accelerator.reduce(loss.detach(), "mean"))
-            norm = float(accelerator.clip_grad_norm_(wrapped.parameters(), config.clip))
-            _check_finite(config, step, value, norm)
-            optimizer.step()
-            _follow(average, network, min(config.ema, (1 + step) / (10 + step)))
-            if config.target_decay:
-                _follow(target, network, config.target_decay)
+            row = learner.learn(objective, step)
             done, last = step + 1, step + 1 == config.steps
-            progress.update(bar, completed=done, description=f"{config.name} loss {value:.4f}")
+            progress.update(bar, completed=done, description=f"{config.name} loss {row['loss']:.4f}")
             if table is None:
                 continue
             if done % config.log_every == 0 or last:
-                row = {"step": done, "loss": value, "gradient_norm": norm, "learning_rate": rate}
                 table.add(row)
-                report(row)
+                on_row(row)
             if done % config.sample_every == 0 or last:
-                observe(average, done)
+                on_average(learner.average, done)
             if done % config.checkpoint_every == 0 or last:
-                kept = target.state_dict() if config.target_decay else {}
-                weights = network.state_dict(), average.state_dict(), kept, optimizer.state_dict()
-                save_checkpoint(folder, config, Checkpoint(done, *weights))
+                save_checkpoint(folder, config, learner.checkpoint(done))
     accelerator.wait_for_everyone()
-    return average
+    return learner.average
+
+
+class _Learner:
+    """A network with its optimiser, its running average, and the target network of its loss.
+
+    Args:
+        config: The stage.
+        network: The network, on the device.
+        accelerator: Device and processes.
+        state: What it goes on from; None for a fresh start.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, network: nn.Module, accelerator: Accelerator, state: Checkpoint | None
+    ) -> None:
+        self.config, self.network, self.accelerator = config, network, accelerator
+        self.average, self.target = copy.deepcopy(network), copy.deepcopy(network)
+        for frozen in (self.average, self.target):
+            frozen.requires_grad_(False).eval()
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(),
+            lr=config.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        if state is not None:
+            self.network.load_state_dict(state.network)
+            self.average.load_state_dict(state.average)
+            self.optimizer.load_state_dict(state.optimizer)
+            if config.target_decay:
+                self.target.load_state_dict(state.target)
+        self.wrapped = accelerator.prepare_model(network)
+
+    def learn(self, objective: Objective, step: int) -> dict[str, float]:
+        """Take one step; its row of the table of losses.
+
+        Raises:
+            FloatingPointError: The loss or its gradient is not finite; nothing has changed.
+        """
+        config, accelerator = self.config, self.accelerator
+        rate = learning_rate(config, step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(step_generator(config.seed, "dropout", step).initial_seed())
+        with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            loss = objective(self.wrapped, self.target if config.target_decay else self.wrapped, step)
+        self.optimizer.zero_grad(set_to_none=True)
+        accelerator.backward(loss)
+        value = float(accelerator.reduce(loss.detach(), "mean"))
+        norm = float(accelerator.clip_grad_norm_(self.wrapped.parameters(), config.clip))
+        _check_finite(config, step, value, norm)
+        self.optimizer.step()
+        _follow(self.average, self.network, min(config.ema, (1 + step) / (10 + step)))
+        if config.target_decay:
+            _follow(self.target, self.network, config.target_decay)
+        return {"step": step + 1, "loss": value, "gradient_norm": norm, "learning_rate": rate}
+
+    def checkpoint(self, done: int) -> Checkpoint:
+        """All of it after ``done`` steps."""
+        kept = self.target.state_dict() if self.config.target_decay else {}
+        weights = self.network.state_dict(), self.average.state_dict(), kept, self.optimizer.state_dict()
+        return Checkpoint(done, *weights)
 
 
 def _check_finite(config: TrainingConfig, step: int, loss: float, norm: float) -> None:

@@ -23,11 +23,12 @@ from torch import Tensor
 
 from mapga.metrics.perceptual import LPIPS
 from mapga.priors.base import expand_sigma
-from mapga.schedules import SIGMA_MAX, SIGMA_MIN
+from mapga.priors.flow import heun_step
 from mapga.priors.networks.preconditioning import precondition, scalings
+from mapga.schedules import SIGMA_MAX, SIGMA_MIN, karras_levels
 from mapga.training.config import TrainingConfig
 from mapga.training.data import ImageSource, step_generator
-from mapga.training.trajectories import Denoiser, heun_step, integrate_multistep, rho_levels
+from mapga.training.trajectories import Denoiser, integrate_multistep
 
 __all__ = ["ClassifierLoss", "ConsistencyLoss", "DenoiserLoss", "intervals", "pseudo_huber"]
 
@@ -148,7 +149,7 @@ class ConsistencyLoss:
         clean = self.source.images(step, count).to(self.device)
         noise = self.source.normal(count, generator).to(self.device)
         index = self.source.part(torch.randint(number, (count,), generator=generator)).to(self.device)
-        upper, lower = rho_levels(index / number), rho_levels((index + 1) / number).clamp(min=SIGMA_MIN)
+        upper, lower = karras_levels(index / number), karras_levels((index + 1) / number).clamp(min=SIGMA_MIN)
         x = clean + expand_sigma(upper, clean) * noise
         if self.teacher is None:
             below = clean + expand_sigma(lower, clean) * noise
@@ -176,7 +177,7 @@ class ConsistencyLoss:
             offset = 0.5 + torch.rand(count, generator=generator)
             inner = (torch.arange(steps - 1)[:, None] + offset) / steps  # every level comes to be seen
             u = torch.cat([torch.zeros(1, count), inner, torch.ones(1, count)])
-            levels = rho_levels(self.source.part(u.T)).clamp(SIGMA_MIN, SIGMA_MAX).to(self.device)
+            levels = karras_levels(self.source.part(u.T)).clamp(SIGMA_MIN, SIGMA_MAX).to(self.device)
             parts = zip(start.split(128), levels.split(128), strict=True)
             states = [integrate_multistep(self.teacher, x, level.T).transpose(0, 1) for x, level in parts]
             self._pool = (pool, self._gather(torch.cat(states)), self._gather(levels))

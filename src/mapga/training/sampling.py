@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mapga.files.durable import replacing
 from mapga.pixels import to_uint8
-from mapga.schedules import SIGMA_MAX, SIGMA_MIN
-from mapga.schedules import Karras
+from mapga.schedules import SIGMA_MAX, SIGMA_MIN, Karras
 from mapga.training.data import step_generator
 from mapga.training.trajectories import Denoiser, integrate
 
@@ -65,7 +65,7 @@ def sample_heun(denoiser: Denoiser, like: Tensor, seed: int, steps: int) -> Tens
 
 
 def write_grid(path: Path, images: Tensor, columns: int = 8) -> None:
-    """A PNG of images (B, C, H, W) in [-1, 1], ``columns`` a row, one grey pixel apart; whole or absent."""
+    """A PNG of images (B, C, H, W) in [-1, 1], ``columns`` per row, one grey pixel apart; whole or absent."""
     pixels = to_uint8(images)
     count, height, width, channels = pixels.shape
     rows = -(-count // columns)
@@ -73,9 +73,8 @@ def write_grid(path: Path, images: Tensor, columns: int = 8) -> None:
     for i, picture in enumerate(pixels):
         top, left = i // columns * (height + 1), i % columns * (width + 1)
         sheet[top : top + height, left : left + width] = picture
-    whole = path.with_name(path.name + ".part")
-    Image.fromarray(sheet.squeeze(-1) if channels == 1 else sheet).save(whole, format="png")
-    whole.replace(path)
+    with replacing(path) as part:
+        Image.fromarray(sheet.squeeze(-1) if channels == 1 else sheet).save(part, format="png")
 
 
 def _start(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -10,8 +10,10 @@ import json
 import sys
 from pathlib import Path
 
+from mapga.files.durable import write_bytes, write_json
 from mapga.files.fetch import sha256_of
 from mapga.priors.network import NetworkPrior
+from mapga.priors.networks.preconditioning import ROLES
 from mapga.priors.networks.shipped import SHIPPED
 
 __all__ = ["ship"]
@@ -34,11 +36,11 @@ def ship(name: str, denoiser: Path, consistency: Path, folder: Path = SHIPPED) -
     listing = folder / "manifest.json"
     manifest = json.loads(listing.read_text()) if listing.is_file() else {}
     manifest[name] = {}
-    for role, source in (("denoiser", denoiser), ("consistency", consistency)):
+    for role, source in zip(ROLES, (denoiser, consistency), strict=True):
         path = folder / f"{name}_{role}.safetensors"
-        path.write_bytes(source.read_bytes())
+        write_bytes(path, source.read_bytes())
         manifest[name][role] = {"file": path.name, "size": path.stat().st_size, "sha256": sha256_of(path)}
-    listing.write_text(json.dumps(manifest, indent=2) + "\n")
+    write_json(listing, manifest)
 
 
 if __name__ == "__main__":

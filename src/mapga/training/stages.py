@@ -12,26 +12,26 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from mapga.datasets import Dataset
+from mapga.datasets.base import Dataset
 from mapga.metrics.extractors.digits_net import FORMAT, DigitNet
 from mapga.priors.networks.preconditioning import Kind, precondition
 from mapga.priors.networks.unet import Architecture, UNet, read_network, write_network, write_tensors
 from mapga.training.config import TrainingConfig
 from mapga.training.data import ImageSource, first_images
-from mapga.training.loop import Reporter, train
+from mapga.training.evaluation import Evaluation, add_row
+from mapga.training.loop import OnRow, train
 from mapga.training.objectives import ClassifierLoss, ConsistencyLoss, DenoiserLoss
-from mapga.training.progress import Progress, add_row
 
-__all__ = ["run"]
+__all__ = ["run_stage"]
 
 
-def run(
+def run_stage(
     config: TrainingConfig,
     output: Path,
     dataset: Dataset,
     heldout: Dataset,
     *,
-    report: Reporter = lambda row: None,
+    on_row: OnRow = lambda row: None,
 ) -> Path:
     """Train one stage, or go on with it, and return its weights file ``output/<name>/<name>.safetensors``.
 
@@ -43,7 +43,7 @@ def run(
         output: Folder of all stages of the training.
         dataset: The images it learns from.
         heldout: Images for the figures, never learned from.
-        report: Told every row of the table of losses: a tracker, for instance.
+        on_row: Told every row of the table of losses: a tracker, for instance.
 
     Raises:
         FileNotFoundError: The teacher's weights are not there.
@@ -60,7 +60,7 @@ def run(
     torch.manual_seed(config.seed)
     stage = _train_classifier if config.stage == "classifier" else _train_prior
     try:
-        stage(config, folder, accelerator, dataset, heldout, report)
+        stage(config, folder, accelerator, dataset, heldout, on_row)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -77,7 +77,7 @@ def _train_prior(
     accelerator: Accelerator,
     dataset: Dataset,
     heldout: Dataset,
-    report: Reporter,
+    on_row: OnRow,
 ) -> None:
     device = accelerator.device
     kind: Kind = "edm" if config.stage == "denoiser" else "consistency"
@@ -95,14 +95,14 @@ def _train_prior(
         if kind == "edm"
         else ConsistencyLoss(config, source, device, denoiser, accelerator.gather)
     )
-    progress = Progress(folder, kind, denoiser, first_images(heldout, Progress.IMAGES).to(device), config.seed)
+    evaluate = Evaluation(folder, kind, denoiser, first_images(heldout, Evaluation.IMAGES).to(device), config.seed)
 
-    def observe(average: nn.Module, step: int) -> None:
-        progress(average, step)
+    def on_average(average: nn.Module, step: int) -> None:
+        evaluate(average, step)
         assert isinstance(average, UNet)
         write_network(folder / f"{config.name}.safetensors", average, kind)
 
-    train(config, network, objective, accelerator, folder, observe, report)
+    train(config, network, objective, accelerator, folder, on_average, on_row)
 
 
 def _train_classifier(
@@ -111,7 +111,7 @@ def _train_classifier(
     accelerator: Accelerator,
     dataset: Dataset,
     heldout: Dataset,
-    report: Reporter,
+    on_row: OnRow,
 ) -> None:
     for images in (dataset, heldout):
         if images.image_shape != (1, 32, 32) or images.n_classes != 10:
@@ -124,14 +124,14 @@ def _train_classifier(
     labels = torch.tensor([heldout[i].label for i in range(len(heldout))])
 
     @torch.no_grad()
-    def observe(average: nn.Module, step: int) -> None:
+    def on_average(average: nn.Module, step: int) -> None:
         right = average(clean).argmax(1).cpu() == labels
         add_row(folder / "figures.csv", {"step": step, "accuracy": float(right.double().mean())})
         path = folder / f"{config.name}.safetensors"
         write_tensors(path, average, json.dumps({"format": FORMAT}), dtype=torch.float16)
 
     network = DigitNet().to(accelerator.device)
-    train(config, network, ClassifierLoss(config, source, accelerator.device), accelerator, folder, observe, report)
+    train(config, network, ClassifierLoss(config, source, accelerator.device), accelerator, folder, on_average, on_row)
 
 
 def _source(config: TrainingConfig, accelerator: Accelerator, dataset: Dataset) -> ImageSource:

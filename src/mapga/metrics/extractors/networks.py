@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+
+from mapga.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = [
     "as_rgb",
@@ -23,6 +28,8 @@ __all__ = [
     "package_folder",
     "per_image",
     "precise",
+    "resized",
+    "state_on",
 ]
 
 _CUDA_BATCH = 64
@@ -71,13 +78,19 @@ def load_state(path: Path) -> dict[str, Tensor]:
     return dict(torch.load(path, map_location="cpu", weights_only=True))
 
 
+@cache
+def state_on(path: Path, device: str) -> dict[str, Tensor]:
+    """``load_state`` on ``device``, loaded once."""
+    return {name: tensor.to(device) for name, tensor in load_state(path).items()}
+
+
 def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
     """A network without numbers: nothing random is drawn, so nothing random can stay in it unnoticed."""
     with torch.device("meta"):
         return build()
 
 
-def frozen(network: nn.Module, device: torch.device) -> nn.Module:
+def frozen(network: nn.Module, device: str) -> nn.Module:
     """The network on ``device``, in evaluation mode, without gradients.
 
     Raises:
@@ -89,10 +102,15 @@ def frozen(network: nn.Module, device: torch.device) -> nn.Module:
     return network.to(device).requires_grad_(False).eval()
 
 
-def as_rgb(images: np.ndarray, device: torch.device) -> Tensor:
+def as_rgb(images: np.ndarray, device: str) -> Tensor:
     """uint8 (B, H, W, C) to float32 (B, 3, H, W) in 0..255; a grey image three times."""
     tensor = torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float()
     return tensor.expand(-1, 3, -1, -1).contiguous()
+
+
+def resized(images: Tensor, size: int) -> Tensor:
+    """Images (B, C, H, W) as (B, C, size, size): bilinear, antialiased where it shrinks."""
+    return torch.nn.functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
 
 
 @contextmanager

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mapga.priors.checkpoints.network import PublishedNetwork
 
 __all__ = ["PublishedArchitecture"]
 
@@ -68,12 +64,3 @@ class PublishedArchitecture:
                     yield "attn", f"output_blocks.{place}.1", f"up_blocks.{up}.attentions.{j}"
             if up < levels - 1:
                 yield "res", f"output_blocks.{place}.{1 + attended}", f"up_blocks.{up}.upsamplers.0"
-
-    def empty(self) -> PublishedNetwork:
-        """The network without numbers, on the meta device."""
-        import torch
-
-        from mapga.priors.checkpoints.network import PublishedNetwork
-
-        with torch.device("meta"):
-            return PublishedNetwork(self)

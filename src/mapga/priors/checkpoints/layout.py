@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mapga.priors.checkpoints.architecture import PublishedArchitecture
+from mapga.priors.checkpoints.network import empty_network
 
 __all__ = ["differences", "diffusers_shapes", "is_published", "published_names", "published_shapes", "to_diffusers"]
 
@@ -39,7 +40,7 @@ _SHOWN = 3  # keys named in a refusal
 @cache
 def diffusers_shapes(architecture: PublishedArchitecture) -> dict[str, tuple[int, ...]]:
     """Every key of the network in diffusers' names, with its shape."""
-    state = architecture.empty().body.state_dict()
+    state = empty_network(architecture).body.state_dict()
     return {name: tuple(value.shape) for name, value in state.items()}
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
+from mapga.files.durable import replacing
 from mapga.files.fetch import cache_folder, sha256_of
 from mapga.priors.checkpoints.files import Weights, diffusers_kind, read_weights, weights_path
 from mapga.priors.checkpoints.layout import differences, to_diffusers
 from mapga.priors.checkpoints.manifest import PublishedFile, architectures, published_files
-from mapga.priors.checkpoints.network import PublishedNetwork
+from mapga.priors.checkpoints.network import PublishedNetwork, empty_network
 
 __all__ = ["FORMAT", "converted_path", "load_network"]
 
@@ -50,7 +50,7 @@ def load_network(source: Path, entry: PublishedFile) -> PublishedNetwork:
     tensors = to_diffusers(weights.tensors, architecture)
     if weights.metadata.get("format") != FORMAT:
         _keep(copy, tensors, entry, digest)
-    network = architecture.empty()
+    network = empty_network(architecture)
     network.body.load_state_dict({name: value.detach() for name, value in tensors.items()}, strict=True, assign=True)
     return network.requires_grad_(False).eval()
 
@@ -81,12 +81,11 @@ def _keep(copy: Path, tensors: dict[str, torch.Tensor], entry: PublishedFile, di
         "architecture": entry.architecture,
         "source_sha256": digest,
     }
-    part = copy.with_name(f"{copy.name}.{os.getpid()}.part")
     own = {name: value.contiguous().clone() for name, value in tensors.items()}  # safetensors takes no shared storage
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
-        save_file(own, part, metadata=metadata)
-        part.chmod(0o644)  # the library makes it private, but a cache may be a group's
-        part.replace(copy)
+        with replacing(copy) as part:
+            save_file(own, part, metadata=metadata)
+            part.chmod(0o644)  # the library makes it private, but a cache may be a group's
     except OSError as error:
         _log.warning("%s: the converted weights cannot be kept (%s); they are converted anew each time", copy, error)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import yaml
 
 from mapga.priors.checkpoints.architecture import PublishedArchitecture
-
-if TYPE_CHECKING:
-    from mapga.priors.networks.preconditioning import Kind
+from mapga.priors.networks.preconditioning import Kind
 
 __all__ = ["PublishedFile", "architectures", "published", "published_files"]
 
@@ -49,11 +47,6 @@ class PublishedFile:
     def preconditioning(self) -> Kind:
         """The scalings it was trained with."""
         return "edm" if self.kind == "edm" else "consistency"
-
-    @property
-    def class_conditional(self) -> bool:
-        """Whether it takes a class label."""
-        return architectures()[self.architecture].classes is not None
 
 
 @cache

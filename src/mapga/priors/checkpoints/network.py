@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from mapga.priors.checkpoints.architecture import PublishedArchitecture
 
-__all__ = ["PublishedNetwork"]
+__all__ = ["PublishedNetwork", "empty_network"]
 
 
 class PublishedNetwork(nn.Module):
@@ -44,3 +45,9 @@ class PublishedNetwork(nn.Module):
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
         out: Tensor = self.body(x, time, class_labels=labels, return_dict=False)[0]
         return out
+
+
+def empty_network(architecture: PublishedArchitecture) -> PublishedNetwork:
+    """The network without numbers, on the meta device."""
+    with torch.device("meta"):
+        return PublishedNetwork(architecture)

@@ -9,27 +9,31 @@ Source: openai/consistency_models, 2023 (cm/fp16_util.py, cm/nn.py: weights of t
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from torch import Tensor, nn
+from mapga.lazy import torch
 
-from mapga.priors.checkpoints.network import PublishedNetwork
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-__all__ = ["HALVES", "NetworkPrecision", "set_precision"]
+__all__ = ["NetworkPrecision", "set_precision"]
 
 NetworkPrecision = Literal["float32", "bfloat16", "float16"]
-HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _FULL = ("conv_in", "conv_out", "time_embedding", "class_embedding", "time_emb_proj")
 
 
-def set_precision(network: PublishedNetwork, precision: NetworkPrecision) -> None:
-    """Turn the network's convolutions and attention to half, in place; float32 leaves everything float32."""
-    network.float()
+def set_precision(body: nn.Module, precision: NetworkPrecision) -> None:
+    """Turn a U-Net's convolutions and attention to half, in place; float32 leaves everything float32.
+
+    Args:
+        body: A ``UNet2DModel`` of diffusers.
+        precision: What convolutions and attention compute in.
+    """
+    body.float()
     if precision == "float32":
         return
-    half = HALVES[precision]
-    for name, module in network.body.named_modules():
+    nn, half = torch.nn, torch.bfloat16 if precision == "bfloat16" else torch.float16
+    for name, module in body.named_modules():
         full = any(part in _FULL for part in name.split("."))
         if isinstance(module, nn.GroupNorm) or name == "conv_out" or name.endswith("time_emb_proj"):
             module.register_forward_pre_hook(partial(_enter, torch.float32))
@@ -40,7 +44,7 @@ def set_precision(network: PublishedNetwork, precision: NetworkPrecision) -> Non
 
 
 def _enter(dtype: torch.dtype, module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(value.to(dtype) if isinstance(value, Tensor) else value for value in inputs)
+    return tuple(value.to(dtype) if isinstance(value, torch.Tensor) else value for value in inputs)
 
 
 def _leave(dtype: torch.dtype, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:

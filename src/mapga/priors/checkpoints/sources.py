@@ -6,18 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mapga.errors import ConfigError
 from mapga.files.fetch import FileRefusedError, RemoteFile, cache_folder, check_file, fetch, sha256_of
 from mapga.priors.checkpoints.files import flaw, weights_path
 from mapga.priors.checkpoints.manifest import PublishedFile, architectures, published
+from mapga.priors.networks.preconditioning import ROLES
 
-if TYPE_CHECKING:
-    from mapga.priors.networks.preconditioning import Kind
-
-__all__ = ["ROLES", "WeightsSource", "sources_of"]
-
-ROLES: dict[str, Kind] = {"denoiser": "edm", "consistency": "consistency"}
+__all__ = ["WeightsSource", "sources_of"]
 
 _HUB_ID = re.compile(r"[\w-]+/[\w.-]+")
 _HUB_FILES = ["model_index.json", *(f"unet/diffusion_pytorch_model.{end}" for end in ("safetensors", "bin"))]
@@ -139,11 +136,11 @@ def sources_of(node: Mapping[str, Any]) -> dict[str, WeightsSource]:
     ``<role>_source``, ``<role>_sha256``.
 
     Raises:
-        ValueError: An unknown name, a network in the wrong role or of another architecture, or no network at all.
+        ConfigError: An unknown name, a network in the wrong role or of another architecture, or no network at all.
     """
     architecture = node.get("architecture")
     if architecture not in architectures():
-        raise ValueError(f"prior.architecture={architecture!r}: choose {' or '.join(architectures())}")
+        raise ConfigError(f"prior.architecture={architecture!r}: choose {' or '.join(architectures())}")
     found = {}
     for role, kind in ROLES.items():
         if (name := node.get(role)) is None:
@@ -151,17 +148,17 @@ def sources_of(node: Mapping[str, Any]) -> dict[str, WeightsSource]:
         try:
             entry = published(name)
         except ValueError as error:
-            raise ValueError(f"prior.{role}={error}; its file or folder goes into prior.{role}_source") from None
+            raise ConfigError(f"prior.{role}={error}; its file or folder goes into prior.{role}_source") from None
         if entry.preconditioning != kind:
             what, other = ("a denoiser", "denoiser") if entry.kind == "edm" else ("a consistency model", "consistency")
-            raise ValueError(f"prior.{role}={name} is {what} ({entry.kind}); give it as prior.{other}")
+            raise ConfigError(f"prior.{role}={name} is {what} ({entry.kind}); give it as prior.{other}")
         if entry.architecture != architecture:
-            raise ValueError(
+            raise ConfigError(
                 f"prior.{role}={name} is of architecture {entry.architecture}, prior.architecture is {architecture}; "
                 "choose networks of one architecture"
             )
         command = f"mapga prefetch prior={entry.prior} prior.{role}={name}"
         found[role] = WeightsSource(entry, node.get(f"{role}_source"), node.get(f"{role}_sha256"), command)
     if not found:
-        raise ValueError("prior.denoiser and prior.consistency are both null; name one, or use prior=none")
+        raise ConfigError("prior.denoiser and prior.consistency are both null; name one, or use prior=none")
     return found

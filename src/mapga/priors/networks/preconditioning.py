@@ -17,18 +17,20 @@ Sources: Karras et al., 2022, arXiv 2206.00364, table 1; Song et al., 2023, arXi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-import torch
-from torch import Tensor
-
+from mapga.lazy import torch
 from mapga.priors.base import expand_sigma
 from mapga.schedules import SIGMA_MIN
 
-__all__ = ["KINDS", "SIGMA_DATA", "Kind", "precondition", "scalings", "time_input"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["KINDS", "ROLES", "SIGMA_DATA", "Kind", "precondition", "scalings", "time_input"]
 
 Kind = Literal["edm", "consistency"]
 KINDS: tuple[str, ...] = get_args(Kind)
+ROLES: dict[str, Kind] = {"denoiser": "edm", "consistency": "consistency"}  # of a prior's networks, with their kinds
 SIGMA_DATA = 0.5  # standard deviation of the images the published networks assume
 TIME_SCALE = 250.0  # 1000 / 4: EDM's ln(sigma) / 4 on the 0..1000 scale of sinusoidal embeddings
 
@@ -52,7 +54,7 @@ def time_input(sigma: Tensor) -> Tensor:
 
 
 def precondition(kind: Kind, network: Callable[[Tensor, Tensor], Tensor], x: Tensor, sigma: float | Tensor) -> Tensor:
-    """out(x, sigma) for images (B, C, H, W) and one level, or one an image (B,), sigma > 0.
+    """out(x, sigma) for images (B, C, H, W) and one level, or one per image (B,), sigma > 0.
 
     Args:
         kind: Which scalings the network was trained with.

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from mapga.files.durable import write_bytes
 from mapga.priors.networks.preconditioning import Kind
 
 __all__ = ["Architecture", "UNet", "read_network", "write_network", "write_tensors"]
@@ -118,9 +119,7 @@ def write_tensors(path: Path, network: nn.Module, described: str, *, dtype: torc
     make unequal files.
     """
     tensors = {name: value.detach().to("cpu", dtype).contiguous() for name, value in network.state_dict().items()}
-    whole = path.with_name(path.name + ".part")
-    whole.write_bytes(save(tensors, metadata={KEY: described}))
-    whole.replace(path)
+    write_bytes(path, save(tensors, metadata={KEY: described}))
 
 
 def read_network(path: Path, kind: Kind) -> UNet:

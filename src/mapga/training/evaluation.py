@@ -1,4 +1,4 @@
-"""What is looked at while a network learns: a row of figures and a picture of samples now and then."""
+"""The evaluation of a network that learns: a row of figures and a picture of samples now and then."""
 
 from __future__ import annotations
 
@@ -11,17 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from mapga.priors.networks.preconditioning import Kind, precondition
-from mapga.training.sampling import (
-    flow_end,
-    noised,
-    rmse,
-    sample_consistency,
-    sample_heun,
-    write_grid,
-)
+from mapga.training.sampling import flow_end, noised, rmse, sample_consistency, sample_heun, write_grid
 from mapga.training.trajectories import Denoiser
 
-__all__ = ["Progress", "add_row"]
+__all__ = ["Evaluation", "add_row"]
 
 
 def add_row(path: Path, row: dict[str, float]) -> None:
@@ -37,7 +30,7 @@ def add_row(path: Path, row: dict[str, float]) -> None:
         writer.writerow([f"{value:.6g}" for value in row.values()])
 
 
-class Progress:
+class Evaluation:
     """A row of ``figures.csv`` and ``samples-<step>.png`` whenever called.
 
     A denoiser's figures are the RMSE of D at four noise levels. A consistency function's are the RMSE between C and

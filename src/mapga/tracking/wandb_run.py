@@ -1,94 +1,21 @@
-"""Mirrors of a run elsewhere. A tracker is never the store and never decides success.
-
-The only file that imports wandb, and only when a run is mirrored there.
-"""
+"""Weights & Biases. The only file that imports wandb, and only when a run is mirrored there."""
 
 from __future__ import annotations
 
-import csv
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from mapga.records.identity import digest
-from mapga.records.store import ImageStore
+from mapga.card import Card
+from mapga.files.durable import write_text
+from mapga.spec import digest
+from mapga.tracking.base import Tracker
 from mapga.tracking.credentials import check_key, find_key
 
-__all__ = ["CSVTracker", "Tracker", "WandbTracker"]
+__all__ = ["WandbTracker"]
 
 _AGAIN: Any = {"resume": "allow", "reinit": "create_new"}  # the same run again, whatever else is open
 _MARKER = Path("wandb") / "mirrored"  # in a run's folder: a hash of the results that are mirrored whole
-
-
-class Tracker(ABC):
-    """What a mirror hears. Whatever it raises is noted, and the run goes on."""
-
-    def check(self) -> None:  # noqa: B027
-        """Asked before anything is done.
-
-        Raises:
-            ValueError: What it was given cannot work: the run is refused.
-        """
-
-    @abstractmethod
-    def start(self, run_id: str, config: Mapping[str, Any], folder: Path) -> None:
-        """A run begins or continues.
-
-        Args:
-            run_id: The run's name, the same every time it is launched.
-            config: Its resolved config, with the chosen ``names``.
-            folder: Where it is recorded.
-        """
-
-    @abstractmethod
-    def row(self, row: Mapping[str, Any]) -> None:
-        """An image is recorded: its journal row. Rows come in order, those recorded earlier first."""
-
-    @abstractmethod
-    def finish(self, summary: Mapping[str, Any]) -> None:
-        """The run is complete: its ``metrics.json``. Told after the run's done marker is written."""
-
-    def begin_training(self, name: str, config: Mapping[str, Any], folder: Path) -> None:  # noqa: B027
-        """A stage of a training begins or continues; its losses are in ``losses.csv`` anyhow.
-
-        Args:
-            name: Recipe and stage, the same every time it is launched.
-            config: The stage's settings.
-            folder: Where it is recorded.
-        """
-
-    def step(self, row: Mapping[str, float]) -> None:  # noqa: B027
-        """A row of the table of losses, with its ``step``. Steps that are done again are told again."""
-
-    def end_training(self) -> None:  # noqa: B027
-        """The stage is complete."""
-
-    def close(self) -> None:  # noqa: B027
-        """The process is done with the run, complete or not; most have nothing to do."""
-
-
-class CSVTracker(Tracker):
-    """Writes the per-image metrics as ``images.csv`` in the run's folder, for spreadsheets."""
-
-    def __init__(self) -> None:
-        self._rows: list[dict[str, Any]] = []
-        self._folder = Path()
-
-    def start(self, run_id: str, config: Mapping[str, Any], folder: Path) -> None:
-        self._folder, self._rows = folder, []
-
-    def row(self, row: Mapping[str, Any]) -> None:
-        flat = {key: value for key, value in row.items() if key != "metrics"}
-        self._rows.append(flat | dict(row["metrics"]))
-
-    def finish(self, summary: Mapping[str, Any]) -> None:
-        if not self._rows:
-            return
-        with (self._folder / "images.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(k for row in self._rows for k in row)))
-            writer.writeheader()
-            writer.writerows(self._rows)
 
 
 class WandbTracker(Tracker):
@@ -108,6 +35,8 @@ class WandbTracker(Tracker):
     Raises:
         ValueError: A value outside these ranges.
     """
+
+    card = Card(words=("project", "entity"))
 
     def __init__(
         self,
@@ -129,7 +58,7 @@ class WandbTracker(Tracker):
         if self._resolved_mode() == "online":
             check_key(find_key())
 
-    def start(self, run_id: str, config: Mapping[str, Any], folder: Path) -> None:
+    def begin_run(self, run_id: str, config: Mapping[str, Any], folder: Path) -> None:
         names = config["names"]
         experiment = names.get("experiment")
         self._folder, self._rows = folder, []
@@ -156,7 +85,9 @@ class WandbTracker(Tracker):
         failed = {"image/failed": int(row["status"] != "done")}
         self._run.log({"image": row["index"], **failed, **numbers}, step=row["row"])
 
-    def finish(self, summary: Mapping[str, Any]) -> None:
+    def end_run(self, summary: Mapping[str, Any]) -> None:
+        from mapga.records.store import ImageStore  # brings numpy, which no plan waits for
+
         wandb = _wandb()
         for name, cell in summary["metrics"].items():
             self._run.summary[name] = cell["mean"]
@@ -180,7 +111,7 @@ class WandbTracker(Tracker):
         self._run.log_artifact(artifact)
         self._run.finish()
         self._run = None
-        (self._folder / _MARKER).write_text(_of_results(summary))
+        write_text(self._folder / _MARKER, _of_results(summary))
 
     def begin_training(self, name: str, config: Mapping[str, Any], folder: Path) -> None:
         self._run = _wandb().init(

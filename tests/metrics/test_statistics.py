@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from mapga.metrics.statistics import bootstrap_interval, check_same_protocol, mean_sem, paired_difference_interval
+from mapga.metrics.statistics import bootstrap_interval, mean_sem, resampled_counts
 
 
 def test_mean_and_standard_error() -> None:
@@ -47,7 +47,17 @@ def test_chunks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     values = np.random.default_rng(1).random(100)
     whole = bootstrap_interval(values, resamples=50)
     monkeypatch.setattr("mapga.metrics.statistics._CHUNK", 700)
-    assert bootstrap_interval(values, resamples=50) == whole
+    parts = bootstrap_interval(values, resamples=50)
+    assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high), rel=1e-12)
+
+
+def test_a_resample_counts_every_image_as_often_as_it_was_drawn() -> None:
+    [counts] = resampled_counts(30, 4000, seed=3)
+    assert counts.shape == (4000, 30) and (counts.sum(axis=1) == 30).all()
+    # of a binomial law: mean 1, variance 1 - 1 / n
+    np.testing.assert_allclose(counts.mean(axis=0), 1, atol=0.08)
+    np.testing.assert_allclose(counts.var(axis=0), 1 - 1 / 30, atol=0.12)
+    assert list(resampled_counts(0, 10, seed=0)) == []
 
 
 def test_pairing_finds_what_separate_intervals_hide() -> None:
@@ -56,13 +66,8 @@ def test_pairing_finds_what_separate_intervals_hide() -> None:
     better, worse = difficulty + 0.3 + draw.normal(0, 0.1, 100), difficulty
     one, two = bootstrap_interval(better), bootstrap_interval(worse)
     assert one.low < two.high  # they overlap
-    difference = paired_difference_interval(better, worse)
+    difference = bootstrap_interval(better - worse)
     assert 0.25 < difference.low < difference.mean < difference.high < 0.35
-
-
-def test_equal_infinities_differ_by_nothing() -> None:
-    difference = paired_difference_interval([np.inf, 30, 31], [np.inf, 30, 31])
-    assert (difference.mean, difference.low, difference.high) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -73,20 +78,12 @@ def test_equal_infinities_differ_by_nothing() -> None:
         (lambda: mean_sem([1, np.nan, 2]), "number 1 of 3 is NaN"),
         (lambda: bootstrap_interval([1, 2], level=95), "level=95"),
         (lambda: bootstrap_interval([1, 2], resamples=0), "resamples=0"),
-        (lambda: paired_difference_interval([1, 2], [1]), "2 and 1 numbers"),
+        (lambda: bootstrap_interval([1, np.inf, 2]), "1 of 3 numbers are infinite"),
     ],
 )
 def test_bad_input_is_refused(call: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()  # type: ignore[operator]
-
-
-def test_cells_of_different_protocols_are_not_mixed() -> None:
-    few, many = "fid_clean|n=1000|reference=truth", "fid_clean|n=50000|reference=truth"
-    check_same_protocol({"map_ga": few, "pgdm": few})
-    check_same_protocol({})
-    with pytest.raises(ValueError, match=r"pgdm is .*n=1000.* but ddrm is .*n=50000.*split"):
-        check_same_protocol({"pgdm": few, "map_ga": few, "ddrm": many})
 
 
 def test_module_needs_no_torch() -> None:

@@ -1,0 +1,141 @@
+"""``mapga run -m``: a sweep through the chosen Hydra launcher."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from mapga.commands import submission
+from mapga.commands.run import Outcome, check_writable, run_one
+from mapga.config.compose import compose_run, conf_dir, spec_of
+from mapga.config.messages import not_understood, one_line
+from mapga.config.sweep import Sweep, runs
+from mapga.errors import ConfigError
+from mapga.records import RunFolder
+from mapga.records.collect import collect
+from mapga.records.provenance import code_identity
+from mapga.run.signals import listening
+from mapga.spec import RunSpec
+
+__all__ = ["Task", "sweep"]
+
+
+def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
+    """Run every combination of swept values; the outcome of each, and the folder that they lie in.
+
+    Raises:
+        ConfigError: A sweep that cannot be composed, or a launcher that cannot take it.
+    """
+    GlobalHydra.instance().clear()
+    Plugins.instance()  # finds launchers and sweepers
+    axes = Sweep(overrides)
+    results = axes.results_dir
+    check_writable(results)
+    composed = compose_run([axis[0] for axis in axes.axes])
+    searches = "direction" in composed.hydra.sweeper
+    if searches and composed.objective is None:
+        raise ConfigError("a sweeper that searches needs objective=..., one of the run's metrics")
+    planned = [] if searches else runs(overrides)
+    target = str(composed.hydra.launcher._target_)
+    on_slurm = target.endswith(".SlurmLauncher")
+    if on_slurm:
+        from mapga.commands import slurm
+
+        slurm.prepare(composed.hydra.launcher)
+    submission.note(results, overrides, planned)
+    try:
+        # Elsewhere jobs listen for themselves, and who submitted them may die of a signal.
+        with listening() if target.endswith(".BasicLauncher") else nullcontext():
+            returned = _launched(overrides, Task(code_identity(), frozenset(spec.run_id for spec in planned)))
+    except RuntimeError as error:  # a process died, and the launcher does not say what became of the others
+        if on_slurm:
+            slurm.wait(error)
+        return [_found(spec, error) for spec in planned], results
+    if searches:  # it returns nothing, and says what it found in a file
+        return _trials(results, composed.objective), results
+    return returned, results
+
+
+def _launched(overrides: Sequence[str], task: Task) -> list[Outcome]:
+    GlobalHydra.instance().clear()
+    try:
+        hydra = Hydra.create_main_hydra2("mapga", create_config_search_path(str(conf_dir())))
+        returned = hydra.multirun("run", task_function=task, overrides=list(overrides), with_log_configuration=False)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(one_line(error)) from error
+    except ValueError as error:
+        raise ConfigError(not_understood(overrides, error)) from error
+    finally:
+        GlobalHydra.instance().clear()
+    return [job.return_value for batch in returned or () for job in batch]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One job of a sweep, in whatever process the launcher runs it.
+
+    Attributes:
+        submitted: ``code_identity`` of the process that submitted the sweep.
+        planned: Ids of the runs that were submitted; empty where nobody knows them beforehand.
+    """
+
+    submitted: str
+    planned: frozenset[str] = frozenset()
+
+    def __call__(self, cfg: DictConfig) -> Outcome:
+        if self.submitted != (now := code_identity()) and not cfg.allow_code_change:
+            return Outcome(
+                "refused",
+                "",
+                f"the code has changed since the sweep was submitted (sources {self.submitted}, now {now}); submit "
+                "again, or allow_code_change=true",
+            )
+        whole = cfg.copy()
+        with open_dict(whole):
+            whole.hydra = {"runtime": {"choices": HydraConfig.get().runtime.choices}}
+        try:
+            spec = spec_of(whole)
+        except ConfigError as error:
+            return Outcome("refused", "", str(error))
+        if self.planned and spec.run_id not in self.planned:
+            return Outcome(
+                "refused",
+                "",
+                f"this job is {spec.run_id}, and no such run was submitted: its files or surroundings have changed "
+                "since, or the plan of the sweep is wrong; submit again",
+            )
+        outcome = run_one(whole)
+        if outcome.status == "skipped":
+            RunFolder(spec).skip(outcome.message)
+        return outcome
+
+
+def _trials(results: Path, objective: str) -> list[Outcome]:
+    """The trials that lie in a results folder; the sweeper noted the best in ``optimization_results.yaml``."""
+    trials = [run for run in collect(results)[0] if run.spec.objective == objective]
+    return [Outcome("done" if run.status == "done" else "failed", str(run.folder), run.reason) for run in trials]
+
+
+def _found(spec: RunSpec, error: RuntimeError) -> Outcome:
+    """How a run ended whose process may have died, from its folder."""
+    run = RunFolder(spec)
+    if run.done:
+        return Outcome("done", str(run.path))
+    if (run.path / "skipped.json").exists():
+        return Outcome("skipped", str(run.path), str(json.loads((run.path / "skipped.json").read_text())["reason"]))
+    if (run.path / "error.txt").exists():
+        return Outcome("failed", str(run.path), f"traceback in {run.path / 'error.txt'}")
+    reason = str(error).strip().partition("\n")[0]
+    return Outcome("failed", str(run.path), f"its process ended without a word ({type(error).__name__}: {reason})")

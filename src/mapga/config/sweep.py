@@ -1,0 +1,193 @@
+"""The runs of a sweep, each as Hydra would compose it, in a fraction of the time. Imports no torch.
+
+A composition takes a tenth of a second or more. So each option of each axis is composed once, alone, against the
+sweep's first point, and what it changes is noted: keys, with interpolations as they are written, and choices. Where the
+options of a point change different things, the point is the first one with all their changes; elsewhere Hydra composes
+it. Of the former a sample in which every option meets others is composed too, and compared.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import IntervalSweep, Override
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mapga.config.compose import compose_run, spec_of
+from mapga.config.messages import one_line, parsed
+from mapga.config.schema import RootConfig, check_keys
+from mapga.errors import ConfigError
+from mapga.spec import NAMED, RunSpec
+
+__all__ = ["Interaction", "Sweep", "runs"]
+
+_Leaves = dict[tuple[str, ...], Any]
+_GONE = object()  # the value of a key that an option takes away
+_CHOICES = "hydra.runtime.choices"
+
+
+class Interaction(Exception):
+    """Options that change more together than each does alone: every point has to be composed."""
+
+
+def runs(overrides: Sequence[str]) -> list[RunSpec]:
+    """Every run of a sweep, in launch order.
+
+    Raises:
+        ConfigError: A sweep, or a run of it, that cannot be composed.
+    """
+    sweep = Sweep(overrides)
+    try:
+        return list(sweep.runs())
+    except Interaction:
+        return list(sweep.composed())
+
+
+class Sweep:
+    """The axes of a sweep and their points.
+
+    Args:
+        overrides: As typed; the experiment's own sweep is added to them.
+
+    Attributes:
+        axes: For each override the values it takes, as overrides, one unless it is swept.
+        results_dir: Where its runs lie.
+
+    Raises:
+        ConfigError: Its first point cannot be composed.
+    """
+
+    def __init__(self, overrides: Sequence[str]) -> None:
+        given = parsed(overrides)
+        first = compose_run([_values(one)[0] for one in given])  # some fixed values make sense only beside a swept one
+        params: Any = OmegaConf.to_container(first.hydra.sweeper.params or OmegaConf.create({}))
+        named = {one.get_key_element() for one in given}
+        own = parsed(f"{key}={value}" for key, value in params.items() if key not in named)
+        self.axes = [_values(one) for one in (*own, *given)]
+        self.results_dir = _folder(first.results_dir, [axis[0] for axis in self.axes if len(axis) > 1])
+        self._changes: dict[tuple[int, str], _Leaves] = {}
+
+    @property
+    def points(self) -> Iterator[tuple[str, ...]]:
+        """The overrides of each run, in launch order."""
+        return itertools.product(*self.axes)
+
+    def composed(self) -> Iterator[RunSpec]:
+        """Every run, by Hydra's own composition."""
+        return (spec_of(compose_run(point)) for point in self.points)
+
+    def runs(self) -> Iterator[RunSpec]:
+        """Every run, composed where it has to be.
+
+        Raises:
+            Interaction: The sample shows that runs are not what they seemed; those that were yielded may be wrong.
+        """
+        for point in self.points:
+            leaves = self._joined(point)
+            if leaves is None:
+                yield spec_of(compose_run(point))
+                continue
+            if point in self._sample and leaves != _leaves(point):
+                raise Interaction
+            yield _spec(leaves, point)
+
+    @cached_property
+    def _first(self) -> _Leaves:
+        return _leaves([axis[0] for axis in self.axes])
+
+    @cached_property
+    def _sample(self) -> set[tuple[str, ...]]:
+        """Points in which every option but the first of its axis meets others that are not the first of theirs."""
+        swept = max(map(len, self.axes), default=1)
+        return {tuple(axis[1 + k % (len(axis) - 1)] if len(axis) > 1 else axis[0] for axis in self.axes)
+                for k in range(swept - 1)}  # fmt: skip
+
+    def _joined(self, point: Sequence[str]) -> _Leaves | None:
+        """The first point with the changes of a point's options; None where two of them change one thing."""
+        changes = [self._change(place, option) for place, option in enumerate(point) if option != self.axes[place][0]]
+        joined = dict(self._first)
+        for one, other in itertools.combinations(changes, 2):
+            if any(path[: len(key)] == key[: len(path)] for path in one for key in other):
+                return None
+        for one in changes:
+            joined |= one
+        return {path: value for path, value in joined.items() if value is not _GONE}
+
+    def _change(self, place: int, option: str) -> _Leaves:
+        """What choosing an option changes of the first point."""
+        if (place, option) not in self._changes:
+            point = [axis[0] for axis in self.axes]
+            point[place] = option
+            found, first = _leaves(point), self._first
+            paths = [path for path in {**first, **found} if not _same(first.get(path, _GONE), found.get(path, _GONE))]
+            self._changes[place, option] = {path: found.get(path, _GONE) for path in paths}
+        return self._changes[place, option]
+
+
+def _folder(results_dir: str, swept: Sequence[str]) -> Path:
+    if any(text.partition("=")[0] == "results_dir" for text in swept):
+        raise ConfigError("results_dir takes one folder, and no list of them: all runs of a sweep lie in it")
+    return Path(results_dir).expanduser()
+
+
+def _values(override: Override) -> list[str]:
+    if not override.is_sweep_override():
+        return [override.input_line or ""]
+    key, value = override.get_key_element(), override.value()
+    if isinstance(value, IntervalSweep):  # a search chooses from it; one value stands for it here
+        return [f"{key}={value.start}"]
+    return [f"{key}={one}" for one in override.sweep_string_iterator()]
+
+
+def _leaves(point: Sequence[str]) -> _Leaves:
+    """The values of a composition by their paths, interpolations as they are written, and its choices."""
+    cfg = compose_run(point)
+    own: Any = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
+    return dict(_walk({**own, _CHOICES: dict(cfg.hydra.runtime.choices)}))
+
+
+def _walk(node: Mapping[Any, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from _walk(value, (*path, str(key)))
+        else:
+            yield (*path, str(key)), value
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and one == other  # 1, 1.0 and true are not
+
+
+def _spec(leaves: _Leaves, point: Sequence[str]) -> RunSpec:
+    config: dict[str, Any] = {}
+    for path, value in leaves.items():
+        node = config
+        for key in path[:-1]:
+            node = node.setdefault(key, {})
+        node[path[-1]] = value
+    choices = config.pop(_CHOICES)
+    check_keys(config)
+    plain = [name for name in config if not isinstance(config[name], dict)]
+    if any(value == "???" or (path[0] in plain and "${" in str(value)) for path, value in leaves.items()):
+        return spec_of(compose_run(point))  # which says what is missing, and holds the keys of the root to their kinds
+    names = {name: str(choices.get(name) or "none") for name in NAMED}
+    return RunSpec.of({**config, **_filled(config, plain)}, names)
+
+
+def _filled(config: Mapping[str, Any], plain: Sequence[str]) -> dict[str, Any]:
+    """The nodes that hold interpolations, resolved: mostly of the root's own keys alone, which is quick."""
+    waiting = [name for name, node in config.items() if "${" in str(node)]
+    for known in ([*plain, *waiting], list(RootConfig.__dataclass_fields__)) if waiting else ():
+        try:
+            found: Any = OmegaConf.to_container(OmegaConf.create({name: config[name] for name in known}), resolve=True)
+            return {name: found[name] for name in waiting}
+        except OmegaConfBaseException as error:
+            problem = error
+    if waiting:
+        raise ConfigError(one_line(problem)) from problem
+    return {}

@@ -1,0 +1,93 @@
+"""Logs of JSON lines: appended durably, read whatever a kill has torn."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mapga.files.durable import write_text
+
+__all__ = ["JSONLines", "Line"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a log that is not blank.
+
+    Attributes:
+        number: Its place in the file, from 1.
+        text: What stands there, without the newline.
+        record: The JSON object that it is; None if it is torn, or anything else.
+    """
+
+    number: int
+    text: str
+    record: dict[str, Any] | None
+
+
+class JSONLines:
+    """An append-only file of JSON objects, one a line. A file that is not there yet has no lines.
+
+    Args:
+        path: The file; its folder must be there before anything is appended.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Add records durably, in one write, so that a kill leaves all of them or none.
+
+        Raises:
+            ValueError: A number is NaN or infinite; nothing is written.
+            OSError: The disk took less.
+        """
+        lines = _text(records).encode()
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                lines = b"\n" + lines  # seal a torn line off
+            written = os.write(descriptor, lines)
+            if written != len(lines):
+                raise OSError(f"{self.path}: the disk took {written} of {len(lines)} bytes")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def replace(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Put these records in the place of all that are there, all of them or none."""
+        write_text(self.path, _text(records))
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Every whole record, in the order written."""
+        return (line.record for line in self.lines() if line.record is not None)
+
+    def lines(self) -> Iterator[Line]:
+        """Every line that is not blank, also the torn ones.
+
+        Raises:
+            OSError: There is a file that cannot be read.
+        """
+        if not self.path.exists():
+            return
+        with self.path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            for number, text in enumerate(file, start=1):
+                if text.strip():
+                    yield Line(number, text.rstrip("\n"), _record(text))
+
+
+def _text(records: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
+
+
+def _record(text: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(text)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None

@@ -1,0 +1,158 @@
+"""The path of a datum: batch -> problem -> solve -> round -> store -> score -> record."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+
+from mapga.datasets.base import Dataset
+from mapga.errors import ConfigError
+from mapga.files.durable import write_json
+from mapga.records import Lock, LockedError, Recorded, RunFolder
+from mapga.records.journal import Row
+from mapga.records.provenance import provenance
+from mapga.records.store import ImageStore
+from mapga.run.batch import Restorer, Stores
+from mapga.run.job import Job
+from mapga.run.progress import Advance, ProgressDisplay
+from mapga.run.set_scores import score_sets
+from mapga.run.signals import InterruptedRun, Notice, listening
+from mapga.run.summary import summarise
+from mapga.tracking.mirror import Mirror
+
+__all__ = ["check_data", "run_job"]
+
+_log = logging.getLogger(__name__)
+
+
+def run_job(job: Job, display: ProgressDisplay) -> Mapping[str, Any] | None:
+    """Restore what is not yet restored; the summary once every row of every shard is recorded, else None."""
+    if job.folder.done:
+        return None
+    job.folder.open()
+    with listening() as notice, job.folder.lock(job.shard) as lock:
+        try:
+            return _Runner(job, notice, lock).run(display)
+        except (ConfigError, InterruptedRun, LockedError):
+            raise
+        except Exception:
+            with contextlib.suppress(OSError):  # where nothing can be written, the error itself matters more
+                job.folder.fail(traceback.format_exc())
+            raise
+
+
+def check_data(folder: RunFolder, dataset: Dataset, device: str = "") -> None:
+    """Write down what a run and its problem are begun with; refuse to go on with other images.
+
+    Raises:
+        ConfigError: The run, or another run of its problem, was begun with other images.
+    """
+    now = dataset.fingerprint()
+    for place in (folder.path, folder.problem_path):
+        path = place / "provenance.json"
+        if not path.exists():
+            write_json(path, provenance(device) | {"dataset": now})
+        elif (before := json.loads(path.read_text()).get("dataset")) != now:
+            raise ConfigError(
+                f"{place} was begun with other images (fingerprint {str(before)[:12]}, now {now[:12]}); "
+                "use another results_dir, or restore the data"
+            )
+
+
+class _Runner:
+    """A job at work, alone in its shard, told of signals."""
+
+    def __init__(self, job: Job, notice: Notice, lock: Lock) -> None:
+        self.job, self.notice, self.lock = job, notice, lock
+        self.folder, self.total = job.folder, len(job.dataset)
+        self.alone = job.shard.whole  # of several shards the last to finish tells trackers all
+        self.mirror = Mirror(job.trackers)
+
+    def run(self, display: ProgressDisplay) -> Mapping[str, Any] | None:
+        try:
+            check_data(self.folder, self.job.dataset, str(self.job.device))
+            recorded = self.folder.recorded(self.total)
+            worker = Restorer(self.job, self._stores(recorded))
+            if self.alone:
+                self._tell_begin(recorded)
+            self._restore(worker, recorded, display)
+            recorded = self.folder.recorded(self.total)
+            return self._finished(recorded) if recorded.complete else None
+        finally:
+            self.mirror.close()
+
+    def _stores(self, recorded: Recorded) -> Stores:
+        """The image files, made if nothing is recorded yet.
+
+        Raises:
+            ConfigError: One is gone in which images were recorded.
+        """
+        problem = self.folder.problem_path
+        places = (self.folder.path / "images.npy", problem / "truth.npy", problem / "measurement.npy")
+        if recorded.rows and (lost := [path for path in places if not path.exists()]):
+            raise ConfigError(
+                f"{lost[0]} is gone, though {len(recorded.rows)} images of {self.folder.run_id} are in it; put "
+                "it back, or move the run's folder away to restore them anew"
+            )
+        channels, height, width = self.job.dataset.image_shape
+        return Stores(*(ImageStore.create(path, (self.total, height, width, channels)) for path in places))
+
+    def _restore(self, worker: Restorer, recorded: Recorded, display: ProgressDisplay) -> None:
+        """Restore and record this shard's rows that are not recorded."""
+        journal = self.folder.journal(self.job.shard)
+        mine = self.job.shard.rows(self.total)
+        pending = [row for row in mine if row not in recorded.rows]
+        with display.run(self.folder.run_id, done=len(mine) - len(pending), total=len(mine)) as advance:
+            for rows, cost in self._batches(worker, pending, advance):
+                self.lock.check()
+                self.folder.spent(cost)  # before the rows, so that every row's cost is known
+                journal.append(rows)
+                if self.alone:
+                    self._tell_rows(rows)
+
+    def _batches(
+        self, worker: Restorer, pending: Sequence[int], advance: Advance
+    ) -> Iterator[tuple[list[Row], dict[str, Any]]]:
+        """Batch after batch, and what it cost; after an out-of-memory error the batches are half as large."""
+        size, begin = self.job.batch_size, 0
+        while begin < len(pending):
+            self.notice.check()
+            rows = pending[begin : begin + size]
+            try:
+                restored = worker.restore(rows, partial(advance, len(rows) / self.job.solver.n_steps))
+            except torch.cuda.OutOfMemoryError:
+                if len(rows) == 1:
+                    raise
+                size = len(rows) // 2
+                _log.warning("out of memory with %d images at a time; going on with %d", len(rows), size)
+                self.folder.spent({"rows": [], "out_of_memory_with": len(rows), "going_on_with": size})
+                continue
+            yield restored
+            begin += len(rows)
+
+    def _finished(self, recorded: Recorded) -> Mapping[str, Any]:
+        """Score the whole set, write the summary and the marker, and tell trackers."""
+        directions = {metric.name: metric.lower_is_better for metric in self.job.metrics}
+        of_sets = score_sets(self.folder, recorded, self.job.dataset, self.job.set_metrics)
+        summary = summarise(self.folder, recorded, directions, of_sets)
+        self.folder.finish(recorded, summary)
+        if not self.alone:
+            self._tell_begin(recorded)
+        self.mirror.tell("end_run", summary)
+        return summary
+
+    def _tell_begin(self, recorded: Recorded) -> None:
+        told = {**self.folder.spec.config, "names": dict(self.folder.spec.names)}
+        self.mirror.tell("begin_run", self.folder.run_id, told, self.folder.path)
+        self._tell_rows(list(recorded.rows.values()))
+
+    def _tell_rows(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            self.mirror.tell("row", row.as_dict())

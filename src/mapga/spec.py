@@ -1,0 +1,264 @@
+"""What a run is: its resolved config and what follows from it. Imports no torch.
+
+Everything after composition takes a ``RunSpec``. Same science, same ``run_id``, same folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from mapga.card import Card
+from mapga.errors import ConfigError
+from mapga.files.need import Need
+from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Node, Slot, metric, tracker
+
+__all__ = ["NAMED", "PROBLEMS", "RunSpec", "digest"]
+
+NAMED = ("dataset", "task", "prior", "solver", "schedule", "metrics", "tracker", "experiment")  # groups of a run
+PROBLEMS = "problems"  # the folder of what runs share, below their results_dir
+
+# Whatever changes a restored pixel or a number. Not: device, batch size, shard, tracker, launcher, folders.
+_SCIENCE = ("dataset", "task", "prior", "solver", "schedule", "metrics",
+            "seed", "start", "dtype", "rounding", "objective")  # fmt: skip
+_PROBLEM = ("dataset", "task", "seed")
+
+
+def digest(value: Any) -> str:
+    """Twelve hex digits of the SHA-256 of a plain value's canonical JSON; 80 and 80.0 are the same number."""
+    text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """A resolved run.
+
+    Attributes:
+        config: The keys of conf/run.yaml, plain values, with the hashes of the files that they name.
+        names: What was chosen in each group.
+    """
+
+    config: Mapping[str, Any]
+    names: Mapping[str, str]
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], names: Mapping[str, str]) -> Self:
+        """A run of composed values: the steps that ``passes`` buy set, the hashes of its files stated.
+
+        Raises:
+            ConfigError: A node that stands for no component, passes that buy no step, or metrics of one name.
+        """
+        spec = cls(config, names)
+        steps = {} if config["passes"] is None else {"schedule": {**config["schedule"], "steps": spec._bought}}
+        spec = cls({**config, **steps, **spec._pinned}, names)
+        spec._check_metrics()
+        return spec
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.config, self.names)  # what was worked out is not sent along
+
+    def node(self, slot: Slot) -> Node:
+        """The component at a place of the config.
+
+        Raises:
+            ConfigError: As ``Node.read``.
+        """
+        if slot.key not in self._nodes:
+            self._nodes[slot.key] = Node.read(slot, self._value(slot))
+        return self._nodes[slot.key]
+
+    def card(self, slot: Slot) -> Card:
+        """The card of a component; a blank one where what was stored stands for none of this installation's."""
+        try:
+            return self.node(slot).card
+        except ConfigError:
+            return Card()
+
+    def without(self, slot: Slot, arguments: Iterable[str]) -> dict[str, Any]:
+        """What the config says of a component, less some arguments."""
+        left = set(arguments)
+        return {key: value for key, value in (self._value(slot) or {}).items() if key not in left}
+
+    @cached_property
+    def metrics(self) -> dict[str, Node]:
+        """The metrics by name, which is the key that each stands under."""
+        return {name: self.node(metric(name)) for name in self.config["metrics"] or {}}
+
+    @cached_property
+    def trackers(self) -> dict[str, Node]:
+        """The trackers by name."""
+        return {name: self.node(tracker(name)) for name in self.config["tracker"] or {}}
+
+    @cached_property
+    def run_id(self) -> str:
+        """``<dataset>-<task>-<solver>-<hash of the science>``, the name of the run's folder."""
+        return "-".join([*(self.names[key] for key in ("dataset", "task", "solver")), digest(self._science(_SCIENCE))])
+
+    @cached_property
+    def problem_id(self) -> str:
+        """``<dataset>-<task>-<hash>`` of what truth and measurements depend on; runs of all solvers share it."""
+        return "-".join([*(self.names[key] for key in ("dataset", "task")), digest(self._science(_PROBLEM))])
+
+    @property
+    def results_dir(self) -> Path:
+        return Path(self.config["results_dir"]).expanduser()
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is recorded."""
+        return self.results_dir / self.run_id
+
+    @property
+    def problem_folder(self) -> Path:
+        """Where its truth and measurements lie."""
+        return self.results_dir / PROBLEMS / self.problem_id
+
+    @cached_property
+    def passes(self) -> int:
+        """Forward passes plus vector-Jacobian products per image."""
+        return self._passes(self.steps)
+
+    @cached_property
+    def images(self) -> int | None:
+        """How many images it restores; None where only the data can tell."""
+        node = self.node(DATASET)
+        count: int | None = node.card.count(node.namespace)  # type: ignore[attr-defined]
+        return count
+
+    def needs(self) -> list[Need]:
+        """Everything from elsewhere that it works with, here or not."""
+        of_cards = [need for slot in (DATASET, PRIOR) for need in self._from_card(slot)]
+        return of_cards + [need for node in self.metrics.values() for need in node.build().needs()]
+
+    @property
+    def places(self) -> bool:
+        """Whether its images lie at a place of this machine, of which its id knows nothing."""
+        node = self.node(DATASET)
+        return any(getattr(node.namespace, place) is not None for place in node.card.places)
+
+    # What a job is made of
+
+    @property
+    def sigma_y(self) -> float:
+        """Standard deviation of the measurement's noise, in ``sigma_y_unit``."""
+        return float(self.config["task"]["sigma_y"])
+
+    @property
+    def sigma_y_unit(self) -> str:
+        return str(self.config["task"]["sigma_y_unit"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.config["seed"])
+
+    @property
+    def batch_size(self) -> int:
+        return int(self.config["batch_size"])
+
+    @property
+    def device(self) -> str:
+        return str(self.config["device"])
+
+    @property
+    def dtype(self) -> str:
+        return str(self.config["dtype"])
+
+    @property
+    def rounding(self) -> str:
+        return str(self.config["rounding"])
+
+    @property
+    def shard(self) -> str:
+        return str(self.config["shard"])
+
+    @property
+    def start(self) -> str | None:
+        """``"truth"`` where solvers start from the noised truth, else None."""
+        return self.config.get("start")
+
+    @property
+    def trace(self) -> bool:
+        return bool(self.config.get("trace"))
+
+    @property
+    def objective(self) -> str | None:
+        """The metric that a search for settings goes by, if this run is one of its trials."""
+        return self.config.get("objective")
+
+    @cached_property
+    def _nodes(self) -> dict[str, Node]:
+        """Those that were read."""
+        return {}
+
+    @property
+    def steps(self) -> int:
+        """Iterations of the schedule."""
+        return int(self.config["schedule"]["steps"])
+
+    def _value(self, slot: Slot) -> Any:
+        value: Any = self.config
+        for key in slot.key.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+    def _from_card(self, slot: Slot) -> list[Need]:
+        node = self.node(slot)
+        return list(node.card.files(node.namespace))
+
+    def _passes(self, steps: int) -> int:
+        node = self.node(SOLVER)
+        passes: int = node.card.passes(node.namespace, steps)  # type: ignore[attr-defined]
+        return passes
+
+    @property
+    def _bought(self) -> int:
+        """The most steps with which the solver makes at most ``passes`` passes per image."""
+        wanted, one, two = self.config["passes"], self._passes(1), self._passes(2)
+        if one == two:  # it makes no steps
+            return self.steps
+        if wanted < one:
+            raise ConfigError(f"passes={wanted}: one step takes {one} passes; give more, or a smaller num_iter")
+        return 1 + (wanted - one) // (two - one)
+
+    @property
+    def _pinned(self) -> dict[str, Any]:
+        """The nodes that name files, with the hashes of those that are here."""
+        stated = {}
+        for slot in (DATASET, PRIOR):
+            node = self.node(slot)
+            if node.card.pin is not None:
+                stated[slot.key] = {**self._value(slot), **node.card.pin(node.namespace)}
+        return stated
+
+    def _check_metrics(self) -> None:
+        """Every metric stands under its own name: of two of one name the last would silently win."""
+        for key, node in self.metrics.items():
+            if (name := node.build().name) != key:
+                raise ConfigError(f"metrics.{key}: what this computes is called {name}; write it under metrics.{name}")
+
+    def _science(self, keys: tuple[str, ...]) -> dict[str, Any]:
+        """The part of the config that some results depend on."""
+        part = {key: self.config[key] for key in keys if self.config.get(key) is not None}  # null means absence
+        for slot in (DATASET, PRIOR, SOLVER, SCHEDULE):
+            if slot.key in part:
+                part[slot.key] = self.node(slot).card.science(part[slot.key])
+        if "task" in part:
+            operator = part["task"]["operator"]
+            part["task"] = {**part["task"], "operator": self.node(OPERATOR).card.science(operator)}
+        if "metrics" in part:
+            part["metrics"] = {key: self.metrics[key].card.science(node) for key, node in part["metrics"].items()}
+        return part
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

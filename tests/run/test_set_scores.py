@@ -1,0 +1,117 @@
+"""Distances of a run's whole set: images that failed are in neither set, and nothing is computed twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mapga.metrics.base import SetMetric
+from mapga.metrics.distribution import FrechetDistance, KernelDistance
+from mapga.records.folder import Recorded
+from mapga.records.journal import Row
+from mapga.records.store import ImageStore
+from mapga.run.set_scores import score_sets
+
+SHAPE = (40, 8, 8, 3)
+LOST = 17  # in the middle, so that a cut at either end leaves out another one
+
+
+def colours(images: np.ndarray) -> np.ndarray:
+    """Features (B, 6): mean colours of the upper and the lower half."""
+    return np.concatenate([images[:, :4].mean(axis=(1, 2)), images[:, 4:].mean(axis=(1, 2))], axis=1)
+
+
+class Colours(FrechetDistance):
+    """A Frechet distance whose network is a mean; ``seen`` counts images."""
+
+    name, flavour = "fd_colours", "colours"
+
+    def __init__(self, reference: str = "truth") -> None:
+        super().__init__(reference)
+        self.seen = 0
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        self.seen += len(images)
+        return colours(images)
+
+    def extractor_hash(self) -> str:
+        return "0" * 64
+
+
+class ColourKernel(KernelDistance):
+    """A kernel distance in the same features."""
+
+    name, flavour = "kd_colours", "colours"
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        raise AssertionError("metrics of one flavour share their features")
+
+    def extractor_hash(self) -> str:
+        return "0" * 64
+
+
+class Run:
+    """Folders as a run leaves them: restored images beside their truths, and what the journal says of each row.
+
+    Row k is dataset image 3 k. The lost image's row is black on disk; its truth is white.
+    """
+
+    def __init__(self, results: Path, lost: str) -> None:
+        draw = np.random.default_rng(0)
+        self.truth = draw.integers(0, 256, SHAPE).astype(np.uint8)
+        self.truth[LOST] = 255
+        noisy = self.truth + draw.normal(20, 30, SHAPE)
+        self.restored = np.clip(noisy, 0, 255).astype(np.uint8)
+        self.restored[LOST] = 0
+        self.folder = SimpleNamespace(path=results / "run", problem_path=results / "problem")
+        stores = {self.folder.path / "images.npy": self.restored, self.folder.problem_path / "truth.npy": self.truth}
+        for path, images in stores.items():
+            path.parent.mkdir()
+            ImageStore.create(path, SHAPE).write(range(SHAPE[0]), images)
+        status = {LOST: lost}
+        rows = [Row(k, 3 * k, None, status.get(k, "done"), None, {}) for k in range(SHAPE[0])]
+        self.recorded = Recorded({row.row: row for row in rows}, SHAPE[0])
+
+    def scores(self, *metrics: SetMetric) -> dict:
+        return score_sets(self.folder, self.recorded, SimpleNamespace(training=lambda: self.truth), metrics)
+
+
+def distance(x: np.ndarray, y: np.ndarray) -> float:
+    """d^2 of the Gaussians of features, by the eigenvalues of S_1 S_2."""
+    first, second = np.cov(x.T), np.cov(y.T)
+    shared = np.sqrt(np.linalg.eigvals(first @ second).real.clip(min=0)).sum()
+    return float(np.square(x.mean(0) - y.mean(0)).sum() + np.trace(first) + np.trace(second) - 2 * shared)
+
+
+@pytest.mark.parametrize("lost", ["failed", "diverged"])
+def test_a_lost_image_is_left_out_of_both_sets(lost: str, tmp_path: Path) -> None:
+    run = Run(tmp_path, lost)
+    cell = run.scores(Colours())["fd_colours"]
+    restored, truth = (colours(np.delete(images, LOST, axis=0)) for images in (run.restored, run.truth))
+    assert cell["mean"] == pytest.approx(distance(restored, truth), rel=1e-9)
+    assert cell["n"] == 39 and cell["key"] == "fd_colours|n=39|reference=truth"
+    assert cell["interval"][0] < cell["mean"] < cell["interval"][1]
+    np.testing.assert_array_equal(np.load(run.folder.path / "features-colours.npy"), restored)
+
+
+def test_features_are_kept_and_shared(tmp_path: Path) -> None:
+    run = Run(tmp_path, "failed")
+    metric = Colours()
+    first = run.scores(metric, ColourKernel("truth"))
+    assert metric.seen == 39 + 40  # each restored image once, each truth once
+    assert first["kd_colours"]["n"] == 39 and "interval" not in first["kd_colours"]
+    again = Colours()
+    assert run.scores(again, ColourKernel("truth")) == first
+    assert again.seen == 39  # the truth's features lie with the problem
+    kept = sorted(path.name for path in run.folder.problem_path.iterdir())
+    assert kept == ["features-colours-000000000000.npy", "truth.npy"]  # and no half of a file
+
+
+def test_one_image_has_no_distance(tmp_path: Path) -> None:
+    run = Run(tmp_path, "failed")
+    run.recorded = Recorded({0: run.recorded.rows[0], LOST: run.recorded.rows[LOST]}, SHAPE[0])
+    cell = run.scores(Colours())["fd_colours"]
+    assert cell["mean"] is None and cell["n"] == 1 and "at least two images, got 1" in cell["notes"][0]
