@@ -7,7 +7,6 @@ import json
 import math
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +15,11 @@ import yaml
 
 from helpers.priors import gaussian
 from mapga.cli import main
-from mapga.config.compose import compose_run, conf_dir, group, resolve
-from mapga.config.expansion import resolved_runs
+from mapga.config.compose import compose_run, options, spec_of
+from mapga.config.sweep import runs as runs_of
+from mapga.node import SOLVER
 from mapga.rng import NoiseSource, standard_normal
+from mapga.spec import RunSpec
 
 TABLES = [f"table{k}" for k in range(1, 6)]
 DIGITS = ["dataset=mnist", "prior=gaussian"]
@@ -40,41 +41,42 @@ def test_the_sweep_is_the_papers(table, count):
 
 @pytest.mark.parametrize("table", ["table1", "table4"])
 def test_budgets_meet_only_the_solvers_that_have_them(table):
-    runs = list(resolved_runs([f"experiment={table}", "task=half"]))
-    settings = {(c["schedule"]["steps"], c["solver"].get("num_iter")) for c, _ in runs}
+    runs = runs_of([f"experiment={table}", "task=half"])
+    settings = {(run.steps, getattr(run.node(SOLVER).namespace, "num_iter", None)) for run in runs}
     assert {pair for pair in settings if pair[1] is not None} == BUDGETS
     assert {steps for steps, iterations in settings if iterations is None} == {steps for steps, _ in BUDGETS}
-    cells = Counter((names["task"], names["solver"], c["task"]["sigma_y"]) for c, names in runs)
+    cells = Counter((run.names["task"], run.names["solver"], run.sigma_y) for run in runs)
     assert set(cells.values()) == {7} and len(cells) == (7 if table == "table1" else 6)
 
 
-def _one(table: str) -> tuple[dict[str, Any], dict[str, str]]:
-    return resolve(compose_run([f"experiment={table}"]))
+def _one(table: str) -> RunSpec:
+    return spec_of(compose_run([f"experiment={table}"]))
 
 
 def test_what_the_paper_leaves_open_is_named():
-    config, names = _one("table1")
-    assert config["dataset"]["list"] == "val_1k" and config["prior"]["consistency"] == "ct_imagenet64"
-    assert config["prior"]["labels"] == "truth" and {"fid_clean", "lpips_alex"} <= set(config["metrics"])
-    assert (names["dataset"], names["prior"]) == ("imagenet64", "imagenet64")
-    config, _ = _one("table2")
-    assert (config["dataset"]["limit"], config["dataset"]["subset_seed"]) == (100, 0)
-    config, _ = _one("table3")
-    assert (config["start"], config["schedule"]["sigma_max"]) == ("truth", 0.5)
-    assert _one("table4")[0]["task"]["sigma_y_unit"] == "[-1,1]"
+    run = _one("table1")
+    assert run.config["dataset"]["list"] == "val_1k" and run.config["prior"]["consistency"] == "ct_imagenet64"
+    assert run.config["prior"]["labels"] == "truth" and {"fid_clean", "lpips_alex"} <= set(run.metrics)
+    assert (run.names["dataset"], run.names["prior"]) == ("imagenet64", "imagenet64")
+    dataset = _one("table2").config["dataset"]
+    assert (dataset["limit"], dataset["subset_seed"]) == (100, 0)
+    assert (_one("table3").start, _one("table3").config["schedule"]["sigma_max"]) == ("truth", 0.5)
+    assert _one("table4").sigma_y_unit == "[-1,1]"
+    assert (_one("table5").batch_size, _one("table5").images, _one("table5").steps) == (50, 50, 50)
 
 
 def test_overlays_name_what_there_is():
-    """``assumed/<experiment>-<dataset>`` and ``ascent/<solver>`` are found by name: a misspelt one would be skipped."""
-    for path in (conf_dir() / "assumed").glob("*.yaml"):
-        experiment, _, dataset = path.stem.partition("-")
-        assert experiment in group("experiment") and dataset in group("dataset")
-    ascending = {path.stem for path in (conf_dir() / "ascent").glob("*.yaml")}
-    assert ascending <= set(group("solver"))
-    for solver in group("solver"):
-        config, _ = resolve(compose_run([f"solver={solver}", "budget=20x50"]))
-        assert config["schedule"]["steps"] == 20
-        assert config["solver"].get("num_iter") == (50 if solver in ascending else None)
+    """``assumed/<protocol>-<dataset>`` and ``tuned/<experiment>-<solver>`` are found by name: one misspelt is skipped."""
+    for overlay, groups in (("assumed", ("protocol", "dataset")), ("tuned", ("experiment", "solver"))):
+        for name in options(overlay):
+            first, _, second = name.partition("-")
+            assert first in options(groups[0]) and second in options(groups[1])
+
+
+@pytest.mark.parametrize("solver", options("solver"))
+def test_a_budget_reaches_the_solvers_that_ascend(solver):
+    run = spec_of(compose_run([f"solver={solver}", "budget=20x50"]))
+    assert run.steps == 20 and getattr(run.node(SOLVER).namespace, "num_iter", 50) == 50
 
 
 @pytest.mark.parametrize("table", TABLES)

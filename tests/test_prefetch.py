@@ -17,7 +17,7 @@ from helpers.made_pictures import encoded, made
 from helpers.published import TINY, register_tiny, write_random_weights
 from mapga.cli import main
 from mapga.commands.prefetch import Need, missing, obtain
-from mapga.config.compose import compose_run, resolve
+from mapga.config.compose import compose_run, spec_of
 from mapga.files.fetch import sha256_of
 from mapga.priors import PublishedPrior
 from mapga.priors.checkpoints.manifest import published
@@ -197,7 +197,7 @@ def test_hashes_of_weights_and_lists_are_stated_where_the_files_are(
     (tmp_path / "list.csv").write_text("file,model_label\na.JPEG,3\n")
     tiny = ["prior.architecture=tiny", "prior.denoiser=edm_tiny", "prior.consistency=ct_tiny"]
     more = [f"prior.denoiser_source={files['a.pt']}", f"dataset.list={tmp_path / 'list.csv'}"]
-    resolved, _ = resolve(compose_run(["dataset=imagenet64", *tiny, *more]))
+    resolved, _ = spec_of(compose_run(["dataset=imagenet64", *tiny, *more]))
     assert resolved["prior"]["denoiser_sha256"] == sha256_of(files["a.pt"])
     assert resolved["prior"]["consistency_sha256"] is None
     assert resolved["dataset"]["list_sha256"] == sha256_of(tmp_path / "list.csv")
@@ -213,9 +213,9 @@ def test_hashes_of_weights_and_lists_are_stated_where_the_files_are(
     ],
 )
 def test_a_dataset_brings_its_prior_and_the_command_line_wins(dataset: str, prior: str):
-    assert resolve(compose_run([f"dataset={dataset}"]))[1]["prior"] == prior
-    assert resolve(compose_run([f"dataset={dataset}", "prior=none"]))[1]["prior"] == "none"
-    assert resolve(compose_run(["prior=none", f"dataset={dataset}"]))[1]["prior"] == "none"
+    assert spec_of(compose_run([f"dataset={dataset}"]))[1]["prior"] == prior
+    assert spec_of(compose_run([f"dataset={dataset}", "prior=none"]))[1]["prior"] == "none"
+    assert spec_of(compose_run(["prior=none", f"dataset={dataset}"]))[1]["prior"] == "none"
 
 
 def test_doctor_lists_the_cache_and_what_is_missing(

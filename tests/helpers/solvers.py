@@ -14,8 +14,9 @@ from mapga.card import Needs
 from mapga.catalogue import kinds
 from mapga.solvers.base import Solver
 
-__all__ = ["NEEDS", "SOLVERS", "arguments_of", "taken"]
+__all__ = ["NEEDS", "SOLVERS", "SOME_NOISE", "arguments_of", "noise_of", "taken"]
 
+SOME_NOISE = 0.2  # sigma_y of a noisy problem
 _CONF = Path(__file__).parents[2] / "conf" / "solver"
 _SMALL = {"num_iter": 2, "pgdm_steps": 4}
 
@@ -37,6 +38,11 @@ def arguments_of(name: str) -> SimpleNamespace:
     bound = inspect.signature(SOLVERS[name]).bind(schedule=None)
     bound.apply_defaults()
     return SimpleNamespace(**bound.arguments)
+
+
+def noise_of(name: str) -> float:
+    """A sigma_y that a solver serves, noisy if it can."""
+    return 0.0 if NEEDS[name].noise == "none" else SOME_NOISE
 
 
 #: By the names in conf: functions of a schedule, and of changed arguments.

@@ -7,7 +7,7 @@ import torch
 
 from helpers.noise import FixedNoise
 from helpers.priors import gaussian
-from helpers.solvers import NEEDS, SOLVERS
+from helpers.solvers import NEEDS, SOLVERS, noise_of
 from mapga.operators import CentralBox
 from mapga.problem import Problem, measure
 from mapga.schedules import Explicit, Karras, Schedule
@@ -26,8 +26,7 @@ START, NOISE = normal(2, seed=1), normal(20, 2, seed=2)
 
 
 def problem_of(name: str) -> Problem:
-    sigma_y = 0.0 if NEEDS[name].noise == "none" else 0.3
-    return measure(normal(2, seed=0), CentralBox(SHAPE, 0.5), sigma_y, seed=0, indices=[0, 1])
+    return measure(normal(2, seed=0), CentralBox(SHAPE, 0.5), noise_of(name), seed=0, indices=[0, 1])
 
 
 def states_of(

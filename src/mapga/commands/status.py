@@ -7,10 +7,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from mapga.commands import submission
 from mapga.records.collect import Run, collect
 from mapga.records.journal import Journal
 
@@ -63,13 +65,15 @@ def status_view(root: Path) -> tuple[Group, Counter[str]]:
         beat = "" if one.heartbeat is None else f"{one.heartbeat:.0f} s ago"
         images = f"{one.images}/{'?' if one.total is None else one.total}" if one.state != "skipped" else ""
         table.add_row(escape(one.run.folder.name), one.state, images, beat, escape(one.run.reason[:90]))
+    for spec in submission.latest(root):
+        if not (root / spec.run_id / "config.yaml").exists():
+            table.add_row(escape(spec.run_id), "pending", f"0/{'?' if spec.images is None else spec.images}", "", "")
+            counts["pending"] += 1
     line = ", ".join(f"{n} {state}" for state, n in counts.items()) or "no runs"
     return Group(table, line, *(escape(trouble) for trouble in troubles)), counts
 
 
 def _total(folder: Path) -> int | None:
-    import numpy as np  # takes a third as long as a plan of a sweep that was not begun, which needs none
-
     try:
         return len(np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError):

@@ -51,7 +51,7 @@ def train(overrides: Sequence[str], say: Callable[[str], None]) -> Path:
                 mirror = Mirror(trackers)
                 mirror.tell("begin_training", f"{config['recipe']}/{stage.name}", asdict(stage), output / stage.name)
                 try:
-                    weights = run_stage(stage, output, dataset, heldout, report=lambda row: mirror.tell("step", row))  # noqa: B023
+                    weights = run_stage(stage, output, dataset, heldout, on_row=lambda row: mirror.tell("step", row))  # noqa: B023
                     mirror.tell("end_training")
                 finally:
                     mirror.close()

@@ -131,7 +131,7 @@ class _Learner:
         """Take one step; its row of the table of losses.
 
         Raises:
-            FloatingPointError: The loss or its gradient is not finite; nothing has changed.
+            FloatingPointError: The loss or its gradient is not finite; the weights are as they were.
         """
         config, accelerator = self.config, self.accelerator
         rate = learning_rate(config, step)

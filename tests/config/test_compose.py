@@ -7,12 +7,13 @@ import sys
 
 import pytest
 
-from mapga.config.compose import RootConfig, compose_run, conf_dir, group, resolve
+from mapga.config.compose import compose_run, conf_dir, group, options, spec_of
+from mapga.config.schema import RootConfig
 from mapga.errors import ConfigError
 
 
 def _value(*overrides: str) -> dict:
-    return resolve(compose_run(overrides))[0]
+    return dict(spec_of(compose_run(overrides)).config)
 
 
 def test_every_key_of_the_root_is_resolved():
@@ -44,7 +45,7 @@ def test_a_whole_sigma_is_a_float():
 
 
 def test_chosen_groups_are_named():
-    names = resolve(compose_run(["task=half", "solver=pgdm", "schedule=linear", "prior=gaussian"]))[1]
+    names = spec_of(compose_run(["task=half", "solver=pgdm", "schedule=linear", "prior=gaussian"])).names
     expected = {"dataset": "mnist", "task": "half", "solver": "pgdm", "schedule": "linear", "prior": "gaussian"}
     assert expected.items() <= names.items()
 
@@ -64,7 +65,12 @@ def test_the_last_override_wins():
         ("solver=ddrn", "solver=ddrn: there is none of that name; did you mean 'ddrm'? choose ct_zsie, ddrm"),
         ("dataset=image_folder", "missing key 'dataset.root': write dataset.root=..."),
         ("seed=${nothing}", "nothing"),
-        ("seed=[1", "'[1'"),
+        ("seed=[1", "seed=[1 cannot be read; a value with spaces, brackets, signs or letters beyond a to z is written"),
+        ("results_dir=é x", """quotes of its own: 'results_dir="é x"'"""),
+        ("results_dir={a", """'results_dir="{a"'"""),
+        ("half", "'half' is no override; write KEY=VALUE, such as task=half"),
+        ("task=null", "task=null: choose one of altlines, box25"),
+        ("solver=", "solver=: choose one of ct_zsie, ddrm"),
         ("~seed", "missing key 'seed'"),
     ],
 )
@@ -90,12 +96,17 @@ def test_composing_makes_no_folder(tmp_path, monkeypatch):
 def test_the_folder_of_groups_is_found_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert (conf_dir() / "run.yaml").is_file() and conf_dir().is_absolute()
-    assert set(group("mode")) == {"full", "smoke"}
+    assert options("mode") == ["full", "smoke"] and options("nothing") == []
+
+
+def test_the_files_of_a_group_take_what_they_need_from_the_run():
+    run = spec_of(compose_run(["num_iter=7"]))
+    assert {node.get("num_iter") for node in group("solver", run).values()} == {7, None}
 
 
 def test_composing_needs_no_torch():
     code = (
-        "import sys; from mapga.config.compose import compose_run, resolve; "
-        "resolve(compose_run(['task=half'])); sys.exit('torch' in sys.modules)"
+        "import sys; from mapga.config.compose import compose_run, spec_of; "
+        "spec_of(compose_run(['task=half'])); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

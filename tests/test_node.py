@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import pytest
 
-from mapga.config import build as components
-from mapga.config.build import Slot, build, check
+from mapga import catalogue
+from mapga.card import Card, SolverCard, carded
 from mapga.errors import ConfigError, closest
+from mapga.node import Node, Slot, incomplete
 
 
 class Thing(ABC):
@@ -19,6 +22,8 @@ class Thing(ABC):
 
 
 class Lamp(Thing):
+    card = Card(words=("colour",))
+
     def __init__(
         self,
         bright: float,
@@ -43,8 +48,13 @@ class Lamp(Thing):
     def act(self) -> None: ...
 
     @classmethod
+    @carded(Card(words=("room",)))
     def dim(cls, bulbs: int, room: str = "hall") -> Lamp:
         return cls(0.1, bulbs, colour=room)
+
+    @classmethod
+    def without_a_card(cls) -> Lamp:
+        return cls(0.5)
 
     def not_a_constructor(self) -> None: ...
 
@@ -61,13 +71,17 @@ SLOT = Slot("lamp", "things", "Thing")
 
 @pytest.fixture(autouse=True)
 def _package(monkeypatch):
-    import types
-
     package = types.ModuleType("things")
     package.__all__ = ["Lamp", "Stranger", "Thing", "text"]
     package.Lamp, package.Stranger, package.Thing, package.text, package.Hidden = Lamp, Stranger, Thing, "text", Lamp
-    load = components.importlib.import_module
-    monkeypatch.setattr(components.importlib, "import_module", lambda name: package if name == "things" else load(name))
+    monkeypatch.setitem(sys.modules, "things", package)
+    catalogue.exported.cache_clear()
+    yield
+    catalogue.exported.cache_clear()
+
+
+def build(slot: Slot, node: object, given: dict[str, Any] | None = None) -> Any:
+    return Node.read(slot, node).build(given)
 
 
 def _lamp(**arguments) -> dict:
@@ -95,6 +109,7 @@ def test_a_named_constructor_is_a_target_too():
         "things.text",
         "things.Lamp.not_a_constructor",
         "things.Lamp.nor_this",
+        "things.Lamp.without_a_card",
         "things.Lamp.__init__",
         "things.Lamp.__init_subclass__",
         "things.Lamp.__class__",
@@ -200,12 +215,58 @@ def test_what_a_constructor_refuses_keeps_its_key_once(arguments, message):
     assert str(caught.value) == message
 
 
-def test_given_arguments_are_handed_over_where_taken_and_cannot_be_set():
+class Given(Lamp):
+    card = Card(words=("colour",), given=("bright",))
+
+
+def test_given_arguments_are_handed_over_where_the_card_asks_and_cannot_be_set(monkeypatch):
+    monkeypatch.setattr(sys.modules["things"], "Lamp", Given)
     assert build(SLOT, {"_target_": "things.Lamp"}, {"bright": 4.0, "unknown": 1}).given["bright"] == 4.0
     with pytest.raises(ConfigError, match=r"unknown key 'lamp\.bright'"):
         build(SLOT, {"_target_": "things.Lamp", "bright": 1.0}, {"bright": 4.0})
 
 
-def test_checking_builds_nothing():
-    make, arguments = check(SLOT, {"_target_": "things.Lamp", "bright": -1})
-    assert make is Lamp and arguments == {"bright": -1.0}
+def test_reading_builds_nothing():
+    node = Node.read(SLOT, {"_target_": "things.Lamp", "bright": -1})
+    assert node.make is Lamp and node.arguments == {"bright": -1.0}
+
+
+def test_the_functions_of_a_card_see_every_argument():
+    found = vars(Node.read(SLOT, {"_target_": "things.Lamp", "bright": 1, "bulbs": "3"}).namespace)
+    assert (found["bright"], found["bulbs"], found["on"], found["limit"]) == (1.0, 3, False, None)
+
+
+def test_an_incomplete_card_is_refused_with_what_it_lacks(monkeypatch):
+    class Cardless(Lamp):
+        pass
+
+    class Wordless(Lamp):
+        card = Card()
+
+    class Talkative(Lamp):
+        card = Card(words=("colour",), places=("root",))
+
+    class Solves(Lamp):
+        card = SolverCard(words=("colour",), given=())
+
+    for thing, flaws in {
+        Cardless: ["Cardless has no card of its own"],
+        Wordless: ["the card of Wordless does not say whether 'colour' is a place, a hash or a word"],
+        Talkative: ["the card of Talkative speaks of 'root', which it does not take"],
+        Solves: ["the card of Solves does not state 'passes'", "the card of Solves does not state 'needs'"],
+    }.items():
+        thing.__qualname__ = thing.__name__
+        assert incomplete(thing) == flaws
+        monkeypatch.setattr(sys.modules["things"], "Lamp", thing)
+        catalogue.exported.cache_clear()
+        with pytest.raises(ConfigError, match=flaws[0]):
+            build(SLOT, {"_target_": "things.Lamp", "bright": 1.0})
+
+
+def test_two_modules_of_a_room_may_not_export_one_name(monkeypatch, tmp_path):
+    (tmp_path / "room").mkdir()
+    for name, value in (("__init__", ""), ("one", "__all__ = ['X']; X = 1"), ("two", "__all__ = ['X']; X = 2.5")):
+        (tmp_path / "room" / f"{name}.py").write_text(value)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match=r"two modules export 'X', the second is room\.two"):
+        catalogue.exported("room")

@@ -1,0 +1,162 @@
+"""Every file of conf/ composes, names classes of ours with arguments they take, and holds nothing twice."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from helpers.runs import TinyImages, tiny_prior
+from mapga.config.compose import compose_run, conf_dir, options, spec_of
+from mapga.config.sweep import Sweep
+from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Node
+from mapga.run.assemble import make_prior
+from mapga.schedules import Karras
+from mapga.spec import RunSpec
+
+FILES = sorted(path.relative_to(conf_dir()).as_posix() for path in conf_dir().rglob("*.yaml"))
+OVERLAYS = {"assumed", "hydra", "tuned"}  # chosen by the names of other choices, never by a person
+GROUPS = sorted({Path(name).parts[0] for name in FILES if "/" in name} - {"train"} - OVERLAYS)
+
+
+def spec(*overrides: str) -> RunSpec:
+    return spec_of(compose_run(overrides))
+
+
+class _Strict(yaml.SafeLoader):
+    """Refuses a key that is written twice."""
+
+
+def _once(loader, node):
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    assert len(keys) == len(set(keys)), f"twice: {keys}"
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+_Strict.add_constructor("tag:yaml.org,2002:map", _once)
+
+
+def test_every_group_is_one_that_a_run_composes():
+    """A folder that run.yaml does not name would never be read, and its files never be tested."""
+    defaults = yaml.safe_load((conf_dir() / "run.yaml").read_text())["defaults"]
+    named = {re.sub(r"^optional |@.*$", "", key) for line in defaults if isinstance(line, dict) for key in line}
+    assert {*GROUPS, *OVERLAYS - {"hydra"}} == {key for key in named if not key.startswith("override")}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_key_is_written_twice_and_a_comment_says_what_it_is(name):
+    text = (conf_dir() / name).read_text()
+    yaml.load(text, Loader=_Strict)
+    assert text.startswith("# ")
+    comments = [line for line in text.splitlines() if line.startswith("# ") and "@package" not in line]
+    assert comments, f"{name} does not say what it is"
+
+
+@pytest.mark.parametrize("group", [*GROUPS, "assumed"])
+def test_no_two_files_of_a_group_are_the_same(group):
+    loaded = {}
+    for name in options(group):
+        text = repr(yaml.safe_load((conf_dir() / group / f"{name}.yaml").read_text()))
+        assert text not in loaded, f"{group}/{name} repeats {loaded.get(text)}"
+        loaded[text] = name
+
+
+@pytest.mark.parametrize(
+    "choice", [f"{group}={name}" for group in GROUPS if group != "experiment" for name in options(group)]
+)
+def test_every_choice_composes(choice):
+    root = ["dataset.root=data"] if choice == "dataset=image_folder" else []
+    run = spec(choice, *root)
+    group, _, name = choice.partition("=")
+    if group in run.names:
+        assert run.names[group] == name
+    for slot in (DATASET, PRIOR, SCHEDULE, SOLVER, OPERATOR):
+        run.node(slot)
+    assert set(run.config["task"]) == {"operator", "sigma_y", "sigma_y_unit"}
+    assert list(run.metrics) == list(run.config["metrics"]) and list(run.trackers) == list(run.config["tracker"])
+
+
+@pytest.mark.parametrize("name", options("schedule"))
+def test_every_schedule_is_built(name):
+    schedule = spec(f"schedule={name}").node(SCHEDULE).build()
+    levels = schedule.levels(schedule.steps + 1).tolist()
+    assert len(levels) == schedule.steps + 1 and levels == sorted(levels, reverse=True)
+
+
+@pytest.mark.parametrize("name", options("task"))
+def test_every_task_is_built(name):
+    operator = spec(f"task={name}").node(OPERATOR).build({"image_shape": (1, 32, 32)})
+    assert operator.n_measurements >= 1
+
+
+@pytest.mark.parametrize("name", options("solver"))
+def test_every_solver_is_built_and_says_what_it_supports(name):
+    solver = spec(f"solver={name}").node(SOLVER).build({"schedule": Karras(steps=3)})
+    operator = Node.read(OPERATOR, {"_target_": "mapga.operators.HalfMask"}).build({"image_shape": (1, 8, 8)})
+    verdicts = [solver.supports(operator, sigma_y, tiny_prior()) for sigma_y in (0.0, 0.05)]
+    assert None in verdicts
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in options("prior") if "images" in spec(f"prior={name}").node(PRIOR).card.given]
+)
+def test_every_fitted_prior_is_built(name):
+    overrides = ["prior.components=5"] if name == "mixture" else []
+    assert make_prior(spec(f"prior={name}", *overrides), TinyImages()).image_shape == (1, 8, 8)
+
+
+@pytest.mark.parametrize("name", options("metrics"))
+def test_every_metric_is_built_under_the_name_it_has(name):
+    metrics = spec(f"metrics={name}").metrics
+    assert [node.build().name for node in metrics.values()] == list(metrics)
+
+
+@pytest.mark.parametrize("name", options("tracker"))
+def test_every_tracker_is_built(name):
+    for node in spec(f"tracker={name}").trackers.values():
+        node.build()
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_every_experiment_is_a_sweep_whose_runs_compose(name, tmp_path):
+    points = itertools.islice(Sweep([f"experiment={name}", f"results_dir={tmp_path}"]).points, 3)
+    runs = [spec(*point) for point in points]
+    assert len(runs) == 3 and len({run.run_id for run in runs}) == 3
+    assert all(run.names["experiment"] == name for run in runs)
+
+
+@pytest.mark.parametrize("dataset", options("dataset"))
+def test_a_dataset_brings_a_prior_unless_one_is_named(dataset):
+    root = ["dataset.root=data"] if dataset == "image_folder" else []
+    assert spec(f"dataset={dataset}", *root).names["prior"] in options("prior")
+    assert spec(f"dataset={dataset}", "prior=none", *root).names["prior"] == "none"
+
+
+def test_the_smoke_mode_makes_any_run_tiny():
+    run = spec("mode=smoke")
+    assert (run.images, run.steps) == (2, 2)
+
+
+def test_presets_of_map_ga_are_the_papers_four():
+    presets = {name: spec(f"solver={name}").node(SOLVER).namespace for name in options("solver") if "map_ga" in name}
+    flags = {name: (a.consistency, a.use_prior) for name, a in presets.items() if "pgdm" not in name}
+    assert flags == {
+        "map_ga": (True, True),
+        "map_ga_np": (True, False),
+        "map_ga_d": (False, True),
+        "map_ga_d_np": (False, False),
+    }
+
+
+def test_the_readme_lists_every_choice():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for group in GROUPS:
+        (line,) = re.findall(rf"^\| `{group}` \| (.*) \|$", readme, re.MULTILINE) or [""]
+        named = set(re.findall(r"[\w]+", line))
+        ranges = re.findall(r"`([a-z]+)(\d+)` \.\.\. `[a-z]+(\d+)`", line)
+        named |= {f"{stem}{k}" for stem, first, last in ranges for k in range(int(first), int(last) + 1)}
+        assert line, f"README's table of choices has no line for {group}"
+        assert not (missing := [name for name in options(group) if name not in named]), f"{group}: {missing}"
