@@ -124,16 +124,17 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace) -> int:
     from mapga.config.compose import compose_run, spec_of
 
+    if arguments.multirun and not arguments.cfg:
+        return _sweep(arguments.overrides)
+    spec = spec_of(compose_run(arguments.overrides))
     if arguments.cfg:
         import yaml
 
-        print(yaml.safe_dump(dict(spec_of(compose_run(arguments.overrides)).config), sort_keys=False), end="")
+        print(yaml.safe_dump(dict(spec.config), sort_keys=False), end="")
         return DONE
-    if arguments.multirun:
-        return _sweep(arguments.overrides)
     from mapga.commands.run import run_one
 
-    outcome = run_one(compose_run(arguments.overrides))
+    outcome = run_one(spec)
     if outcome.status in _BAD:
         _complain(outcome.message)
         return _BAD[outcome.status]

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from omegaconf import DictConfig
-
-from mapga.config.compose import spec_of
 from mapga.errors import ConfigError
 from mapga.records import LockedError, RunFolder
 from mapga.run.assemble import Unsupported, make_dataset, make_job
@@ -56,12 +53,8 @@ class Outcome:
         return self.value
 
 
-def run_one(cfg: DictConfig) -> Outcome:
-    """Run what a composed config (with its ``hydra`` node) stands for. Raises nothing that a job can cause."""
-    try:
-        spec = spec_of(cfg)
-    except ConfigError as error:
-        return Outcome("refused", "", str(error))
+def run_one(spec: RunSpec) -> Outcome:
+    """Run it, or what is left of it. Raises nothing that a job can cause."""
     with listening() as notice:
         return _run(spec, notice)
 

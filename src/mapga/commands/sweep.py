@@ -116,7 +116,7 @@ class Task:
                 f"this job is {spec.run_id}, and no such run was submitted: its files or surroundings have changed "
                 "since, or the plan of the sweep is wrong; submit again",
             )
-        outcome = run_one(whole)
+        outcome = run_one(spec)
         if outcome.status == "skipped":
             RunFolder(spec).skip(outcome.message)
         return outcome

@@ -77,7 +77,7 @@ def chosen_of_list(a: Any) -> int | None:
     """How many images a dataset's arguments choose; None where only the data can tell."""
     listed = list_path(a.list)
     if listed is None or (total := _length(listed)) is None:
-        return a.limit  # type: ignore[no-any-return]
+        return a.limit
     left = total - a.skip
     return left if a.limit is None else min(a.limit, left)
 

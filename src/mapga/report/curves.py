@@ -22,11 +22,11 @@ __all__ = ["MARKERS", "draw_convergence", "draw_passes"]
 MARKERS = "osD^vP*Xh<>dp"
 
 _Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
-"""By method its network passes an image and what they came to."""
+"""By method its network passes per image and what they came to."""
 
 
 def draw_passes(board: Board, path: Path) -> bool:
-    """The metric against network passes an image, a panel a task, a point a finished run. False below two."""
+    """The metric against network passes per image, a panel a task, a point a finished run. False below two."""
     study = board.study
     panels: dict[str, _Lines] = {}
     for task in study.tasks:
@@ -99,7 +99,7 @@ def _draw(
         axis.tick_params(labelsize=6)
         axis.grid(alpha=0.3)
     figure.legend(list(handles.values()), list(handles), loc="center right", fontsize=7)
-    figure.supxlabel("network passes an image", fontsize=8)
+    figure.supxlabel("network passes per image", fontsize=8)
     figure.supylabel(measured, fontsize=8, parse_math=False)
     figure.suptitle(title, fontsize=9, parse_math=False)
     save(path)

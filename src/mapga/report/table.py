@@ -15,7 +15,7 @@ __all__ = ["csv_text", "make_table"]
 
 
 def make_table(runs: Sequence[Run]) -> Table:
-    """Mean +- standard error of every metric, n, failed images, passes an image and seconds, a line a run."""
+    """Mean +- standard error of every metric, n, failed images, passes per image and seconds, a line a run."""
     runs = sorted(runs, key=lambda run: (run.problem, run.names["solver"], str(run.folder)))
     labels = settings(runs)
     names = metric_names(runs)
@@ -44,7 +44,7 @@ def make_table(runs: Sequence[Run]) -> Table:
     if lines:
         notes.append(
             "mean ± standard error over images; bold: the best mean of a problem; NFE: forward passes plus "
-            "vector-Jacobian products an image; seconds: solving the whole run."
+            "vector-Jacobian products per image; seconds: solving the whole run."
         )
     return Table(header, lines, [str(run.problem) for run in runs], notes, title="Every run")
 

@@ -144,8 +144,8 @@ class Restorer:
 
         # Only the start is drawn around the truth, as sigma n + truth: the solver itself is handed nothing but noise.
         around = clean / self.job.solver.schedule.sigma_max if self.job.start == "truth" else None
-        shape, place = self.job.dataset.image_shape, {"device": self.job.device, "dtype": self.job.dtype}
-        with NoiseSource(self.job.seed, indices, shape, **place, around=around) as noise:
+        job, shape = self.job, self.job.dataset.image_shape
+        with NoiseSource(job.seed, indices, shape, device=job.device, dtype=job.dtype, around=around) as noise:
             return solve(self.job.solver, problem, prior, noise, on_state)
 
     def _read(self, rows: Sequence[int]) -> tuple[list[Item], dict[int, Row]]:

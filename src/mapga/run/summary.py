@@ -64,7 +64,7 @@ def _estimate(values: Sequence[float | None]) -> dict[str, Any]:
 
 
 def _compute(costs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Passes an image and seconds in all. A row that two attempts solved counts once, with its last cost."""
+    """Passes per image and seconds in all. A row that two attempts solved counts once, with its last cost."""
     last = {row: cost for cost in costs for row in cost["rows"]}
     n = max(len(last), 1)
     return {
