@@ -66,7 +66,7 @@ def test_what_the_paper_leaves_open_is_named():
 
 
 def test_overlays_name_what_there_is():
-    """``assumed/<protocol>-<dataset>`` and ``tuned/<experiment>-<solver>`` are found by name: one misspelt is skipped."""
+    """``assumed/<protocol>-<dataset>`` and ``tuned/<experiment>-<solver>`` are found by name; a misspelt one is not."""
     for overlay, groups in (("assumed", ("protocol", "dataset")), ("tuned", ("experiment", "solver"))):
         for name in options(overlay):
             first, _, second = name.partition("-")

@@ -16,7 +16,7 @@ from pathlib import Path
 __all__ = ["Cluster", "absent", "until"]
 
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 
 
 def absent() -> str:
@@ -71,7 +71,7 @@ class Cluster:
 
     def ask(self, *command: str) -> str:
         """What a command of SLURM says."""
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=30).stdout
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=_PATIENCE).stdout
 
     def queue(self) -> dict[str, str]:
         """Jobs that are queued or running, array tasks one by one, and their states."""

@@ -1,13 +1,16 @@
-"""The one list of operators that every operator test runs through, each with its independent matrix."""
+"""The operators that every operator test runs through: a list with independent matrices, and the tasks of conf/."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import yaml
 from torch import Tensor
 
+from helpers.linalg import dense_matrix
 from helpers.matrices import (
     block_mean_matrix,
     box_blur_line,
@@ -16,6 +19,8 @@ from helpers.matrices import (
     official_blur_matrix,
     truncated,
 )
+from mapga.config.compose import conf_dir, options
+from mapga.node import OPERATOR, Node
 from mapga.operators import (
     AlternateRows,
     BlockMean,
@@ -30,7 +35,7 @@ from mapga.operators import (
     SpectralOperator,
 )
 
-__all__ = ["CASES", "SIDE", "Case", "DenseOperator", "Squared", "case"]
+__all__ = ["CASES", "LINEAR", "SIDE", "SPECTRAL", "TASKS", "Case", "DenseOperator", "Squared", "case"]
 
 SIDE = 8
 
@@ -106,6 +111,24 @@ _KINDS = {
 }
 
 CASES = [Case(f"{name}-{c}", c, make, dense) for name, (make, dense) in _KINDS.items() for c in (1, 3)]
+
+
+def _task(name: str, channels: int) -> Case:
+    """A file of conf/task. What it measures is its own word; adjoint, inverses and SVD are held to that."""
+    node = Node.read(OPERATOR, yaml.safe_load((conf_dir() / "task" / f"{name}.yaml").read_text())["operator"])
+
+    def make(shape: tuple[int, int, int]) -> Any:
+        return node.build({"image_shape": shape})
+
+    def dense(shape: tuple[int, int, int]) -> Tensor:
+        return dense_matrix(make(shape).apply, shape, dtype=torch.float64)
+
+    return Case(f"task={name}-{channels}", channels, make, dense)
+
+
+TASKS = [_task(name, c) for name in options("task") for c in (1, 3)]
+LINEAR = [*CASES, *(one for one in TASKS if isinstance(one.operator, LinearOperator))]
+SPECTRAL = [*CASES, *(one for one in TASKS if isinstance(one.operator, SpectralOperator))]
 
 
 def case(name: str, channels: int = 1) -> Case:

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from helpers.linalg import dense_matrix, dot
-from helpers.operators import CASES, Case
+from helpers.operators import LINEAR, Case
 
-pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+pytestmark = pytest.mark.parametrize("case", LINEAR, ids=lambda case: case.name)
 
 
 def close(actual, expected, atol=1e-12, rtol=1e-10):

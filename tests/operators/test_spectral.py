@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from helpers.linalg import dense_matrix
-from helpers.operators import CASES, Case
+from helpers.operators import SPECTRAL, Case
 
-pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+pytestmark = pytest.mark.parametrize("case", SPECTRAL, ids=lambda case: case.name)
 
 
 def close(actual, expected, atol=1e-12):

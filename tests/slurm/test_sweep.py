@@ -131,7 +131,7 @@ def test_a_partition_that_there_is_not(cluster, tmp_path):
     said = mapga(
         cluster, "run", "-m", "seed=0,1", *ON_SLURM, "hydra.launcher.partition=mian", f"results_dir={tmp_path}"
     )
-    out = said.communicate(timeout=60)[0]
+    out = said.communicate(timeout=PATIENCE)[0]
     assert said.returncode == 2 and out.count("\n") == 1
     assert "hydra.launcher.partition=mian: there is none of that name; did you mean 'main'? choose main" in out
     assert not list(tmp_path.glob("mnist*"))
@@ -143,7 +143,7 @@ def test_a_controller_that_cannot_be_reached(cluster, tmp_path):
     away = Cluster.__new__(Cluster)
     away.environment = cluster.environment | {"SLURM_CONF": str(conf)}
     said = mapga(away, "run", "-m", "seed=0,1", *ON_SLURM, f"results_dir={tmp_path / 'results'}")
-    out = said.communicate(timeout=60)[0]
+    out = said.communicate(timeout=PATIENCE)[0]
     assert said.returncode == 2 and "the controller cannot be reached" in out and out.count("\n") == 1
     assert not (tmp_path / "results").exists()
 

@@ -87,7 +87,7 @@ def remote(url: str, sha256: str = SHA256, size: int | None = len(CONTENT)) -> R
 
 @pytest.mark.parametrize("kind", ["whole", "slow", "breaks", "norange", "stalls", "busy"])
 def test_file_arrives_whole(server: str, kind: str) -> None:
-    path = fetch(remote(f"{server}/{kind}"), timeout=0.5 if kind == "stalls" else 60.0, attempts=10)
+    path = fetch(remote(f"{server}/{kind}"), timeout=0.5 if kind == "stalls" else 60.0, attempts=50)
     assert path.read_bytes() == CONTENT
     assert sorted(p.name for p in cache_folder().iterdir()) == ["net.pth", "net.pth.lock"]
 
@@ -196,7 +196,7 @@ def test_two_processes_leave_one_whole_file(server: str) -> None:
     for process in both:
         process.start()
     for process in both:
-        process.join(120)
+        process.join()
     assert [process.exitcode for process in both] == [0, 0]
     assert (cache_folder() / "net.pth").read_bytes() == CONTENT
     assert len(Handler.requests) == 1

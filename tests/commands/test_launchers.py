@@ -10,7 +10,7 @@ import pytest
 from hydra.core.config_store import ConfigStore
 
 from helpers.commands import mapga, tiny
-from mapga.commands import run as launch
+from mapga.commands import sweep as sweep_module
 from mapga.config.compose import compose_run
 from mapga.errors import ConfigError
 from mapga.records import Shard
@@ -37,13 +37,13 @@ def test_a_sweep_in_processes_of_joblib_is_the_same(tmp_path, capsys):
 
 
 def test_a_sweep_of_which_a_process_died_is_told_from_its_folders(tmp_path, capsys, monkeypatch):
-    real = launch.Hydra.multirun
+    real = sweep_module.Hydra.multirun
 
     def dying(self, *args, overrides, **kwargs):
         real(self, *args, overrides=[text for text in overrides if not text.startswith("seed")], **kwargs)
         raise RuntimeError("a worker was killed\nby the system")
 
-    monkeypatch.setattr(launch.Hydra, "multirun", dying)
+    monkeypatch.setattr(sweep_module.Hydra, "multirun", dying)
     said = mapga(capsys, "run", "-m", *tiny(tmp_path, "seed=0,1"))
     assert said.code == 1 and "2 runs: 1 done, 1 failed" in said.err
     assert "its process ended without a word (RuntimeError: a worker was killed)" in said.err
@@ -88,7 +88,7 @@ def test_a_shard_that_there_is_not_is_refused_before_anything_is_begun(tmp_path,
 
 
 def test_a_job_refuses_other_code_than_was_submitted(tmp_path):
-    task = launch.Task("of the past")
+    task = sweep_module.Task("of the past")
     outcome = task(compose_run(tiny(tmp_path)))
     assert outcome.status == "refused" and list(tmp_path.iterdir()) == []
     assert f"sources of the past, now {code_identity()}" in outcome.message
@@ -96,8 +96,8 @@ def test_a_job_refuses_other_code_than_was_submitted(tmp_path):
 
 
 def test_with_leave_a_job_goes_on_under_other_code(tmp_path, capsys, monkeypatch):
-    task = launch.Task("of the past")
-    monkeypatch.setattr(launch, "Task", lambda submitted: task)
+    task = sweep_module.Task("of the past")
+    monkeypatch.setattr(sweep_module, "Task", lambda *_: task)
     said = mapga(capsys, "run", "-m", *tiny(tmp_path, "seed=0"))
     assert said.code == 2 and "the code has changed since the sweep was submitted" in said.err
     said = mapga(capsys, "run", "-m", *tiny(tmp_path, "seed=0", "allow_code_change=true"))

@@ -43,7 +43,7 @@ def test_fractions_of_images_add_up(capsys, clock):
     assert capsys.readouterr().err.startswith("title: 1.2 of 2 images, about 24 s left")
 
 
-def test_short_work_says_nothing(capsys):
+def test_short_work_says_nothing(capsys, clock):
     with ProgressDisplay().run("title", done=0, total=2) as advance:
         advance(2)
     assert capsys.readouterr() == ("", "")
