@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -19,9 +19,22 @@ from mapga.run.signals import EXIT_CODE
 
 __all__ = ["main"]
 
+_Command = Callable[[argparse.Namespace], int]
+
 _errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
+
+_OF_RUN = (
+    "Restore the images of a dataset and score them. Overrides are Hydra's: task=half solver=ddrm schedule.steps=50. "
+    "With -m, lists are swept: task=box50,half solver=map_ga,pgdm."
+)
+_OF_PLAN = "List the runs that 'mapga run -m' with the same overrides would launch, and what is left of them."
+_OF_TRAIN = (
+    "Train what a recipe of conf/train describes, or go on with it: mapga train prior=mnist, or "
+    "mapga train dataset=image_folder dataset.root=... heldout.root=... stages.denoiser.steps=..."
+)
+_OF_FETCH = "Fetch what a run needs: mapga prefetch experiment=... | dataset=... | prior=... | metrics=..."
 _BAD = {"failed": FAILED, "refused": BAD_INPUT, "skipped": BAD_INPUT, "interrupted": EXIT_CODE}
 
 
@@ -56,68 +69,38 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mapga {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser(
-        "run",
-        help="restore images and score them",
-        description="Restore the images of a dataset and score them. Overrides are Hydra's: task=half solver=ddrm "
-        "schedule.steps=50. With -m, lists are swept: task=box50,half solver=map_ga,pgdm.",
-    )
+    def composing(name: str, does: str, run: _Command, more: str = "") -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=does, description=more or None)
+        command.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+        command.set_defaults(command=run)
+        return command
+
+    def reading(name: str, does: str, run: _Command, folder: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=does)
+        command.add_argument("folder", type=Path, help=folder)
+        command.set_defaults(command=run)
+        return command
+
+    run = composing("run", "restore images and score them", _run, _OF_RUN)
     run.add_argument("-m", "--multirun", action="store_true", help="sweep over comma-separated values")
     run.add_argument("--cfg", action="store_true", help="print the composed config and stop")
-    run.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    run.set_defaults(command=_run)
-
-    report = commands.add_parser("report", help="tables and pictures of the runs below a folder")
-    report.add_argument("folder", type=Path, help="a results folder")
-    report.add_argument("--images", type=int, default=8, help="images in the grid (default 8)")
-    report.set_defaults(command=_report)
-
-    plan = commands.add_parser(
-        "plan",
-        help="the runs of a sweep: done, running, pending; passes and hours left",
-        description="List the runs that 'mapga run -m' with the same overrides would launch, and what is left of them.",
-    )
-    plan.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    plan.set_defaults(command=_plan)
-
-    status = commands.add_parser("status", help="how far the runs below a folder are")
-    status.add_argument("folder", type=Path, help="a results folder")
-    status.add_argument("--watch", action="store_true", help="refresh every two seconds until all have ended")
-    status.set_defaults(command=_status)
-
-    sync = commands.add_parser("sync", help="mirror finished runs to Weights & Biases, from their journals")
-    sync.add_argument("folder", type=Path, help="a results folder")
-    sync.add_argument(
-        "--mode", choices=("auto", "online", "offline"), default=None, help="default: as the run's config"
-    )
-    sync.set_defaults(command=_sync)
-
-    export = commands.add_parser("export", help="write a run's restored images as PNG files")
-    export.add_argument("folder", type=Path, help="a run's folder")
-    export.add_argument("--to", type=Path, default=None, help="where to (default: png/ in the run's folder)")
-    export.set_defaults(command=_export)
-
-    train = commands.add_parser(
-        "train",
-        help="train a denoiser and a consistency model",
-        description="Train what a recipe of conf/train describes, or go on with it: mapga train prior=mnist, or "
-        "mapga train dataset=image_folder dataset.root=... heldout.root=... stages.denoiser.steps=...",
-    )
-    train.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    train.set_defaults(command=_train)
-
-    prefetch = commands.add_parser(
-        "prefetch",
-        help="fetch the files that a run needs into the cache (MAPGA_CACHE)",
-        description="Fetch what a run needs: mapga prefetch experiment=... | dataset=... | prior=... | metrics=...",
+    composing("plan", "the runs of a sweep: done, running, pending; passes and hours left", _plan, _OF_PLAN)
+    composing("train", "train a denoiser and a consistency model", _train, _OF_TRAIN)
+    prefetch = composing(
+        "prefetch", "fetch the files that a run needs into the cache (MAPGA_CACHE)", _prefetch, _OF_FETCH
     )
     prefetch.add_argument("--list", action="store_true", help="only say what is needed and whether it is here")
-    prefetch.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    prefetch.set_defaults(command=_prefetch)
+    composing("doctor", "versions, devices, and which solver can serve which task", _doctor)
 
-    doctor = commands.add_parser("doctor", help="versions, devices, and which solver can serve which task")
-    doctor.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    doctor.set_defaults(command=_doctor)
+    report = reading("report", "tables and pictures of the runs below a folder", _report, "a results folder")
+    report.add_argument("--images", type=int, default=8, help="images in the grid (default 8)")
+    status = reading("status", "how far the runs below a folder are", _status, "a results folder")
+    status.add_argument("--watch", action="store_true", help="refresh every two seconds until all have ended")
+    sync = reading("sync", "mirror finished runs to Weights & Biases, from their journals", _sync, "a results folder")
+    modes = ("auto", "online", "offline")
+    sync.add_argument("--mode", choices=modes, default=None, help="default: as the run's config")
+    export = reading("export", "write a run's restored images as PNG files", _export, "a run's folder")
+    export.add_argument("--to", type=Path, default=None, help="where to (default: png/ in the run's folder)")
     return parser
 
 

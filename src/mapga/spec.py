@@ -54,6 +54,8 @@ class RunSpec:
         Raises:
             ConfigError: A node that stands for no component, passes that buy no step, or metrics of one name.
         """
+        if not config["results_dir"]:
+            raise ConfigError("results_dir is empty; name a folder, or leave it out for ./results")
         spec = cls(config, names)
         steps = {} if config["passes"] is None else {"schedule": {**config["schedule"], "steps": spec._bought}}
         spec = cls({**config, **steps, **spec._pinned}, names)

@@ -13,7 +13,7 @@ import pytest
 from helpers.commands import mapga
 from mapga import __version__
 from mapga.cli import main
-from mapga.config.compose import group
+from mapga.config.compose import options
 
 PRIOR = ("prior=mixture", "prior.components=5", "device=cpu")
 
@@ -34,9 +34,9 @@ def test_versions_and_devices(said):
 def test_every_pair_has_a_verdict(said):
     rows = [_cells(line) for line in re.findall(r"^│(.*)│$", said, re.MULTILINE)]
     lines = {cells[0]: cells[1:] for cells in rows}
-    assert set(lines) == set(group("solver"))
+    assert set(lines) == set(options("solver"))
     allowed = {"yes", "no", "noisy only", "noiseless only"}
-    assert all(len(cells) == len(group("task")) and set(cells) <= allowed for cells in lines.values())
+    assert all(len(cells) == len(options("task")) and set(cells) <= allowed for cells in lines.values())
     assert set(lines["pinv"]) == {"yes"} and set(lines["map_ga_pgdm"]) == {"noisy only"}
 
 

@@ -103,6 +103,17 @@ def test_bad_input_in_a_sweep_leaves_the_others(tmp_path, capsys, ran):
     assert len(list(tmp_path.glob("mnist-*"))) == 1
 
 
+@pytest.mark.parametrize(
+    "points", ["seed=0,many", "solver=pinv,map_gaa", "schedule.steps=2,few", "task.sigma_y=0.1,loud"]
+)
+def test_a_sweep_with_a_point_that_cannot_be_composed_is_refused_as_a_whole(tmp_path, capsys, points):
+    key, _, values = points.partition("=")
+    said = mapga(capsys, "run", "-m", *tiny(tmp_path / "results", points))
+    assert said.code == 2 and said.out == "" and said.err.count("\n") == 1
+    assert key in said.err and values.partition(",")[2] in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unforeseen_error_while_building_is_recorded(tmp_path, capsys, monkeypatch):
     def broken(self, *_):
         raise RuntimeError("told apart")

@@ -95,6 +95,15 @@ def test_a_job_refuses_other_code_than_was_submitted(tmp_path):
     assert "submit again, or allow_code_change=true" in outcome.message
 
 
+def test_a_job_that_was_not_submitted_is_refused(tmp_path, capsys, monkeypatch):
+    """As when a file that its id depends on was replaced after the sweep was submitted."""
+    task = sweep_module.Task(code_identity(), frozenset({"mnist-box50-ct_zsie-000000000000"}))
+    monkeypatch.setattr(sweep_module, "Task", lambda *_: task)
+    said = mapga(capsys, "run", "-m", *tiny(tmp_path, "seed=0"))
+    assert said.code == 2 and "no such run was submitted" in said.err and "submit again" in said.err
+    assert not list(tmp_path.glob("mnist*"))
+
+
 def test_with_leave_a_job_goes_on_under_other_code(tmp_path, capsys, monkeypatch):
     task = sweep_module.Task("of the past")
     monkeypatch.setattr(sweep_module, "Task", lambda *_: task)

@@ -58,7 +58,7 @@ def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
     try:
         # Elsewhere jobs listen for themselves, and who submitted them may die of a signal.
         with listening() if target.endswith(".BasicLauncher") else nullcontext():
-            returned = _launched(overrides, Task(code_identity(), frozenset(spec.run_id for spec in planned)))
+            returned = _launched([*overrides, _in(results)], Task(code_identity(), frozenset(spec.run_id for spec in planned)))
     except RuntimeError as error:  # a process died, and the launcher does not say what became of the others
         if on_slurm:
             slurm.wait(error)
@@ -66,6 +66,12 @@ def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
     if searches:  # it returns nothing, and says what it found in a file
         return _trials(results, composed.objective), results
     return returned, results
+
+
+def _in(results: Path) -> str:
+    """Where Hydra keeps its own: it takes a home or a quoted path by the letter."""
+    quoted = str(results).replace("\\", "\\\\").replace('"', '\\"')
+    return f'hydra.sweep.dir="{quoted}"'
 
 
 def _launched(overrides: Sequence[str], task: Task) -> list[Outcome]:
