@@ -57,6 +57,8 @@ class RunSpec:
         if not config["results_dir"]:
             raise ConfigError("results_dir is empty; name a folder, or leave it out for ./results")
         spec = cls(config, names)
+        for slot in (DATASET, OPERATOR, PRIOR, SOLVER, SCHEDULE):
+            spec.node(slot)
         steps = {} if config["passes"] is None else {"schedule": {**config["schedule"], "steps": spec._bought}}
         spec = cls({**config, **steps, **spec._pinned}, names)
         spec._check_metrics()
