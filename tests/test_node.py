@@ -75,9 +75,14 @@ def _package(monkeypatch):
     package.__all__ = ["Lamp", "Stranger", "Thing", "text"]
     package.Lamp, package.Stranger, package.Thing, package.text, package.Hidden = Lamp, Stranger, Thing, "text", Lamp
     monkeypatch.setitem(sys.modules, "things", package)
-    catalogue.exported.cache_clear()
+    _forget()
     yield
+    _forget()
+
+
+def _forget() -> None:
     catalogue.exported.cache_clear()
+    catalogue.kinds.cache_clear()
 
 
 def build(slot: Slot, node: object, given: dict[str, Any] | None = None) -> Any:
@@ -221,6 +226,7 @@ class Given(Lamp):
 
 def test_given_arguments_are_handed_over_where_the_card_asks_and_cannot_be_set(monkeypatch):
     monkeypatch.setattr(sys.modules["things"], "Lamp", Given)
+    _forget()
     assert build(SLOT, {"_target_": "things.Lamp"}, {"bright": 4.0, "unknown": 1}).given["bright"] == 4.0
     with pytest.raises(ConfigError, match=r"unknown key 'lamp\.bright'"):
         build(SLOT, {"_target_": "things.Lamp", "bright": 1.0}, {"bright": 4.0})
@@ -258,7 +264,7 @@ def test_an_incomplete_card_is_refused_with_what_it_lacks(monkeypatch):
         thing.__qualname__ = thing.__name__
         assert incomplete(thing) == flaws
         monkeypatch.setattr(sys.modules["things"], "Lamp", thing)
-        catalogue.exported.cache_clear()
+        _forget()
         with pytest.raises(ConfigError, match=flaws[0]):
             build(SLOT, {"_target_": "things.Lamp", "bright": 1.0})
 

@@ -36,6 +36,7 @@ def exported(package: str) -> dict[str, Any]:
     return found
 
 
+@cache
 def kinds(package: str, base: str) -> dict[str, type]:
     """The components of a room by name: its exported classes that derive from ``base`` and can be made."""
     names = exported(package)

@@ -58,7 +58,8 @@ def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
     try:
         # Elsewhere jobs listen for themselves, and who submitted them may die of a signal.
         with listening() if target.endswith(".BasicLauncher") else nullcontext():
-            returned = _launched([*overrides, _in(results)], Task(code_identity(), frozenset(spec.run_id for spec in planned)))
+            task = Task(code_identity(), frozenset(spec.run_id for spec in planned))
+            returned = _launched([*overrides, _in(results)], task)
     except RuntimeError as error:  # a process died, and the launcher does not say what became of the others
         if on_slurm:
             slurm.wait(error)

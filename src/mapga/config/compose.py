@@ -78,10 +78,10 @@ def _compose(name: str, overrides: Sequence[str]) -> DictConfig:
         key, value = one.get_key_element(), None if one.is_delete() else one.value()
         if "." not in key and value in (None, "") and not one.is_delete() and (names := options(key)):
             raise ConfigError(f"{one.input_line}: choose one of {', '.join(names)}")
-    GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="mapga"):
-            return compose(name, overrides=list(overrides), return_hydra_config=True)
+        if not GlobalHydra.instance().is_initialized():  # once, for a sweep's tens of compositions
+            initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="mapga")
+        return compose(name, overrides=list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from error
     except ValueError as error:

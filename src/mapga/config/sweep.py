@@ -9,8 +9,9 @@ it. Of the former a sample in which every option meets others is composed too, a
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mapga.config.compose import compose_run, spec_of
 from mapga.config.messages import one_line, parsed
-from mapga.config.schema import RootConfig, check_keys
+from mapga.config.schema import check_keys
 from mapga.errors import ConfigError
 from mapga.spec import NAMED, RunSpec
 
@@ -176,18 +177,21 @@ def _spec(leaves: _Leaves, point: Sequence[str]) -> RunSpec:
     if any(value == "???" or (path[0] in plain and "${" in str(value)) for path, value in leaves.items()):
         return spec_of(compose_run(point))  # which says what is missing, and holds the keys of the root to their kinds
     names = {name: str(choices.get(name) or "none") for name in NAMED}
-    return RunSpec.of({**config, **_filled(config, plain)}, names)
-
-
-def _filled(config: Mapping[str, Any], plain: Sequence[str]) -> dict[str, Any]:
-    """The nodes that hold interpolations, resolved: mostly of the root's own keys alone, which is quick."""
     waiting = [name for name, node in config.items() if "${" in str(node)]
-    for known in ([*plain, *waiting], list(RootConfig.__dataclass_fields__)) if waiting else ():
-        try:
-            found: Any = OmegaConf.to_container(OmegaConf.create({name: config[name] for name in known}), resolve=True)
-            return {name: found[name] for name in waiting}
-        except OmegaConfBaseException as error:
-            problem = error
     if waiting:
-        raise ConfigError(one_line(problem)) from problem
-    return {}
+        try:  # mostly the root's own keys are all that is asked for, which is quick
+            found = _resolved(json.dumps({name: config[name] for name in [*plain, *waiting]}))
+        except ConfigError:
+            found = _resolved(json.dumps(config))
+        config |= {name: found[name] for name in waiting}
+    return RunSpec.of(config, names)
+
+
+@cache
+def _resolved(text: str) -> dict[str, Any]:
+    """A part of a config, as JSON, with its interpolations filled in."""
+    try:
+        found: Any = OmegaConf.to_container(OmegaConf.create(json.loads(text)), resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    return {str(key): value for key, value in found.items()}
