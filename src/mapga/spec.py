@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +27,11 @@ PROBLEMS = "problems"  # the folder of what runs share, below their results_dir
 _SCIENCE = ("dataset", "task", "prior", "solver", "schedule", "metrics",
             "seed", "start", "dtype", "rounding", "objective")  # fmt: skip
 _PROBLEM = ("dataset", "task", "seed")
+_CHOICES: dict[str, Sequence[str | None]] = {
+    "dtype": ["float32", "float64"],
+    "rounding": ["round", "truncate"],
+    "start": [None, "truth"],
+}
 
 
 def digest(value: Any) -> str:
@@ -42,30 +47,28 @@ class RunSpec:
     Attributes:
         config: The keys of conf/run.yaml, plain values, with the hashes of the files that they name.
         names: What was chosen in each group.
+        composed: The config before steps were bought and hashes stated, to be made a run of again at another time.
     """
 
     config: Mapping[str, Any]
     names: Mapping[str, str]
+    composed: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, config: Mapping[str, Any], names: Mapping[str, str]) -> Self:
         """A run of composed values: the steps that ``passes`` buy set, the hashes of its files stated.
 
         Raises:
-            ConfigError: A node that stands for no component, passes that buy no step, or metrics of one name.
+            ConfigError: A node that stands for no component, a value that is no choice, passes that buy no step, or
+                metrics of one name.
         """
-        if not config["results_dir"]:
-            raise ConfigError("results_dir is empty; name a folder, or leave it out for ./results")
         spec = cls(config, names)
-        for slot in (DATASET, OPERATOR, PRIOR, SOLVER, SCHEDULE):
-            spec.node(slot)
+        spec._check()
         steps = {} if config["passes"] is None else {"schedule": {**config["schedule"], "steps": spec._bought}}
-        spec = cls({**config, **steps, **spec._pinned}, names)
-        spec._check_metrics()
-        return spec
+        return cls({**config, **steps, **spec._pinned}, names, config)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.config, self.names)  # what was worked out is not sent along
+        return type(self), (self.config, self.names, self.composed)  # what was worked out is not sent along
 
     def node(self, slot: Slot) -> Node:
         """The component at a place of the config.
@@ -240,11 +243,21 @@ class RunSpec:
                 stated[slot.key] = {**self._value(slot), **node.card.pin(node.namespace)}
         return stated
 
-    def _check_metrics(self) -> None:
-        """Every metric stands under its own name: of two of one name the last would silently win."""
-        for key, node in self.metrics.items():
+    def _check(self) -> None:
+        """Read every component, and refuse what is no choice."""
+        _ = [self.node(slot) for slot in (DATASET, OPERATOR, PRIOR, SOLVER, SCHEDULE)], self.trackers
+        for key, node in self.metrics.items():  # of two of one name the last would silently win
             if (name := node.build().name) != key:
                 raise ConfigError(f"metrics.{key}: what this computes is called {name}; write it under metrics.{name}")
+        choices = {**_CHOICES, "objective": [None, *self.metrics]}
+        for key, known in choices.items():
+            if (value := self.config[key]) not in known:
+                said = " or ".join("null" if one is None else one for one in known)
+                raise ConfigError(f"{key}={value!r}: choose {said}")
+        if self.batch_size < 1:
+            raise ConfigError(f"batch_size={self.batch_size}: at least 1 image is solved at a time")
+        if not self.config["results_dir"]:
+            raise ConfigError("results_dir is empty; name a folder, or leave it out for ./results")
 
     def _science(self, keys: tuple[str, ...]) -> dict[str, Any]:
         """The part of the config that some results depend on."""

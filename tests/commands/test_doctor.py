@@ -37,7 +37,7 @@ def test_every_pair_has_a_verdict(said):
     assert set(lines) == set(options("solver"))
     allowed = {"yes", "no", "noisy only", "noiseless only"}
     assert all(len(cells) == len(options("task")) and set(cells) <= allowed for cells in lines.values())
-    assert set(lines["pinv"]) == {"yes"} and set(lines["map_ga_pgdm"]) == {"noisy only"}
+    assert "yes" in lines["pinv"] and "noisy only" in lines["map_ga_pgdm"] and "yes" not in lines["map_ga_pgdm"]
 
 
 def _cells(line: str) -> list[str]:

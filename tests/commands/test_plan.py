@@ -14,6 +14,7 @@ from helpers.commands import mapga, tiny
 from mapga.commands import submission
 from mapga.commands.plan import plan, seconds_per_pass
 from mapga.commands.status import status_view
+from mapga.config.sweep import runs
 
 
 def test_a_plan_counts_the_images_of_a_list(tmp_path):
@@ -81,6 +82,21 @@ def test_a_submission_is_written_down_and_read_again(tmp_path, capsys, monkeypat
     written.write_text("{")  # damaged: composed again
     with pytest.raises(pytest.fail.Exception):
         plan(sweep)
+
+
+def test_what_was_written_down_is_of_the_files_of_now(tmp_path):
+    """A list that was edited since is another list, for a plan too."""
+    listed = tmp_path / "list.csv"
+    given = ["dataset=imagenet64", "prior=none", f"dataset.list={listed}", f"results_dir={tmp_path}", "seed=1,2"]
+    ids = []
+    for lines in ("a.JPEG,1\n", "b.JPEG,2\n"):
+        listed.write_text("file,model_label\n" + lines)
+        if not ids:
+            submission.note(tmp_path, given, runs(given))
+        recalled = submission.recall(tmp_path, given)
+        assert [spec.run_id for spec in recalled] == [spec.run_id for spec in runs(given)]
+        ids += [spec.run_id for spec in recalled]
+    assert len(set(ids)) == 4
 
 
 def test_what_depends_on_its_surroundings_is_not_written_down(tmp_path, capsys, monkeypatch):

@@ -45,11 +45,10 @@ def test_paper_and_offline_hold_what_they_promise() -> None:
 def test_columns_stand_in_the_order_and_with_the_digits_of_their_cards() -> None:
     metrics = {name: metric for path in CONF.glob("*.yaml") for name, metric in entries(path.stem).items()}
     ordered = sorted(metrics, key=lambda name: (metrics[name].card.order, name))
-    assert ordered[:6] == ["psnr", "ssim", "ssim_crop", "lpips_alex", "lpips_vgg", "consistency"]
-    assert ordered[6:] == sorted(ordered[6:])
-    assert [name for name in ordered if metrics[name].card.check] == ["consistency"]
-    two = {name for name in metrics if metrics[name].card.digits == 2}
-    assert two == {"psnr", "fid_clean", "fid_legacy", "fid_tm", "fd_digits", "fd_efficientnet"}
+    first = ["psnr", "ssim", "ssim_crop", "lpips_alex", "lpips_vgg", "consistency"]
+    assert [name for name in ordered if name in first] == first and metrics["consistency"].card.check
+    two = {"psnr", "fid_clean", "fid_legacy", "fid_tm", "fd_digits", "fd_efficientnet"}
+    assert {metrics[name].card.digits for name in two} == {2}
 
 
 _WITHOUT_TORCH = """
@@ -69,4 +68,4 @@ print(len(made), [metric.name for metric in made if metric.to("cuda") and metric
 
 def test_metrics_are_made_and_asked_what_they_need_without_torch() -> None:
     result = subprocess.run([sys.executable, "-c", _WITHOUT_TORCH], capture_output=True, text=True, check=True)
-    assert result.stdout.split() == ["10", "[]"]
+    assert result.stdout.split() == [str(len(kinds("mapga.metrics", "Metric"))), "[]"]

@@ -1,7 +1,7 @@
 """What was submitted to a results folder: when, under which code, and every run of it. Imports no torch.
 
 ``submissions.jsonl`` has a line for each submission; the runs of one lie in ``sweeps/<key>.json``, whose name follows
-from its overrides and the code, so that plans and recoveries need not compose them again.
+from its overrides and the code, so that a plan need not compose them again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def note(results: Path, overrides: Sequence[str], specs: Sequence[RunSpec]) -> N
     path = _path(results, overrides)
     path.parent.mkdir(parents=True, exist_ok=True)
     if specs and not _depends_on_surroundings(overrides):
-        write_json(path, [{"config": dict(spec.config), "names": dict(spec.names)} for spec in specs])
+        write_json(path, [{"config": dict(spec.composed), "names": dict(spec.names)} for spec in specs])
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     noted = {"time": when, "overrides": list(overrides), "sweep": path.name}
     JSONLines(results / "submissions.jsonl").append([noted | submitted_code()])

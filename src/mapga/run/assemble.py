@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -40,7 +40,6 @@ def make_job(spec: RunSpec) -> Job:
         ConfigError: The first thing that is wrong.
         Unsupported: The solver cannot serve the task.
     """
-    _check_choices(spec)
     shard, sigma_y = _numbers(spec)
     device = _device(spec.device)
     trackers = make_trackers(spec.trackers)
@@ -72,7 +71,7 @@ def make_job(spec: RunSpec) -> Job:
         device=device,
         dtype=_DTYPES[spec.dtype],
         shard=shard,
-        rounding=spec.rounding,  # type: ignore[arg-type]  # checked above
+        rounding=spec.rounding,  # type: ignore[arg-type]  # RunSpec.of has checked it
         start=spec.start,  # type: ignore[arg-type]
         trace=spec.trace,
     )
@@ -134,21 +133,6 @@ def _solvers(spec: RunSpec) -> dict[str, Solver]:
     schedule = spec.node(SCHEDULE).build()
     nodes = group("solver", spec).items()
     return {name: Node.read(SOLVER, node).build({"schedule": schedule}) for name, node in nodes}
-
-
-def _check_choices(spec: RunSpec) -> None:
-    if spec.batch_size < 1:
-        raise ConfigError(f"batch_size={spec.batch_size}: at least 1 image is solved at a time")
-    choices: dict[str, Sequence[str | None]] = {
-        "dtype": list(_DTYPES),
-        "rounding": ["round", "truncate"],
-        "start": [None, "truth"],
-        "objective": [None, *spec.metrics],
-    }
-    for key, known in choices.items():
-        if (value := getattr(spec, key)) not in known:
-            said = " or ".join("null" if one is None else one for one in known)
-            raise ConfigError(f"{key}={value!r}: choose {said}")
 
 
 def _numbers(spec: RunSpec) -> tuple[Shard, float]:

@@ -167,7 +167,7 @@ def _trained(
     """Weights that a key of the configuration names: a stage of the same output, or a weights file by path."""
     name: str = getattr(config, key)
     stage = output / name / f"{name}.safetensors"
-    path = stage if stage.is_file() else Path(name)
+    path = stage if stage.is_file() else Path(name).expanduser()
     trained = read_network(path, kind)
     if trained.architecture != wanted:
         raise ValueError(
