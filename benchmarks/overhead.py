@@ -23,14 +23,14 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from mapga.run.assemble import OPERATOR, SCHEDULE, SOLVER, build_dataset, make_prior
-from mapga.config.build import build
-from mapga.config.compose import compose_run, group, resolve
+from mapga.config.compose import compose_run, group, spec_of
+from mapga.node import OPERATOR, SCHEDULE, SOLVER, Node
 from mapga.pixels import from_uint8
 from mapga.priors import Prior
 from mapga.problem import Problem, measure
-from mapga.run.batch import solve
 from mapga.rng import NoiseSource
+from mapga.run.assemble import make_dataset, make_prior
+from mapga.run.batch import solve
 from mapga.solvers import Solver
 
 SEED = 0
@@ -122,19 +122,21 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
 
     settings = [f"dataset.limit={arguments.batch}", f"schedule.steps={arguments.steps}", *arguments.overrides]
-    config, names = resolve(compose_run(settings))
-    dataset = build_dataset(config)
+    spec = spec_of(compose_run(settings))
+    dataset = make_dataset(spec)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    prior = make_prior(config["prior"], dataset).to(device, torch.float32)
+    prior = make_prior(spec, dataset).to(device, torch.float32)
     images = torch.cat([from_uint8(dataset[row].image[None]) for row in range(len(dataset))]).to(device, torch.float32)
     indices = list(range(len(images)))
-    operator = build(OPERATOR, config["task"]["operator"], {"image_shape": dataset.image_shape})
+    operator = spec.node(OPERATOR).build({"image_shape": dataset.image_shape})
     operator = operator.to(device, torch.float32)
 
-    table = Table("solver", "forward", "vjp", "solve (s)", "bare passes (s)", "ratio", title=f"prior={names['prior']}")
+    table = Table(
+        "solver", "forward", "vjp", "solve (s)", "bare passes (s)", "ratio", title=f"prior={spec.names['prior']}"
+    )
     results = {}
-    for name, node in group("solver").items():
-        solver = build(SOLVER, node, {"schedule": build(SCHEDULE, config["schedule"])})
+    for name, node in group("solver", spec).items():
+        solver = Node.read(SOLVER, node).build({"schedule": spec.node(SCHEDULE).build()})
         problem = measure(images, operator, NOISE.get(name, 0.0), seed=SEED, indices=indices)
         if solver.supports(operator, problem.sigma_y, prior) or name == "pinv":
             continue
@@ -144,7 +146,12 @@ def main() -> None:
         table.add_row(name, str(one["forward"]), str(one["vjp"]), *times)
     Console().print(table)
     machine = {"device": str(device), "threads": torch.get_num_threads(), "torch": torch.__version__}
-    record = {"prior": names["prior"], "batch": arguments.batch, "steps": arguments.steps, "repeats": arguments.repeats}
+    record = {
+        "prior": spec.names["prior"],
+        "batch": arguments.batch,
+        "steps": arguments.steps,
+        "repeats": arguments.repeats,
+    }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(
         json.dumps(record | machine | {"machine": platform.machine(), "solvers": results}, indent=2) + "\n"

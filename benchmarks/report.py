@@ -16,12 +16,16 @@ import time
 from pathlib import Path
 
 import numpy as np
+import yaml
 
-from mapga.records import RunFolder
+from mapga.config.compose import conf_dir
 from mapga.files.durable import write_json
+from mapga.records import RunFolder
 from mapga.records.store import ImageStore
+from mapga.spec import RunSpec
 
 TASKS = ("box50", "half", "expand", "box25", "sr2x", "altlines", "deblur", "supres4x")
+OPERATORS = {task: yaml.safe_load((conf_dir() / "task" / f"{task}.yaml").read_text())["operator"] for task in TASKS}
 SOLVERS = ("ddrm", "ct_zsie", "pgdm", "map_ga_d_np", "map_ga_d", "map_ga_np", "map_ga")
 METRICS = {"psnr": False, "ssim": False, "lpips_alex": True, "consistency": True}
 
@@ -34,15 +38,19 @@ def write_runs(root: Path, runs: int, images: int, size: int) -> None:
         task, solver, budget = TASKS[k % 8], SOLVERS[k // 8 % 7], k // 56
         names = {"dataset": "synthetic", "task": task, "prior": "none", "solver": solver, "schedule": "karras"}
         config = {
-            "dataset": {"limit": images},
-            "task": {"sigma_y": 0.0, "sigma_y_unit": "[-1,1]", "operator": task},
-            "prior": {},
-            "solver": {"name": solver},
-            "schedule": {"steps": budget + 1},
+            "dataset": {"_target_": "mapga.datasets.MNIST", "limit": images},
+            "task": {"sigma_y": 0.0, "sigma_y_unit": "[-1,1]", "operator": OPERATORS[task]},
+            "prior": {"_target_": "mapga.priors.NoPrior"},
+            "solver": {"_target_": "mapga.solvers.PseudoInverse"},
+            "schedule": {"_target_": "mapga.schedules.Karras", "steps": budget + 1},
             "metrics": {},
             "seed": 0,
+            "dtype": "float32",
+            "rounding": "round",
+            "batch_size": 32,
+            "results_dir": str(root),
         }
-        folder = RunFolder(root, config, names)
+        folder = RunFolder(RunSpec(config, names))
         folder.open()
         for path in (
             folder.path / "images.npy",

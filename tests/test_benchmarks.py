@@ -1,0 +1,31 @@
+"""Every benchmark runs, in miniature: what is not run rots."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+SMALL = {
+    "overhead": ["--batch", "2", "--steps", "2", "--repeats", "1", "prior=gaussian"],
+    "report": ["--runs", "9", "--images", "4", "--size", "8"],
+    "metrics": ["--help"],  # it needs weights that are fetched
+}
+
+
+def test_none_is_forgotten():
+    assert set(SMALL) == {path.stem for path in FOLDER.glob("*.py")}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_it_runs(name, tmp_path):
+    where = ["--output", str(tmp_path / "overhead.json")] if name == "overhead" else []
+    command = [sys.executable, str(FOLDER / f"{name}.py"), *SMALL[name], *where]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    if name == "overhead":
+        assert len(json.loads((tmp_path / "overhead.json").read_text())["solvers"]) >= 9
