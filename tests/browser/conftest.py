@@ -19,6 +19,8 @@ FLAGS = (
 )
 HOSTILE = "<img src=x onerror=alert(1)>"
 
+BOX = {"_target_": "mapga.operators.CentralBox", "width": 0.5}
+
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory):
@@ -41,7 +43,7 @@ def report(tmp_path_factory) -> Path:
     """A report of two tasks, three methods of which one has an ablation, a hostile name and a skipped run."""
     root = tmp_path_factory.mktemp("results")
     draw = np.random.default_rng(0)
-    other = {"names": {"task": "box50"}, "task": {"sigma_y": 0.0, "sigma_y_unit": "[-1,1]", "operator": "box"}}
+    other = {"names": {"task": "box50"}, "task": {"sigma_y": 0.0, "sigma_y_unit": "[-1,1]", "operator": BOX}}
     for task in ({}, other):
         for k, solver in enumerate(("ddrm", "pgdm", HOSTILE)):
             for steps in (3, 9) if solver == "pgdm" else (3,):
