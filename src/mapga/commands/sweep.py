@@ -19,9 +19,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mapga.commands import submission
 from mapga.commands.run import Outcome, check_writable, run_one
-from mapga.config.compose import compose_run, conf_dir, spec_of
+from mapga.config.compose import conf_dir, spec_of
 from mapga.config.messages import not_understood, one_line
-from mapga.config.sweep import Sweep, runs
+from mapga.config.sweep import Sweep
 from mapga.errors import ConfigError
 from mapga.records import RunFolder
 from mapga.records.collect import collect
@@ -30,6 +30,8 @@ from mapga.run.signals import listening
 from mapga.spec import RunSpec
 
 __all__ = ["Task", "sweep"]
+
+_SLURM = ("slurm", "submitit_slurm")  # ours, and the plugin's own that it is made of
 
 
 def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
@@ -40,32 +42,30 @@ def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
     """
     GlobalHydra.instance().clear()
     Plugins.instance()  # finds launchers and sweepers
-    axes = Sweep(overrides)
-    results = axes.results_dir
+    whole = Sweep(overrides)
+    results, cfg = whole.results_dir, whole.cfg
     check_writable(results)
-    composed = compose_run([axis[0] for axis in axes.axes])
-    searches = "direction" in composed.hydra.sweeper
-    if searches and composed.objective is None:
+    choices = cfg.hydra.runtime.choices
+    searches, launcher = choices["hydra/sweeper"] != "basic", choices["hydra/launcher"]
+    if searches and cfg.objective is None:
         raise ConfigError("a sweeper that searches needs objective=..., one of the run's metrics")
-    planned = [] if searches else runs(overrides)
-    target = str(composed.hydra.launcher._target_)
-    on_slurm = target.endswith(".SlurmLauncher")
-    if on_slurm:
+    planned = [] if searches else whole.all()
+    if launcher in _SLURM:
         from mapga.commands import slurm
 
-        slurm.prepare(composed.hydra.launcher)
+        slurm.prepare(cfg.hydra.launcher)
     submission.note(results, overrides, planned)
     try:
         # Elsewhere jobs listen for themselves, and who submitted them may die of a signal.
-        with listening() if target.endswith(".BasicLauncher") else nullcontext():
+        with listening() if launcher == "basic" else nullcontext():
             task = Task(code_identity(), frozenset(spec.run_id for spec in planned))
             returned = _launched([*overrides, _in(results)], task)
     except RuntimeError as error:  # a process died, and the launcher does not say what became of the others
-        if on_slurm:
+        if launcher in _SLURM:
             slurm.wait(error)
         return [_found(spec, error) for spec in planned], results
     if searches:  # it returns nothing, and says what it found in a file
-        return _trials(results, composed.objective), results
+        return _trials(results, cfg.objective), results
     return returned, results
 
 

@@ -42,11 +42,7 @@ def runs(overrides: Sequence[str]) -> list[RunSpec]:
     Raises:
         ConfigError: A sweep, or a run of it, that cannot be composed.
     """
-    sweep = Sweep(overrides)
-    try:
-        return list(sweep.runs())
-    except Interaction:
-        return list(sweep.composed())
+    return Sweep(overrides).all()
 
 
 class Sweep:
@@ -58,6 +54,7 @@ class Sweep:
     Attributes:
         axes: For each override the values it takes, as overrides, one unless it is swept.
         results_dir: Where its runs lie.
+        cfg: A composition of it, for what is said of the sweep as a whole: launcher, sweeper, objective.
 
     Raises:
         ConfigError: Its first point cannot be composed.
@@ -69,6 +66,7 @@ class Sweep:
         params: Any = OmegaConf.to_container(first.hydra.sweeper.params or OmegaConf.create({}))
         named = {one.get_key_element() for one in given}
         own = parsed(f"{key}={value}" for key, value in params.items() if key not in named)
+        self.cfg = first
         self.axes = [_values(one) for one in (*own, *given)]
         self.results_dir = _folder(first.results_dir, [axis[0] for axis in self.axes if len(axis) > 1])
         self._changes: dict[tuple[int, str], _Leaves] = {}
@@ -77,6 +75,13 @@ class Sweep:
     def points(self) -> Iterator[tuple[str, ...]]:
         """The overrides of each run, in launch order."""
         return itertools.product(*self.axes)
+
+    def all(self) -> list[RunSpec]:
+        """Every run, in launch order."""
+        try:
+            return list(self.runs())
+        except Interaction:
+            return list(self.composed())
 
     def composed(self) -> Iterator[RunSpec]:
         """Every run, by Hydra's own composition."""
