@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mapga.config.guard import check_hydra
 from mapga.config.messages import not_understood, one_line, parsed
 from mapga.config.schema import RootConfig, check_keys
 from mapga.errors import ConfigError
@@ -31,9 +32,11 @@ def compose_run(overrides: Sequence[str]) -> DictConfig:
     """Compose conf/run.yaml with overrides, Hydra's own node included.
 
     Raises:
-        ConfigError: A group, key or value that Hydra refuses, on one line.
+        ConfigError: A group, key or value that Hydra refuses, or what ``check_hydra`` refuses, on one line.
     """
-    return _compose("run", overrides)
+    cfg = _compose("run", overrides)
+    check_hydra(cfg.hydra)
+    return cfg
 
 
 def compose_training(overrides: Sequence[str]) -> dict[str, Any]:

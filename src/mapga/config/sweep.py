@@ -68,6 +68,8 @@ class Sweep:
         own = parsed(f"{key}={value}" for key, value in params.items() if key not in named)
         self.cfg = first
         self.axes = [_values(one) for one in (*own, *given)]
+        if own_of_hydra := [axis[0] for axis in self.axes if len(axis) > 1 and axis[0].lstrip("+").startswith("hydra")]:
+            raise ConfigError(f"{own_of_hydra[0].partition('=')[0]}: what is Hydra's own takes one value, and no list")
         self.results_dir = _folder(first.results_dir, [axis[0] for axis in self.axes if len(axis) > 1])
         self._changes: dict[tuple[int, str], _Leaves] = {}
 
