@@ -91,6 +91,28 @@ def test_a_whole_number_may_be_written_with_a_point():
     assert digest(80.5) != digest(80) and digest(True) != digest(1) and digest("80") != digest(80)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("schedule.steps=4", "schedule.steps='04'"),
+        ("schedule.sigma_max=40", "schedule.sigma_max='40'"),
+        ("schedule.sigma_min=1e-3", "schedule.sigma_min='0.001'"),
+        ("num_iter=3", "solver.num_iter='3'"),
+        ("dataset.limit=7", "dataset.limit='7'"),
+        ("seed=3", "seed=${oc.env:OURS}"),
+    ],
+)
+def test_a_value_is_what_it_is_however_it_is_written(one, other, monkeypatch):
+    monkeypatch.setenv("OURS", "3")
+    assert spec_of(compose_run([one])).run_id == spec_of(compose_run([other])).run_id
+
+
+def test_what_an_interpolation_brings_has_to_be_of_the_kind(monkeypatch):
+    monkeypatch.setenv("OURS", "home")
+    with pytest.raises(ConfigError, match="seed='home': a whole number is wanted"):
+        spec_of(compose_run(["seed=${oc.env:OURS}"]))
+
+
 def test_a_problem_is_shared_by_whatever_does_not_change_the_measurement():
     for path, value in [("solver.num_iter", 5), ("schedule.steps", 9), ("prior.std", 1.0), ("metrics", {})]:
         assert _changed(path, value).problem_id == BASE.problem_id, path

@@ -63,12 +63,14 @@ class Node:
 
     Attributes:
         slot: Where it stands.
+        target: What it is called in the config.
         make: The class, or the named constructor.
         card: What it says of itself.
         arguments: Those that the config sets, of the kinds that the constructor wants.
     """
 
     slot: Slot
+    target: str
     make: Callable[..., Any]
     card: Card
     arguments: Mapping[str, Any]
@@ -97,7 +99,12 @@ class Node:
         for name in own:
             if parameters[name].default is inspect.Parameter.empty and name not in arguments:
                 raise ConfigError(f"missing key '{slot.key}.{name}': {make.__qualname__} needs it")
-        return cls(slot, make, card, checked)
+        return cls(slot, str(node["_target_"]), make, card, checked)
+
+    @property
+    def science(self) -> dict[str, Any]:
+        """The part of it that belongs to a run's identity, whatever way its values were written."""
+        return self.card.science({"_target_": self.target, **self.arguments})
 
     @property
     def namespace(self) -> SimpleNamespace:

@@ -264,12 +264,11 @@ class RunSpec:
         part = {key: self.config[key] for key in keys if self.config.get(key) is not None}  # null means absence
         for slot in (DATASET, PRIOR, SOLVER, SCHEDULE):
             if slot.key in part:
-                part[slot.key] = self.node(slot).card.science(part[slot.key])
+                part[slot.key] = self.node(slot).science
         if "task" in part:
-            operator = part["task"]["operator"]
-            part["task"] = {**part["task"], "operator": self.node(OPERATOR).card.science(operator)}
+            part["task"] = {**part["task"], "operator": self.node(OPERATOR).science}
         if "metrics" in part:
-            part["metrics"] = {key: self.metrics[key].card.science(node) for key, node in part["metrics"].items()}
+            part["metrics"] = {key: node.science for key, node in self.metrics.items()}
         return part
 
 

@@ -59,7 +59,13 @@ def spec_of(cfg: DictConfig) -> RunSpec:
     check_keys(cfg)
     choices = cfg.hydra.runtime.choices
     names = {name: str(choices.get(name) or "none") for name in NAMED}
-    return RunSpec.of(_plain(OmegaConf.masked_copy(cfg, list(RootConfig.__dataclass_fields__))), names)
+    values = _plain(OmegaConf.masked_copy(cfg, list(RootConfig.__dataclass_fields__)))
+    try:  # what an interpolation brought has the kind of its key only now
+        typed = OmegaConf.merge(OmegaConf.structured(RootConfig), values)
+    except OmegaConfBaseException as error:
+        raise ConfigError(one_line(error)) from error
+    assert isinstance(typed, DictConfig)
+    return RunSpec.of(_plain(typed), names)
 
 
 def options(group: str) -> list[str]:
