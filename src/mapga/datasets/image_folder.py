@@ -9,19 +9,21 @@ import numpy as np
 
 from mapga.card import DatasetCard
 from mapga.datasets.base import Dataset, Item, UnreadableImageError
+from mapga.datasets.pictures import bands, objection, pictures_below, to_bytes, upright_size
 from mapga.datasets.selection import choose
 from mapga.files.need import Need
 
 __all__ = ["ImageFolder"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".pgm", ".tif", ".tiff")
-MODES = {1: "L", 3: "RGB"}
+CHANNELS = (1, 3)
 
 
 class ImageFolder(Dataset):
     """The pictures below a folder, at any depth, ordered by their paths.
 
-    They must have one size: nothing is resized or cropped behind your back.
+    They must have one size: nothing is resized or cropped behind your back. ``mapga.datasets.pictures`` says what of a
+    file becomes which pixel, and what is refused; pictures are turned as their EXIF orientation says.
 
     Args:
         root: The folder.
@@ -43,13 +45,13 @@ class ImageFolder(Dataset):
     )
 
     def __init__(self, root: str, channels: int = 3, limit: int | None = None, skip: int = 0) -> None:
-        if channels not in MODES:
+        if channels not in CHANNELS:
             raise ValueError(f"dataset.channels={channels}: choose 1 (grey) or 3 (RGB)")
         folder = Path(root).expanduser()
         if not folder.is_dir():
             raise FileNotFoundError(f"dataset.root={root}: no such folder; give one that holds pictures")
         self.root, self.channels = folder, channels
-        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        paths = pictures_below(folder, SUFFIXES)
         if not paths:
             raise ValueError(f"dataset.root={root}: no pictures in it; it reads {', '.join(SUFFIXES)}")
         self._chosen = choose(len(paths), limit, skip=skip)
@@ -66,12 +68,12 @@ class ImageFolder(Dataset):
         path = self._paths[position]
         try:
             with Image.open(path) as picture:
-                pixels = np.asarray(picture.convert(MODES[self.channels]), dtype=np.uint8)
+                pixels = to_bytes(picture, self.channels, upright=True)
         except (OSError, SyntaxError) as error:
             if getattr(error, "errno", None) is not None:  # the disk's trouble, not the picture's
                 raise
             raise UnreadableImageError(f"{path}: unreadable picture ({error}); replace the file") from None
-        return Item(self.index(position), pixels.reshape(*pixels.shape[:2], self.channels).copy())
+        return Item(self.index(position), pixels)
 
     def index(self, position: int) -> int:
         return int(self._chosen[position])
@@ -98,7 +100,7 @@ class ImageFolder(Dataset):
         for path in self._paths:
             try:
                 with Image.open(path) as picture:
-                    size, bands = picture.size, _bands(picture.mode)
+                    size, found, wrong = upright_size(picture), bands(picture.mode), objection(picture)
             except (UnidentifiedImageError, OSError) as error:
                 raise ValueError(f"{path}: unreadable picture ({error}); remove or replace it") from None
             first = first or size
@@ -107,15 +109,12 @@ class ImageFolder(Dataset):
                     f"{path} has {size[0]}x{size[1]} pixels, {self._paths[0].name} {first[0]}x{first[1]}; "
                     "resize or crop the pictures of the folder to one size"
                 )
-            if bands != self.channels:
+            if found != self.channels:
                 raise ValueError(
-                    f"{path} has {bands} channels, expected dataset.channels={self.channels}; convert it, or "
-                    f"set dataset.channels to {'1 or 3' if bands not in MODES else bands}"
+                    f"{path} has {found} channels, expected dataset.channels={self.channels}; convert it, or "
+                    f"set dataset.channels to {'1 or 3' if found not in CHANNELS else found}"
                 )
+            if wrong:
+                raise ValueError(f"{path}: {wrong}, or remove it")
         assert first is not None
         return first
-
-
-def _bands(mode: str) -> int:
-    """Channels of a picture's mode: a palette counts as RGB, bilevel as grey."""
-    return {"1": 1, "L": 1, "I;16": 1, "I": 1, "F": 1, "LA": 2, "P": 3, "RGB": 3}.get(mode, 4)

@@ -26,6 +26,7 @@ from mapga.card import DatasetCard
 from mapga.datasets.arrays import PixelArrays
 from mapga.datasets.base import Dataset, Item
 from mapga.datasets.lists import chosen_of_list, hash_of_list, list_path, read_list
+from mapga.datasets.pictures import pictures_below
 from mapga.datasets.preparation import decode, imagenet_square
 from mapga.datasets.selection import choose
 from mapga.files.fetch import RemoteFile
@@ -167,7 +168,7 @@ def _pictures(root: Path, listed: Path | None) -> tuple[list[Path], np.ndarray |
     if not root.is_dir():
         raise FileNotFoundError(f"dataset.root={root}: no such folder; give one that holds ImageNet's JPEGs")
     if listed is None:
-        paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in _SUFFIXES)
+        paths = pictures_below(root, _SUFFIXES)
         if not paths:
             raise FileNotFoundError(f"dataset.root={root}: no pictures in it ({', '.join(_SUFFIXES)})")
         known = [wordnet_labels().get(path.parent.name) for path in paths]

@@ -17,6 +17,7 @@ from mapga.card import DatasetCard
 from mapga.datasets.base import Dataset, Item
 from mapga.datasets.lists import chosen_of_list, hash_of_list, list_path, read_list
 from mapga.datasets.lmdb_reader import LMDBReader
+from mapga.datasets.pictures import pictures_below
 from mapga.datasets.preparation import decode, lsun_square
 from mapga.datasets.selection import choose
 from mapga.files.need import Need
@@ -105,8 +106,7 @@ class LSUN(Dataset):
         """The paths of all pictures, sorted; None for a database, whose keys are read when it is known which."""
         if self._reader is not None:
             return None
-        paths = (path for path in self.root.rglob("*") if path.suffix.lower() in _SUFFIXES)
-        return sorted(path.relative_to(self.root).as_posix() for path in paths)
+        return sorted(path.relative_to(self.root).as_posix() for path in pictures_below(self.root, _SUFFIXES))
 
     def _found(self, keys: Sequence[str] | None, listed: Path | None) -> tuple[str, ...]:
         """The chosen keys, each of them there."""

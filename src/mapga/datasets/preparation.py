@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mapga.datasets.base import UnreadableImageError
+from mapga.datasets.pictures import to_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,17 +25,17 @@ __all__ = ["decode", "imagenet_square", "lsun_square"]
 
 
 def decode(content: bytes, name: str) -> Image:
-    """The RGB picture in an encoded file's bytes (JPEG, PNG, WebP, ...); grey ones three times.
+    """The RGB picture in an encoded file's bytes (JPEG, PNG, WebP, ...), as stored; grey ones three times.
 
     Raises:
-        UnreadableImageError: Cut or damaged bytes, or no picture; one line with ``name``.
+        UnreadableImageError: Cut or damaged bytes, no picture, or one whose pixels are not known
+            (``mapga.datasets.pictures``); one line with ``name``.
     """
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(content)) as picture:
-            picture.load()
-            return picture.convert("RGB")
+            return Image.fromarray(to_bytes(picture, 3))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = str(error).replace(str(io.BytesIO), "bytes").split(" <_io")[0]
         raise UnreadableImageError(f"{name}: unreadable picture ({reason}); replace the file") from None
