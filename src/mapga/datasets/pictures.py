@@ -54,7 +54,7 @@ def objection(picture: Image) -> str | None:
 def upright_size(picture: Image) -> tuple[int, int]:
     """(width, height) of a picture once it is turned as its EXIF orientation says."""
     width, height = picture.size
-    return (height, width) if picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8) else (width, height)
+    return (height, width) if _orientation(picture) in (5, 6, 7, 8) else (width, height)
 
 
 def to_bytes(picture: Image, channels: int, *, upright: bool = False) -> np.ndarray:
@@ -68,11 +68,19 @@ def to_bytes(picture: Image, channels: int, *, upright: bool = False) -> np.ndar
 
     if wrong := objection(picture):
         raise ValueError(wrong)
+    turned = upright and _orientation(picture) != 1
     picture.load()
-    if upright:
+    if turned:
         picture = ImageOps.exif_transpose(picture)
     if picture.mode == "I" or picture.mode in _SIXTEEN:
         grey = ((np.asarray(picture).astype(np.int64) + 128) // 257).astype(np.uint8)
         return grey[..., None].repeat(channels, axis=-1)
     pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"), dtype=np.uint8)
     return pixels.reshape(*pixels.shape[:2], channels).copy()
+
+
+def _orientation(picture: Image) -> int:
+    """As the header says: a PNG that says it behind its pixels would have to be read whole."""
+    if picture.format == "PNG" and "exif" not in picture.info:
+        return 1
+    return int(picture.getexif().get(_ORIENTATION, 1))
