@@ -22,7 +22,7 @@ class Thing(ABC):
 
 
 class Lamp(Thing):
-    card = Card(words=("colour",))
+    card = Card(words=("colour", "anything"))
 
     def __init__(
         self,
@@ -221,7 +221,7 @@ def test_what_a_constructor_refuses_keeps_its_key_once(arguments, message):
 
 
 class Given(Lamp):
-    card = Card(words=("colour",), given=("bright",))
+    card = Card(words=("colour", "anything"), given=("bright",))
 
 
 def test_given_arguments_are_handed_over_where_the_card_asks_and_cannot_be_set(monkeypatch):
@@ -250,14 +250,17 @@ def test_an_incomplete_card_is_refused_with_what_it_lacks(monkeypatch):
         card = Card()
 
     class Talkative(Lamp):
-        card = Card(words=("colour",), places=("root",))
+        card = Card(words=("colour", "anything"), places=("root",))
 
     class Solves(Lamp):
-        card = SolverCard(words=("colour",), given=())
+        card = SolverCard(words=("colour", "anything"), given=())
 
     for thing, flaws in {
         Cardless: ["Cardless has no card of its own"],
-        Wordless: ["the card of Wordless does not say whether 'colour' is a place, a hash or a word"],
+        Wordless: [
+            "the card of Wordless does not say whether 'colour' is a place, a hash or a word",
+            "the card of Wordless does not say whether 'anything' is a place, a hash or a word",
+        ],
         Talkative: ["the card of Talkative speaks of 'root', which it does not take"],
         Solves: ["the card of Solves does not state 'passes'", "the card of Solves does not state 'needs'"],
     }.items():
@@ -276,3 +279,20 @@ def test_two_modules_of_a_room_may_not_export_one_name(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ImportError, match=r"two modules export 'X', the second is room\.two"):
         catalogue.exported("room")
+
+
+@pytest.mark.parametrize("kind", ["Path", "os.PathLike", "list[str] | None", "dict[str, str]", "Any", None])
+def test_an_argument_that_could_hold_a_path_is_on_the_card_however_it_is_annotated(kind):
+    from pathlib import Path
+
+    class Hidden(Thing):
+        card = Card()
+
+        def __init__(self, path=None) -> None: ...
+
+        def act(self) -> None: ...
+
+    if kind is not None:
+        Hidden.__init__.__annotations__["path"] = Path if kind == "Path" else kind
+    (flaw,) = incomplete(Hidden)
+    assert "does not say whether 'path' is a place, a hash or a word" in flaw

@@ -195,8 +195,12 @@ def _hints(make: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _takes_text(kind: Any) -> bool:
-    inner = get_args(kind) if get_origin(kind) in (Union, types.UnionType, list, tuple, Sequence) else (kind,)
-    return str in inner
+    """Whether a path could stand there: anything but numbers, truths and words of a list, alone or several."""
+    if get_origin(kind) is Literal or kind in (bool, int, float, type(None), Ellipsis):
+        return False
+    if get_origin(kind) in (Union, types.UnionType, list, tuple, Sequence):
+        return any(map(_takes_text, get_args(kind)))
+    return True
 
 
 def _as_kind(key: str, value: Any, kind: Any) -> Any:

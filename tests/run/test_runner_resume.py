@@ -188,6 +188,19 @@ def test_a_problem_is_not_shared_by_other_images(tmp_path):
     assert (first.folder.problem_path / "truth.npy").read_bytes() == truth
 
 
+def test_a_refused_run_goes_on_once_its_images_are_back(tmp_path):
+    run_quietly(tiny_job(tmp_path))
+    for seed in (1, 0):  # other images under the problem, then its own again
+        job = tiny_job(tmp_path, dataset=TinyImages(seed=seed))
+        job.folder.path = tmp_path / "another-run"
+        if seed:
+            with pytest.raises(ConfigError, match="problems/"):
+                run_quietly(job)
+            assert not (job.folder.path / "provenance.json").exists()
+        else:
+            assert run_quietly(job) is not None
+
+
 def test_a_run_in_work_is_locked(tmp_path):
     class Intruding(MAPGA):
         def iterate(self, problem, prior, noise):

@@ -8,6 +8,7 @@ import logging
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -55,15 +56,18 @@ def check_data(folder: RunFolder, dataset: Dataset, device: str = "") -> None:
         ConfigError: The run, or another run of its problem, was begun with other images.
     """
     now = dataset.fingerprint()
-    for place in (folder.path, folder.problem_path):
-        path = place / "provenance.json"
-        if not path.exists():
-            write_json(path, provenance(device) | {"dataset": now})
-        elif (before := json.loads(path.read_text()).get("dataset")) != now:
+    paths = [place / "provenance.json" for place in (folder.path, folder.problem_path)]
+    for path in filter(
+        Path.exists, paths
+    ):  # both, before either is written: a refused run leaves no trace of its images
+        if (before := json.loads(path.read_text()).get("dataset")) != now:
             raise ConfigError(
-                f"{place} was begun with other images (fingerprint {str(before)[:12]}, now {now[:12]}); "
+                f"{path.parent} was begun with other images (fingerprint {str(before)[:12]}, now {now[:12]}); "
                 "use another results_dir, or restore the data"
             )
+    for path in paths:
+        if not path.exists():
+            write_json(path, provenance(device) | {"dataset": now})
 
 
 class _Runner:
