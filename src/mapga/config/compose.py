@@ -1,4 +1,4 @@
-"""Hydra's groups composed. With ``messages``, ``schema`` and ``sweep`` what knows hydra, and ``commands.run``."""
+"""Hydra's groups composed. With its room and ``commands.sweep`` all that imports hydra."""
 
 from __future__ import annotations
 
