@@ -3,14 +3,21 @@
 A composition takes a tenth of a second or more. So each option of each axis is composed once, alone, against the
 sweep's first point, and what it changes is noted: keys, with interpolations as they are written, and choices. Where the
 options of a point change different things, the point is the first one with all their changes; elsewhere Hydra composes
-it. Of the former a sample in which every option meets others is composed too, and compared.
+it. Of the former a sample in which every option meets others is composed too, and compared. All that is composed is
+known from the start, so that the cores of the machine share it.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -27,9 +34,11 @@ from mapga.spec import NAMED, RunSpec
 
 __all__ = ["Interaction", "Sweep", "runs"]
 
+_Point = tuple[str, ...]  # an override of each axis
 _Leaves = dict[tuple[str, ...], Any]
 _GONE = object()  # the value of a key that an option takes away
 _CHOICES = "hydra.runtime.choices"
+_PROCESSES = 8  # a composition is short, and login nodes are shared
 
 
 class Interaction(Exception):
@@ -71,10 +80,9 @@ class Sweep:
         if own_of_hydra := [axis[0] for axis in self.axes if len(axis) > 1 and axis[0].lstrip("+").startswith("hydra")]:
             raise ConfigError(f"{own_of_hydra[0].partition('=')[0]}: what is Hydra's own takes one value, and no list")
         self.results_dir = _folder(first.results_dir, [axis[0] for axis in self.axes if len(axis) > 1])
-        self._changes: dict[tuple[int, str], _Leaves] = {}
 
     @property
-    def points(self) -> Iterator[tuple[str, ...]]:
+    def points(self) -> Iterator[_Point]:
         """The overrides of each run, in launch order."""
         return itertools.product(*self.axes)
 
@@ -95,29 +103,46 @@ class Sweep:
         Raises:
             Interaction: The sample shows that runs are not what they seemed; those that were yielded may be wrong.
         """
-        for point in self.points:
-            leaves = self._joined(point)
-            if leaves is None:
-                yield spec_of(compose_run(point))
-                continue
-            if point in self._sample and leaves != _leaves(point):
-                raise Interaction
-            yield _spec(leaves, point)
+        with _composing([*self._alone.values(), *self._sample]) as composed:
+            for point in self.points:
+                leaves = self._joined(point, composed)
+                if leaves is None:
+                    yield spec_of(compose_run(point))
+                    continue
+                if point in self._sample and leaves != composed(point):
+                    raise Interaction
+                yield _spec(leaves, point)
 
     @cached_property
     def _first(self) -> _Leaves:
-        return _leaves([axis[0] for axis in self.axes])
+        return _leaves(tuple(axis[0] for axis in self.axes))
 
     @cached_property
-    def _sample(self) -> set[tuple[str, ...]]:
+    def _alone(self) -> dict[tuple[int, str], _Point]:
+        """The first point with one option changed, for each but the first of its axis; the quickest axis first."""
+        first = [axis[0] for axis in self.axes]
+        swept = [(place, option) for place in reversed(range(len(first))) for option in self.axes[place][1:]]
+        return {(place, option): (*first[:place], option, *first[place + 1 :]) for place, option in swept}
+
+    @cached_property
+    def _sample(self) -> set[_Point]:
         """Points in which every option but the first of its axis meets others that are not the first of theirs."""
         swept = max(map(len, self.axes), default=1)
         return {tuple(axis[1 + k % (len(axis) - 1)] if len(axis) > 1 else axis[0] for axis in self.axes)
                 for k in range(swept - 1)}  # fmt: skip
 
-    def _joined(self, point: Sequence[str]) -> _Leaves | None:
+    @cached_property
+    def _changes(self) -> dict[tuple[int, str], _Leaves]:
+        """What choosing an option changes of the first point, as far as it was asked for."""
+        return {}
+
+    def _joined(self, point: _Point, composed: Callable[[_Point], _Leaves]) -> _Leaves | None:
         """The first point with the changes of a point's options; None where two of them change one thing."""
-        changes = [self._change(place, option) for place, option in enumerate(point) if option != self.axes[place][0]]
+        chosen = [(place, option) for place, option in enumerate(point) if option != self.axes[place][0]]
+        for option in chosen:
+            if option not in self._changes:
+                self._changes[option] = _difference(self._first, composed(self._alone[option]))
+        changes = [self._changes[option] for option in chosen]
         joined = dict(self._first)
         for one, other in itertools.combinations(changes, 2):
             if any(path[: len(key)] == key[: len(path)] for path in one for key in other):
@@ -125,16 +150,6 @@ class Sweep:
         for one in changes:
             joined |= one
         return {path: value for path, value in joined.items() if value is not _GONE}
-
-    def _change(self, place: int, option: str) -> _Leaves:
-        """What choosing an option changes of the first point."""
-        if (place, option) not in self._changes:
-            point = [axis[0] for axis in self.axes]
-            point[place] = option
-            found, first = _leaves(point), self._first
-            paths = [path for path in {**first, **found} if not _same(first.get(path, _GONE), found.get(path, _GONE))]
-            self._changes[place, option] = {path: found.get(path, _GONE) for path in paths}
-        return self._changes[place, option]
 
 
 def _folder(results_dir: str, swept: Sequence[str]) -> Path:
@@ -152,7 +167,28 @@ def _values(override: Override) -> list[str]:
     return [f"{key}={one}" for one in override.sweep_string_iterator()]
 
 
-def _leaves(point: Sequence[str]) -> _Leaves:
+@contextmanager
+def _composing(points: Sequence[_Point]) -> Iterator[Callable[[_Point], _Leaves]]:
+    """``_leaves`` of these points, worked out ahead in processes of their own where the system forks cheaply."""
+    workers = min(len(os.sched_getaffinity(0)), len(points), _PROCESSES) if sys.platform == "linux" else 1
+    if workers < 2:
+        yield cache(_leaves)
+        return
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(workers, fork, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        ahead = {point: pool.submit(_leaves, point) for point in points}
+        try:
+            yield lambda point: ahead[point].result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _difference(first: _Leaves, found: _Leaves) -> _Leaves:
+    paths = [path for path in {**first, **found} if not _same(first.get(path, _GONE), found.get(path, _GONE))]
+    return {path: found.get(path, _GONE) for path in paths}
+
+
+def _leaves(point: _Point) -> _Leaves:
     """The values of a composition by their paths, interpolations as they are written, and its choices."""
     cfg = compose_run(point)
     own: Any = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
@@ -171,7 +207,7 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other  # 1, 1.0 and true are not
 
 
-def _spec(leaves: _Leaves, point: Sequence[str]) -> RunSpec:
+def _spec(leaves: _Leaves, point: _Point) -> RunSpec:
     config: dict[str, Any] = {}
     for path, value in leaves.items():
         node = config
