@@ -1,8 +1,7 @@
-r"""Which differences between methods are more than the luck of the images: paired bootstrap, Holm, effect sizes.
+r"""Which differences between methods are more than the luck of the images: paired tests, Holm, effect sizes.
 
-All methods of a column restored the same images, so one resampling of the images serves them all: with counts W
-(resamples, n) and numbers X (n, methods), the resampled means are W X / n, and those of a pair's difference are
-differences of its columns.
+All methods of a column restored the same images, so one resampling of the images serves them all. ``metrics.paired``
+has the test; the interval of a method's own mean is the percentile bootstrap's.
 
 Sources: Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics, 1979 (percentile intervals);
 Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics, 1979; Cohen,
@@ -13,16 +12,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from mapga.metrics.paired import RESAMPLES, Tested, paired_tests, smallest_p
 from mapga.metrics.statistics import resampled_counts
 
-__all__ = ["RESAMPLES", "Column", "Comparison", "Pair", "compare", "holm"]
+__all__ = ["Column", "Comparison", "Pair", "compare", "holm"]
 
-RESAMPLES = 5000
 LEVEL = 0.95
+SIGNIFICANT, SURE = 0.05, 0.01
+_PER_PAIR = 200  # resamples for each pair of a column: Holm multiplies the smallest p-value by their number
+_SKEWED = 0.4  # skewness / sqrt(n) from which the test is wrong more often than it says: experiments/paired_tests
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,12 @@ class Pair:
     Attributes:
         first, second: Their places in the column.
         difference: Mean of first - second over the n images that both have.
-        low, high: Its paired bootstrap interval.
-        p: Two-sided bootstrap p-value, corrected by Holm's procedure over the pairs of the column.
+        low, high: Its bootstrap-t interval; infinite where n is too small for one.
+        p: Two-sided p-value of ``paired_tests``, corrected by Holm's procedure over the pairs of the column.
         effect: d_z, the mean difference over the standard deviation of the differences; NaN if that is 0.
         wins: Share of the images on which first is better; ties count half.
         n: Images.
+        skewed: Whether the differences are so skewed, for n images, that p is too small.
     """
 
     first: int
@@ -48,15 +51,16 @@ class Pair:
     effect: float
     wins: float
     n: int
+    skewed: bool = False
 
     @property
     def tied(self) -> bool:
-        """Whether the interval covers 0."""
-        return self.low <= 0 <= self.high
+        """Whether the corrected test cannot tell them apart."""
+        return self.p >= SIGNIFICANT
 
     @property
     def stars(self) -> str:
-        return "**" if self.p < 0.01 else "*" if self.p < 0.05 else ""
+        return "**" if self.p < SURE else "*" if self.p < SIGNIFICANT else ""
 
 
 @dataclass(frozen=True)
@@ -67,32 +71,34 @@ class Column:
     lower_is_better: bool
 
     @property
-    def whole(self) -> bool:
-        return bool(np.isfinite(self.values).all())
-
-    @property
     def couples(self) -> list[tuple[int, int]]:
         """The pairs of methods that share an image."""
         there = np.isfinite(self.values)
         pairs = itertools.combinations(range(self.values.shape[1]), 2)
         return [(a, b) for a, b in pairs if (there[:, a] & there[:, b]).any()]
 
-    def blocks(self) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """What has to be resampled, with where it is there: the numbers, and the differences if numbers are missing."""
-        if self.whole:
-            return [(self.values, None), (self.values[:, :0], None)]
-        there, first, second = np.isfinite(self.values), [a for a, _ in self.couples], [b for _, b in self.couples]
-        both = there[:, first] & there[:, second]
-        gaps = np.where(both, self.values[:, first] - self.values[:, second], 0.0)
-        return [(np.where(there, self.values, 0.0), there), (gaps, both)]
+    @property
+    def gaps(self) -> np.ndarray:
+        """First minus second of each couple, (n, couples); NaN where one of them has no number."""
+        first, second = [a for a, _ in self.couples], [b for _, b in self.couples]
+        return self.values[:, first] - self.values[:, second]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A column: the interval of each method's mean (NaN without numbers), and every pair that shares images."""
+    """A column: the interval of each method's mean (NaN without numbers), and every pair that shares images.
+
+    Attributes:
+        starless: Whether so few images were shared that no difference between so many pairs can be significant.
+    """
 
     intervals: list[tuple[float, float]]
     pairs: list[Pair]
+
+    @property
+    def starless(self) -> bool:
+        most = max((pair.n for pair in self.pairs), default=0)
+        return bool(self.pairs) and smallest_p(most) * len(self.pairs) >= SIGNIFICANT
 
     def between(self, one: int, other: int) -> Pair | None:
         """The pair of two methods, whichever comes first."""
@@ -100,19 +106,16 @@ class Comparison:
         return next((pair for pair in self.pairs if (pair.first, pair.second) == wanted), None)
 
 
-def compare(columns: Sequence[Column], *, resamples: int = RESAMPLES, seed: int = 0) -> list[Comparison]:
-    """Intervals of means and all paired differences of columns over the same images, in one pass of resampling.
+def compare(columns: Sequence[Column], *, seed: int = 0) -> list[Comparison]:
+    """Intervals of means and all paired differences of columns over the same images, by the same resamplings.
 
     Args:
         columns: Numbers of the same n images.
-        resamples: Bootstrap samples, >= 1.
         seed: The same values and seed give the same table.
 
     Raises:
-        ValueError: Another shape, an infinite number, or no resamples.
+        ValueError: Another shape, or an infinite number.
     """
-    if resamples < 1:
-        raise ValueError(f"resamples={resamples}: draw at least one bootstrap sample")
     if not columns:
         return []
     for column in columns:
@@ -121,19 +124,13 @@ def compare(columns: Sequence[Column], *, resamples: int = RESAMPLES, seed: int 
                 f"numbers (images, methods) of the same images, without infinities, are compared, got shapes "
                 f"{[one.values.shape for one in columns]}"
             )
-    blocks = [block for column in columns for block in column.blocks()]
-    drawn = iter(_resampled(blocks, len(columns[0].values), resamples, seed))
-    return [_compared(column, next(drawn), next(drawn)) for column in columns]
-
-
-def _compared(column: Column, means: np.ndarray, gaps: np.ndarray) -> Comparison:
-    """``gaps`` are the resampled differences of the couples, or empty where those of the means will do."""
-    if column.whole:
-        gaps = np.stack([means[:, a] - means[:, b] for a, b in column.couples], axis=1) if column.couples else gaps
-    pairs = [_pair(column, couple, gaps[:, k]) for k, couple in enumerate(column.couples)]
-    corrected = holm([pair.p for pair in pairs])
-    pairs = [replace(pair, p=p) for pair, p in zip(pairs, corrected, strict=True)]
-    return Comparison([_ends(means[:, k]) for k in range(means.shape[1])], pairs)
+    gaps = [column.gaps for column in columns]
+    resamples = max(RESAMPLES, _PER_PAIR * max(one.shape[1] for one in gaps))
+    tested = paired_tests(gaps, resamples=resamples, seed=seed)
+    return [
+        Comparison(intervals, _pairs(column, one))
+        for column, one, intervals in zip(columns, tested, _intervals(columns, seed), strict=True)
+    ]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -146,24 +143,41 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _pair(column: Column, couple: tuple[int, int], drawn: np.ndarray) -> Pair:
-    first, second = column.values[:, couple[0]], column.values[:, couple[1]]
-    gap = (first - second)[np.isfinite(first) & np.isfinite(second)]
-    drawn = drawn[np.isfinite(drawn)]
-    low, high = _ends(drawn)
-    spread = float(gap.std(ddof=1)) if len(gap) > 1 else 0.0
+def _pairs(column: Column, tested: Tested) -> list[Pair]:
+    gaps, corrected = column.gaps, holm(tested.p.tolist())
+    return [
+        _pair(column, couple, gaps[:, k], corrected[k], float(tested.half_width[k]))
+        for k, couple in enumerate(column.couples)
+    ]
+
+
+def _pair(column: Column, couple: tuple[int, int], gap: np.ndarray, p: float, half_width: float) -> Pair:
+    gap = gap[np.isfinite(gap)]
+    mean, spread = float(gap.mean()), float(gap.std(ddof=1)) if len(gap) > 1 else 0.0
     better = gap < 0 if column.lower_is_better else gap > 0
-    beyond = min((drawn <= 0).sum(), (drawn >= 0).sum())
+    skewness = float(((gap - mean) ** 3).mean()) / float(gap.std()) ** 3 if spread > 0 else 0.0
     return Pair(
         *couple,
-        difference=float(gap.mean()),
-        low=low,
-        high=high,
-        p=float(min(1.0, 2 * (1 + beyond) / (1 + len(drawn)))),
-        effect=float(gap.mean()) / spread if spread > 0 else float("nan"),
+        difference=mean,
+        low=mean - half_width,
+        high=mean + half_width,
+        p=p,
+        effect=mean / spread if spread > 0 else float("nan"),
         wins=float(better.mean() + (gap == 0).mean() / 2),
         n=len(gap),
+        skewed=abs(skewness) > _SKEWED * len(gap) ** 0.5,
     )
+
+
+def _intervals(columns: Sequence[Column], seed: int) -> list[list[tuple[float, float]]]:
+    """The percentile interval of each method's mean, a list a column; NaN without numbers."""
+    there = [np.isfinite(column.values) for column in columns]
+    drawn: list[list[np.ndarray]] = [[] for _ in columns]
+    for counts in resampled_counts(len(columns[0].values), RESAMPLES, seed):
+        for column, known, parts in zip(columns, there, drawn, strict=True):
+            with np.errstate(invalid="ignore", divide="ignore"):
+                parts.append(counts @ np.where(known, column.values, 0.0) / (counts @ known.astype(np.float64)))
+    return [[_ends(means) for means in np.concatenate(parts).T] if parts else [] for parts in drawn]
 
 
 def _ends(drawn: np.ndarray) -> tuple[float, float]:
@@ -172,19 +186,3 @@ def _ends(drawn: np.ndarray) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
-
-
-def _resampled(
-    blocks: Sequence[tuple[np.ndarray, np.ndarray | None]], n: int, resamples: int, seed: int
-) -> list[np.ndarray]:
-    """Means of each block's columns over resampled images, (resamples, columns); NaN where a sample has no number."""
-    means = [np.full((resamples, values.shape[1]), np.nan) for values, _ in blocks]
-    start = 0
-    for counts in resampled_counts(n, resamples, seed):
-        stop = start + len(counts)
-        for out, (values, there) in zip(means, blocks, strict=True):
-            weights = n if there is None else counts @ there.astype(np.float64)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                out[start:stop] = counts @ values / weights
-        start = stop
-    return means
