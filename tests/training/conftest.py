@@ -31,9 +31,6 @@ class Blobs(Dataset):
     def __getitem__(self, position: int) -> Item:
         return Item(position, self._images[position], position % 10)
 
-    def fingerprint(self) -> str:
-        return "blobs"
-
 
 MICRO = TrainingConfig(
     stage="denoiser",

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from mapga.files.fetch import sha256_of
-
 __all__ = ["PixelArrays"]
 
 
@@ -64,10 +62,6 @@ class PixelArrays:
                 f"{self.path}: {self._label_key} is {labels.dtype} of shape {labels.shape}; expected {len(self)} labels"
             )
         return labels.astype(np.int64)
-
-    def digest(self) -> str:
-        """SHA-256 of the file."""
-        return sha256_of(self.path)
 
 
 def _keys(path: Path) -> list[str]:

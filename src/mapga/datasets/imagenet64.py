@@ -15,7 +15,6 @@ al., "A downsampled variant of ImageNet", 2017, arXiv 1707.08819; Dhariwal, Nich
 from __future__ import annotations
 
 import csv
-import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -128,25 +127,23 @@ class ImageNet64(Dataset):
         return len(self._chosen)
 
     def __getitem__(self, position: int) -> Item:
-        index = int(self._chosen[position])
-        label = None if self._labels is None else int(self._labels[index])
+        index = self.index(position)
         if self._arrays is not None:
-            return Item(index, self._arrays[index], label)
+            return Item(index, self._arrays[index], self._label(index))
         path = self._paths[index]
-        return Item(index, imagenet_square(decode(path.read_bytes(), str(path)), SIDE), label)
+        return Item(index, imagenet_square(decode(path.read_bytes(), str(path)), SIDE), self._label(index))
 
     def index(self, position: int) -> int:
         return int(self._chosen[position])
 
-    def fingerprint(self) -> str:
-        digest = hashlib.sha256(f"{self.variant}{self._chosen.tolist()}".encode())
+    def source(self, position: int) -> bytes:
         if self._arrays is not None:
-            digest.update(self._arrays.digest().encode())
-        else:
-            for index in self._chosen:
-                path = self._paths[index]
-                digest.update(f"{path.name}{path.stat().st_size}".encode())
-        return digest.hexdigest()
+            return super().source(position)
+        index = self.index(position)
+        return self._paths[index].read_bytes() + repr(self._label(index)).encode()
+
+    def _label(self, index: int) -> int | None:
+        return None if self._labels is None else int(self._labels[index])
 
 
 def fetched_file(source: str) -> RemoteFile:

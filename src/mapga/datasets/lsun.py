@@ -6,7 +6,6 @@ Source: Yu et al., "LSUN: construction of a large-scale image dataset using deep
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -84,23 +83,15 @@ class LSUN(Dataset):
 
     def __getitem__(self, position: int) -> Item:
         key = self._keys[position]
-        if self._reader is None:
-            content, name = (self.root / key).read_bytes(), str(self.root / key)
-        else:
-            content, name = self._reader[key.encode()], f"{self.root}: key {key}"
-        return Item(int(self._chosen[position]), lsun_square(decode(content, name), SIDE))
+        name = str(self.root / key) if self._reader is None else f"{self.root}: key {key}"
+        return Item(self.index(position), lsun_square(decode(self.source(position), name), SIDE))
 
     def index(self, position: int) -> int:
         return int(self._chosen[position])
 
-    def fingerprint(self) -> str:
-        digest = hashlib.sha256(f"{self.variant}{self._chosen.tolist()}".encode())
-        for key in self._keys:
-            size = 0 if self._reader is not None else (self.root / key).stat().st_size
-            digest.update(f"{key}\0{size}\0".encode())
-        if self._reader is not None:
-            digest.update(f"{len(self._reader)}".encode())
-        return digest.hexdigest()
+    def source(self, position: int) -> bytes:
+        key = self._keys[position]
+        return (self.root / key).read_bytes() if self._reader is None else self._reader[key.encode()]
 
     def _every(self) -> Sequence[str] | None:
         """The paths of all pictures, sorted; None for a database, whose keys are read when it is known which."""

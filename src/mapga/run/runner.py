@@ -8,7 +8,6 @@ import logging
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +25,7 @@ from mapga.run.progress import Advance, ProgressDisplay
 from mapga.run.set_scores import score_sets
 from mapga.run.signals import InterruptedRun, Notice, listening
 from mapga.run.summary import summarise
+from mapga.run.truth import same_truth
 from mapga.tracking.mirror import Mirror
 
 __all__ = ["check_data", "run_job"]
@@ -52,22 +52,32 @@ def run_job(job: Job, display: ProgressDisplay) -> Mapping[str, Any] | None:
 def check_data(folder: RunFolder, dataset: Dataset, device: str = "") -> None:
     """Write down what a run and its problem are begun with; refuse to go on with other images.
 
+    A fingerprint of another version says nothing of today's: the images are compared with the true ones that are
+    stored, and if they are the same, today's fingerprint takes its place.
+
     Raises:
         ConfigError: The run, or another run of its problem, was begun with other images.
     """
     now = dataset.fingerprint()
     paths = [place / "provenance.json" for place in (folder.path, folder.problem_path)]
-    for path in filter(
-        Path.exists, paths
-    ):  # both, before either is written: a refused run leaves no trace of its images
-        if (before := json.loads(path.read_text()).get("dataset")) != now:
-            raise ConfigError(
-                f"{path.parent} was begun with other images (fingerprint {str(before)[:12]}, now {now[:12]}); "
-                "use another results_dir, or restore the data"
-            )
+    records = {path: json.loads(path.read_text()) for path in paths if path.exists()}
+    others = {path: before for path, record in records.items() if (before := str(record.get("dataset"))) != now}
+    wrong = [path for path, before in others.items() if _version(before) == _version(now)]
+    if not wrong and others and not same_truth(folder, dataset):
+        wrong = [*others]
+    if wrong:  # before anything is written: a refused run leaves no trace of its images
+        raise ConfigError(
+            f"{wrong[0].parent} was begun with other images (fingerprint {others[wrong[0]][:12]}, now {now[:12]}); "
+            "use another results_dir, or restore the data"
+        )
     for path in paths:
-        if not path.exists():
-            write_json(path, provenance(device) | {"dataset": now})
+        record = records.get(path) or provenance(device)
+        if record.get("dataset") != now:
+            write_json(path, record | {"dataset": now})
+
+
+def _version(fingerprint: str) -> str:
+    return fingerprint.rpartition(":")[0]
 
 
 class _Runner:

@@ -1,0 +1,86 @@
+"""Runs whose fingerprint is of another version are held to the true images that they have stored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.runs import Killed, TinyImages, run_quietly, tiny_job, what_lasts
+from mapga.errors import ConfigError
+from mapga.run.job import Job
+from mapga.run.runner import check_data
+from mapga.run.truth import same_truth
+from mapga.schedules import Karras
+from mapga.solvers import MAPGA
+
+
+class DiesAtTheSecondBatch(MAPGA):
+    def iterate(self, problem, prior, noise):
+        if 3 in noise.indices:
+            raise Killed
+        yield from super().iterate(problem, prior, noise)
+
+
+class Renumbered(TinyImages):
+    """The same images, elsewhere in a larger dataset."""
+
+    def index(self, position: int) -> int:
+        return position + 1
+
+
+def half_done(results: Path) -> None:
+    """Three images of eight, recorded under a fingerprint of before there were versions."""
+    with pytest.raises(Killed):
+        run_quietly(tiny_job(results, solver=DiesAtTheSecondBatch(Karras(steps=3))))
+    older(tiny_job(results))
+
+
+def provenances(job: Job) -> list[Path]:
+    return [place / "provenance.json" for place in (job.folder.path, job.folder.problem_path)]
+
+
+def older(job: Job) -> None:
+    for path in provenances(job):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"dataset": "0123abcd"}))
+
+
+def test_a_run_goes_on_with_the_images_it_was_begun_with(tmp_path):
+    run_quietly(plain := tiny_job(tmp_path / "plain"))
+    half_done(tmp_path / "half")
+    run_quietly(job := tiny_job(tmp_path / "half"))
+    assert what_lasts(job) == what_lasts(plain)
+    assert {json.loads(path.read_text())["dataset"] for path in provenances(job)} == {TinyImages().fingerprint()}
+
+
+def test_a_finished_run_stays_done_and_bears_todays_fingerprint(tmp_path):
+    run_quietly(job := tiny_job(tmp_path))
+    older(job)
+    check_data(job.folder, TinyImages())
+    with pytest.raises(ConfigError, match="other images"):  # which is of a version that can be compared
+        check_data(job.folder, TinyImages(seed=1))
+
+
+@pytest.mark.parametrize("other", [TinyImages(seed=1), TinyImages(n=9), Renumbered()], ids=["pixels", "more", "places"])
+def test_other_images_are_refused_and_nothing_is_written(tmp_path, other):
+    half_done(tmp_path)
+    job = tiny_job(tmp_path, dataset=other)
+    before = [path.read_text() for path in provenances(job)]
+    with pytest.raises(ConfigError, match=r"begun with other images \(fingerprint 0123abcd"):
+        run_quietly(job)
+    assert [path.read_text() for path in provenances(job)] == before
+
+
+def test_only_what_is_recorded_or_stored_is_compared(tmp_path):
+    half_done(tmp_path)
+    images, job = TinyImages(), tiny_job(tmp_path)
+    images._images[5] = 255 - images._images[5]
+    assert same_truth(job.folder, images), "row 5 was neither stored nor recorded"
+    truth = np.load(job.folder.problem_path / "truth.npy", mmap_mode="r+")
+    truth[1] = 0
+    truth.flush()
+    assert not same_truth(job.folder, TinyImages()), "row 1 is recorded, and no longer what it was"
+    (job.folder.problem_path / "truth.npy").unlink()
+    assert not same_truth(job.folder, TinyImages()), "nothing is left that could tell"
