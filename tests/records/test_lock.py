@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mapga.records import lock as lock_module
+from mapga.records.holder import Holder
 from mapga.records.lock import Lock, LockedError
 
 
@@ -150,6 +151,51 @@ def test_the_heart_beats(tmp_path, monkeypatch):
     assert not [thread for thread in threading.enumerate() if thread.name == "mapga-lock"]
 
 
+def test_an_owner_whose_lock_was_removed_notices(tmp_path):
+    with Lock(tmp_path / "lock") as lock:
+        (tmp_path / "lock").unlink()  # by one of another division, or by hand
+        with pytest.raises(LockedError, match="taken over by another process"):
+            lock.check()
+
+
+def test_a_rival_that_is_held_refuses_it_and_a_dead_one_is_removed(tmp_path, dead_pid):
+    path, rival = tmp_path / "lock", tmp_path / "lock-0-of-2"
+    _sign(rival, pid=os.getppid())
+    with pytest.raises(LockedError, match=r"process \d+ on .*\(lock-0-of-2"), Lock(path, lambda: [rival]):
+        pytest.fail("beside a live rival")
+    assert not path.exists() and json.loads(rival.read_text())["token"] == "theirs"
+    _sign(rival, pid=dead_pid)
+    with Lock(path, lambda: [rival]):
+        assert not rival.exists()
+
+
+def test_of_two_rivals_that_start_at_once_at_most_one_goes_on(tmp_path):
+    """Each takes its own lock before it looks at the other's, in whatever order that happens."""
+    paths = [tmp_path / "lock", tmp_path / "lock-0-of-2"]
+    barrier, inside, refused = threading.Barrier(2), [], []
+
+    def enter(own: Path, other: Path) -> None:
+        barrier.wait()
+        try:
+            with Lock(own, lambda: [other]):
+                inside.append(own)
+                barrier.wait()
+                barrier.wait()
+        except LockedError:
+            refused.append(own)
+            barrier.wait()
+            barrier.wait()
+
+    for _ in range(30):
+        inside.clear(), refused.clear()
+        threads = [threading.Thread(target=enter, args=pair) for pair in (paths, paths[::-1])]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(inside) <= 1 and len(inside) + len(refused) == 2
+
+
 def test_leaving_does_not_remove_a_successors_lock(tmp_path):
     path = tmp_path / "lock"
     with Lock(path):
@@ -172,16 +218,16 @@ def test_of_two_heirs_one_inherits(tmp_path, dead_pid, monkeypatch):
             pass
 
     rival = threading.Thread(target=enter, args=(quick,))
-    read = Lock._owner
+    read = Holder.of
 
-    def read_then_dawdle(lock: Lock):
-        owner = read(lock)
-        if lock is slow and not rival.ident:
+    def read_then_dawdle(path: Path):
+        holder = read(path)
+        if threading.current_thread() is not rival and not rival.ident:
             rival.start()
-            rival.join(0.5)
-        return owner
+            rival.join()
+        return holder
 
-    monkeypatch.setattr(Lock, "_owner", read_then_dawdle)
+    monkeypatch.setattr(Holder, "of", read_then_dawdle)
     enter(slow)
     rival.join()
     assert len(holders) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,8 @@ import pytest
 
 from helpers.runs import Killed, TinyImages, restored, run_quietly, tiny_job, what_lasts
 from mapga.errors import ConfigError
-from mapga.records import Journal, LockedError, RunFolder
+from mapga.records import Journal, Lock, LockedError, RunFolder, lock
 from mapga.records import folder as folder_module
-from mapga.records.lock import Lock
 from mapga.records.store import ImageStore
 from mapga.run import runner
 from mapga.schedules import Karras
@@ -214,6 +214,46 @@ def test_a_run_in_work_is_locked(tmp_path):
     assert job.folder.done
 
 
+@pytest.mark.parametrize(("first", "second"), [("0/1", "1/2"), ("1/2", "0/1"), ("1/2", "1/3")])
+def test_a_run_in_work_takes_no_other_division(tmp_path, first, second):
+    """The whole run and its shards, and shards of two and three, would restore images twice."""
+
+    class Intruding(MAPGA):
+        def iterate(self, problem, prior, noise):
+            with pytest.raises(LockedError, match=rf"is being worked on by process {os.getpid()} .*\(lock"):
+                run_quietly(tiny_job(tmp_path, shard=second))
+            yield from super().iterate(problem, prior, noise)
+
+    job = tiny_job(tmp_path, solver=Intruding(Karras(steps=3)), shard=first)
+    run_quietly(job)
+    assert not list(job.folder.path.glob("lock*"))
+    assert len(job.folder.recorded(8).rows) == len(job.shard.rows(8))
+
+
+def test_divisions_one_after_the_other_restore_nothing_twice(tmp_path):
+    read: list[int] = []
+    for shard in ("1/2", "1/3", "0/1"):
+        dataset = TinyImages()
+        run_quietly(tiny_job(tmp_path, dataset=dataset, shard=shard))
+        read += dataset.read
+    assert sorted(read) == list(range(8))
+
+
+def test_what_another_division_recorded_meanwhile_is_left_out(tmp_path, monkeypatch):
+    """Where locks were seen too late, what is done twice are the batches in flight."""
+    monkeypatch.setattr(RunFolder, "lock", lambda self, shard: Lock(self.path / f"lock-{shard}"))
+
+    class Interrupted(MAPGA):
+        def iterate(self, problem, prior, noise):
+            if 0 in noise.indices:
+                run_quietly(tiny_job(tmp_path, shard="1/2"))  # rows 1, 3, 5, 7
+            yield from super().iterate(problem, prior, noise)
+
+    dataset = TinyImages()
+    run_quietly(tiny_job(tmp_path, solver=Interrupted(Karras(steps=3)), dataset=dataset, batch_size=2))
+    assert dataset.read == [0, 1, 2, 4, 6]
+
+
 CHILD = """
 import signal, sys
 from pathlib import Path
@@ -250,7 +290,7 @@ def test_a_real_kill(tmp_path, monkeypatch):
     child.wait()
     child.stdout.close()
     assert (job.folder.path / "lock").exists() and not job.folder.done
-    monkeypatch.setattr(Lock, "_beats", lambda self: pytest.fail("a dead owner on this host was watched"))
+    monkeypatch.setattr(lock, "_beats", lambda path: pytest.fail("a dead owner on this host was watched"))
     run_quietly(job)
     assert job.dataset.read == [3, 4, 5, 6, 7]
     assert what_lasts(job) == what_lasts(plain)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,10 @@ from rich.table import Table
 
 from mapga.commands import submission
 from mapga.records.collect import Run, collect
+from mapga.records.holder import Holder
 from mapga.records.journal import Journal
 
 __all__ = ["Standing", "standing", "status_view"]
-
-_LIVE_SECONDS = 180.0  # a heart that has not beaten for so long has stopped
 
 
 @dataclass(frozen=True)
@@ -30,14 +28,14 @@ class Standing:
         state: ``done``, ``running``, ``failed``, ``skipped``, ``stopped`` (begun, nobody at work).
         images: Recorded images.
         total: Images of the run, or None where its store is not made yet.
-        heartbeat: Seconds since the last sign of life of a process at work, or None.
+        holder: Of the processes that hold the run, or held it when they died, the one heard of last; or None.
     """
 
     run: Run
     state: str
     images: int
     total: int | None
-    heartbeat: float | None
+    holder: Holder | None
 
 
 def standing(run: Run) -> Standing:
@@ -48,11 +46,11 @@ def standing(run: Run) -> Standing:
     if run.status == "skipped":
         return Standing(run, "skipped", 0, None, None)
     rows = {row.row for path in run.folder.glob("journal*.jsonl") for row in Journal(path).rows()}
-    beats = [time.time() - lock.stat().st_mtime for lock in run.folder.glob("lock*")]
-    heartbeat = min(beats) if beats else None
-    alive = heartbeat is not None and heartbeat < _LIVE_SECONDS
+    found = [holder for lock in run.folder.glob("lock*") if (holder := Holder.of(lock)) is not None]
+    last = min(found, key=lambda holder: (not holder.alive, abs(holder.silent)), default=None)
+    alive = last is not None and last.alive
     state = "running" if alive else "failed" if run.status == "failed" else "stopped"
-    return Standing(run, state, len(rows), _total(run.folder), heartbeat)
+    return Standing(run, state, len(rows), _total(run.folder), last)
 
 
 def status_view(root: Path) -> tuple[Group, Counter[str]]:
@@ -62,7 +60,7 @@ def status_view(root: Path) -> tuple[Group, Counter[str]]:
     counts = Counter(one.state for one in standings)
     table = Table("run", "state", "images", "heartbeat", "last line", pad_edge=False)
     for one in standings:
-        beat = "" if one.heartbeat is None else f"{one.heartbeat:.0f} s ago"
+        beat = "" if one.holder is None else one.holder.heard
         images = f"{one.images}/{'?' if one.total is None else one.total}" if one.state != "skipped" else ""
         table.add_row(escape(one.run.folder.name), one.state, images, beat, escape(one.run.reason[:90]))
     for spec in submission.latest(root):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -47,6 +48,7 @@ class RunFolder:
         self.spec = spec
         self.run_id, self.path, self.problem_path = spec.run_id, spec.folder, spec.problem_folder
         self._costs = JSONLines(self.path / "batches.jsonl")
+        self._elsewhere: dict[Path, tuple[int, set[int]]] = {}  # by journal its size and rows when it was read
 
     @property
     def done(self) -> bool:
@@ -65,15 +67,28 @@ class RunFolder:
         write_text(self.path / "config.yaml", yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
 
     def lock(self, shard: Shard) -> Lock:
-        return Lock(self.path / ("lock" if shard.whole else f"lock-{shard}"))
+        """The lock of a shard. Nobody takes it while the run is at work in another division: it would be done twice."""
+        path = self.path / ("lock" if shard.whole else f"lock-{shard}")
+        return Lock(path, lambda: self.of_other_divisions("lock", shard))
 
     def journal(self, shard: Shard) -> Journal:
         return Journal(self.path / ("journal.jsonl" if shard.whole else f"journal-{shard}.jsonl"))
+
+    def of_other_divisions(self, kind: str, shard: Shard) -> list[Path]:
+        """The locks, or the journals, of the whole where this is a shard, and of shards of another n."""
+        return [path for path in sorted(self.path.glob(f"{kind}*")) if not shard.beside(path.stem)]
 
     def recorded(self, total: int) -> Recorded:
         """What all journals of the folder hold, of whatever shard."""
         rows = {row.row: row for path in sorted(self.path.glob("journal*.jsonl")) for row in Journal(path).rows()}
         return Recorded({key: rows[key] for key in sorted(rows) if key < total}, total)
+
+    def recorded_elsewhere(self, shard: Shard) -> set[int]:
+        """The rows that other divisions of the run have recorded by now; only journals that have grown are read."""
+        for path in self.of_other_divisions("journal", shard):
+            if (size := path.stat().st_size) != self._elsewhere.get(path, (0,))[0]:
+                self._elsewhere[path] = size, {row.row for row in Journal(path).rows()}
+        return set().union(*(rows for _, rows in self._elsewhere.values()))
 
     def spent(self, batch: Mapping[str, Any]) -> None:
         """Note what a batch cost."""

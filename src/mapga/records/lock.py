@@ -1,4 +1,4 @@
-"""One process a run (or shard of a run): a lock file with its owner's host and process number."""
+"""One process a run (or shard of a run): a lock file, signed by its holder and kept fresh by a heartbeat."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+from mapga.records.holder import Holder, signature
 
 __all__ = ["Lock", "LockedError"]
 
 _BEAT_SECONDS = 5.0
-_STALE_SECONDS = 180.0  # a silent owner on another host is suspected to be dead after this,
-_WATCH_SECONDS = 12.0  # and is dead if its heart does not beat for so long while it is watched: clocks jump
+_WATCH_SECONDS = 12.0  # a heart elsewhere has stopped if it does not beat for so long while it is watched: clocks jump
 
 
 class LockedError(RuntimeError):
@@ -28,15 +29,22 @@ class Lock:
     """Hold ``path`` while the block runs; a heartbeat keeps its modification time fresh.
 
     A lock is stale, and is taken over, if its process on this host is gone (another process that has got its number
-    since does not count), or if its heart on another host has not beaten for three minutes by the clock, nor while it
-    is watched for some seconds more, whatever the clocks say.
+    since does not count), or if its heart elsewhere has not beaten for three minutes by the clock, nor while it is
+    watched for some seconds more, whatever the clocks say.
+
+    A process takes its own lock first and looks at its rivals then. So of two rivals that start at once at most one
+    goes on; where each sees the other, neither does.
+
+    Args:
+        path: The lock.
+        rivals: Locks of which none may be held at the same time; asked once ``path`` is held.
 
     Raises:
-        LockedError: On entry, if a live process holds it.
+        LockedError: On entry, if a live process holds it or a rival.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, rivals: Callable[[], Iterable[Path]] = tuple) -> None:
+        self.path, self._rivals = path, rivals
         self._token = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
         self._ended = threading.Event()
         self._heart: threading.Thread | None = None
@@ -46,16 +54,21 @@ class Lock:
             if self._claim():
                 self._heart = threading.Thread(target=self._beat, name="mapga-lock", daemon=True)
                 self._heart.start()
+                try:
+                    for rival in self._rivals():
+                        self._displace_if_stale(rival)
+                except BaseException:
+                    self.__exit__()
+                    raise
                 return self
-            with self._alone():
-                self._displace_if_stale()
+            self._displace_if_stale(self.path)
         raise LockedError(f"{self.path}: another process keeps taking this run; wait for it or choose another")
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         if self._heart is not None:
             self._heart.join()
-        if self._owner().get("token") == self._token:
+        if (holder := Holder.of(self.path)) is not None and holder.token == self._token:
             with contextlib.suppress(OSError):  # a folder turned read-only; a dead owner's lock is no obstacle
                 self.path.unlink(missing_ok=True)
 
@@ -65,83 +78,58 @@ class Lock:
         Raises:
             LockedError: Another process has taken it over.
         """
-        owner = self._owner()
-        if owner and owner.get("token") != self._token:
+        holder = Holder.of(self.path)
+        if holder is None or (holder.signed and holder.token != self._token):
             raise LockedError(
-                f"{self.path.parent.name} was taken over by process {owner.get('pid')} on {owner.get('host')} while "
-                "this one gave no sign of life; leave it to that process"
+                f"{self.path.parent.name} was taken over by {holder or 'another process'} while this one gave no sign "
+                "of life; leave it to that process"
             )
 
     def _claim(self) -> bool:
-        owner: dict[str, object] = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "born": _birth(os.getpid()),
-            "time": time.time(),
-            "token": self._token,
-        }
         signed = self.path.with_name(f".{self.path.name}.{self._token.replace(':', '-')}")
         try:
-            signed.write_text(json.dumps(owner))
+            signed.write_text(json.dumps(signature(self._token)))
             os.link(signed, self.path)  # at once and complete: a killed process leaves no unsigned lock
         except FileExistsError:
             return False
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
                 raise
-            return self._claim_in_place(owner)  # a file system without hard links
+            return self._claim_in_place()  # a file system without hard links
         finally:
             signed.unlink(missing_ok=True)
         return True
 
-    def _claim_in_place(self, owner: dict[str, object]) -> bool:
+    def _claim_in_place(self) -> bool:
         """The second best: a lock that is unsigned for a moment."""
         try:
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             return False
         with os.fdopen(descriptor, "w") as file:
-            json.dump(owner, file)
+            json.dump(signature(self._token), file)
         return True
 
-    def _displace_if_stale(self) -> None:
-        owner = self._owner()
-        try:
-            silent = time.time() - self.path.stat().st_mtime
-        except FileNotFoundError:
+    def _displace_if_stale(self, path: Path) -> None:
+        """Remove a lock, ours or a rival's, whose holder is dead.
+
+        Raises:
+            LockedError: It is alive.
+        """
+        if (holder := Holder.of(path)) is None:
             return
-        if owner.get("host") == socket.gethostname():
-            alive = _is_running(owner)
-        elif not owner:  # being written, or its writer died before it could sign
-            alive = abs(silent) < 5.0
-        else:
-            alive = abs(silent) < _STALE_SECONDS or self._beats()
-        if alive:
+        if holder.alive or (holder.signed and not holder.near and _beats(path)):
             raise LockedError(
-                f"{self.path.parent.name} is being worked on by process {owner.get('pid')} on {owner.get('host')} "
-                f"(last sign of life {silent:.0f} s ago); wait for it, or remove {self.path} if it is dead"
+                f"{path.parent.name} is being worked on by {holder} ({path.name}, last sign of life {holder.heard}); "
+                f"wait for it, or remove {path} if it is dead"
             )
-        self.path.unlink(missing_ok=True)
-
-    def _beats(self) -> bool:
-        """Whether the owner's heart beats while it is watched. Reading also has a network file system look again."""
-        deadline = time.monotonic() + _WATCH_SECONDS
-        if (first := self._beat_at()) is None:
-            return False
-        while (now := self._beat_at()) == first and time.monotonic() < deadline:
-            time.sleep(0.2)
-        return now != first
-
-    def _beat_at(self) -> tuple[int, str] | None:
-        try:
-            with self.path.open() as file:
-                return os.fstat(file.fileno()).st_mtime_ns, file.read()
-        except OSError:
-            return None
+        with self._alone():
+            if (now := Holder.of(path)) is not None and now.signed == holder.signed and not now.alive:
+                path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Of processes that see the same stale lock one at a time judges it, so none displaces its successor."""
+        """Of processes that found the same lock stale one at a time removes it, so none displaces its successor."""
         descriptor = os.open(self.path.parent, os.O_RDONLY)
         try:
             with contextlib.suppress(OSError):  # a file system without flock
@@ -149,13 +137,6 @@ class Lock:
             yield
         finally:
             os.close(descriptor)
-
-    def _owner(self) -> dict[str, object]:
-        try:
-            owner = json.loads(self.path.read_text())
-        except (OSError, ValueError):
-            return {}
-        return owner if isinstance(owner, dict) else {}
 
     def _beat(self) -> None:
         while not self._ended.wait(_BEAT_SECONDS):
@@ -167,22 +148,19 @@ class Lock:
                 continue  # a network file system that is away for a while
 
 
-def _is_running(owner: dict[str, object]) -> bool:
-    pid = owner.get("pid")
-    if not isinstance(pid, int) or pid <= 0:
+def _beats(path: Path) -> bool:
+    """Whether a heart beats while it is watched. Reading also has a network file system look again."""
+    deadline = time.monotonic() + _WATCH_SECONDS
+    if (first := _beat_at(path)) is None:
         return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return owner.get("born") in (None, _birth(pid))
+    while (now := _beat_at(path)) == first and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return now is not None and now != first
 
 
-def _birth(pid: int) -> int | None:
-    """When a process was started, in clock ticks since boot; None where there is no /proc."""
+def _beat_at(path: Path) -> tuple[int, str] | None:
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
+        with path.open() as file:
+            return os.fstat(file.fileno()).st_mtime_ns, file.read()
+    except OSError:
         return None

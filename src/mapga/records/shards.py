@@ -48,6 +48,11 @@ class Shard:
     def whole(self) -> bool:
         return self.of == 1
 
+    def beside(self, name: str) -> bool:
+        """Whether a file of this name, such as ``lock-0-of-4``, is of the same division: the whole, or the same n."""
+        match = re.search(r"-of-(\d+)$", name)
+        return (int(match[1]) if match else 1) == self.of
+
     def __str__(self) -> str:
         return f"{self.number}-of-{self.of}"
 

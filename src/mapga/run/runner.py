@@ -135,10 +135,10 @@ class _Runner:
         self, worker: Restorer, pending: Sequence[int], advance: Advance
     ) -> Iterator[tuple[list[Row], dict[str, Any]]]:
         """Batch after batch, and what it cost; after an out-of-memory error the batches are half as large."""
-        size, begin = self.job.batch_size, 0
-        while begin < len(pending):
+        size = self.job.batch_size
+        while pending := self._left(pending):
             self.notice.check()
-            rows = pending[begin : begin + size]
+            rows = pending[:size]
             try:
                 restored = worker.restore(rows, partial(advance, len(rows) / self.job.solver.n_steps))
             except torch.cuda.OutOfMemoryError:
@@ -149,7 +149,12 @@ class _Runner:
                 self.folder.spent({"rows": [], "out_of_memory_with": len(rows), "going_on_with": size})
                 continue
             yield restored
-            begin += len(rows)
+            pending = pending[len(rows) :]
+
+    def _left(self, pending: Sequence[int]) -> Sequence[int]:
+        """Those that no other division has recorded by now: on some file systems locks are seen late."""
+        elsewhere = self.folder.recorded_elsewhere(self.job.shard)
+        return [row for row in pending if row not in elsewhere] if elsewhere else pending
 
     def _finished(self, recorded: Recorded) -> Mapping[str, Any]:
         """Score the whole set, write the summary and the marker, and tell trackers."""
