@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.commands import mapga
 from helpers.files_server import Files
 from helpers.made_pictures import encoded, made
 from helpers.published import TINY, register_tiny, write_random_weights
@@ -236,3 +237,20 @@ def test_a_sweep_is_looked_at_as_a_whole(cache: Path, tmp_path: Path, capsys: py
     out = capsys.readouterr().out
     assert out.count("prior.denoiser") == 2  # its line, and the command in it
     assert out.count("dataset: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("MAPGA_URL_EDM_TINY", "http://[::1", "http://[::1: no address that can be read"),
+        ("MAPGA_CACHE", "/dev/null", "/dev/null: File exists; set MAPGA_CACHE"),
+        ("MAPGA_CACHE", "/dev/null/below", "/dev/null/below: Not a directory; set MAPGA_CACHE"),
+    ],
+)
+def test_surroundings_that_are_wrong_are_one_line(
+    cache: Path, variable: str, value: str, problem: str, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    monkeypatch.setenv(variable, value)
+    tiny = ["prior=imagenet64", "prior.architecture=tiny", "prior.denoiser=edm_tiny", "prior.consistency=null"]
+    said = mapga(capsys, "prefetch", *tiny)
+    assert said.code == 1 and said.err.count("\n") == 1 and f"[prior.denoiser] {problem}" in said.err

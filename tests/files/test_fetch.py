@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hashlib
 import multiprocessing
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -14,10 +17,37 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from mapga.files.download import Limits
 from mapga.files.fetch import FileRefusedError, RemoteFile, cache_folder, check_file, fetch
+from mapga.files.need import Need
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+LOGIN = base64.b64encode(b"user:S@CRET/").decode()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+FOUND = b"HTTP/1.1 302 Found\r\nLocation: "
+BLOCK = bytes(50_000)
+# What is sent once, and what is sent again and again.
+HOSTILE = {
+    "/endless": (OK + b"\r\n", BLOCK),
+    "/endless-chunks": (CHUNKED, b"c350\r\n" + BLOCK + b"\r\n"),
+    "/endless-trailer": (CHUNKED + b"0\r\n", b"x: y\r\n" * 1000),
+    "/endless-continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    "/endless-redirect": (FOUND + b"/whole\r\n\r\n", BLOCK),
+    "/huge": (OK + b"Content-Length: 1000000000000000\r\n\r\n", b""),
+    "/drips": (OK + b"\r\n", b"x"),
+    "/drips-headers": (OK, b"x"),
+    "/abc": (OK + b"Content-Length: abc\r\n\r\n" + CONTENT, b""),
+    "/to-file": (FOUND + b"file:///etc/hostname\r\n\r\n", b""),
+    "/to-ftp": (FOUND + b"ftp://127.0.0.1/x\r\n\r\n", b""),
+    "/to-locked": (FOUND + b"/locked\r\n\r\n", b""),
+    "/astray": (b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-299999/300000\r\n\r\n" + CONTENT, b""),
+}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -27,6 +57,10 @@ class Handler(BaseHTTPRequestHandler):
     asked_again: ClassVar[threading.Event]
 
     def do_GET(self) -> None:
+        with contextlib.suppress(ConnectionError):  # who asks may have had enough
+            self.serve()
+
+    def serve(self) -> None:
         wanted = self.headers.get("Range")
         self.requests.append((self.path, wanted))
         if wanted:
@@ -41,12 +75,24 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/busy" and len(self.requests) == 1:
             self.send_error(503, "Busy")
             return
+        if self.path in HOSTILE:
+            once, again = HOSTILE[self.path]
+            self.wfile.write(once)
+            while again:
+                self.wfile.write(again)
+                time.sleep(0.02 if "drips" in self.path else 0.0)
+            return
+        if self.path == "/locked" and self.headers.get("Authorization") != f"Basic {LOGIN}":
+            self.send_error(401, "Unauthorized")
+            return
         if self.path == "/norange":
             start = 0
         if start >= len(content):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         body = content[start:]
@@ -87,7 +133,7 @@ def remote(url: str, sha256: str = SHA256, size: int | None = len(CONTENT)) -> R
 
 @pytest.mark.parametrize("kind", ["whole", "slow", "breaks", "norange", "stalls", "busy"])
 def test_file_arrives_whole(server: str, kind: str) -> None:
-    path = fetch(remote(f"{server}/{kind}"), timeout=0.5 if kind == "stalls" else 60.0, attempts=50)
+    path = fetch(remote(f"{server}/{kind}"), Limits(pause=0.5 if kind == "stalls" else 60.0, attempts=50))
     assert path.read_bytes() == CONTENT
     assert sorted(p.name for p in cache_folder().iterdir()) == ["net.pth", "net.pth.lock"]
 
@@ -99,7 +145,7 @@ def test_broken_connection_is_resumed_not_restarted(server: str) -> None:
 
 def test_another_source_does_not_go_on_with_the_first_one(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileRefusedError, match="run it again to go on"):
-        fetch(remote(f"{server}/breaks"), attempts=1)
+        fetch(remote(f"{server}/breaks"), Limits(attempts=1))
     assert [p.stat().st_size for p in cache_folder().glob("*.part")] == [100_000]
     fetch(remote(f"{server}/whole"))
     assert Handler.requests[-1] == ("/whole", None)
@@ -129,7 +175,7 @@ def test_half_file_without_known_size_is_refused_by_its_hash(server: str) -> Non
 
 def test_unreachable_source_is_named() -> None:
     with pytest.raises(FileRefusedError, match=r"127\.0\.0\.1:9.*tried 2 times"):
-        fetch(remote("http://127.0.0.1:9/x"), attempts=2, timeout=1)
+        fetch(remote("http://127.0.0.1:9/x"), Limits(attempts=2))
 
 
 def test_cut_file_in_the_cache_is_refused_with_path_and_command(server: str) -> None:
@@ -200,3 +246,109 @@ def test_two_processes_leave_one_whole_file(server: str) -> None:
     assert [process.exitcode for process in both] == [0, 0]
     assert (cache_folder() / "net.pth").read_bytes() == CONTENT
     assert len(Handler.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "message"),
+    [
+        ("endless", len(CONTENT), "serves more than 300000 bytes"),
+        ("endless-chunks", len(CONTENT), "serves more than 300000 bytes"),
+        ("endless-trailer", len(CONTENT), "an answer that does not end"),
+        ("endless-continue", len(CONTENT), "an answer that does not end"),
+        ("endless", None, "serves more than at most 400000, where no size is known"),
+        ("huge", len(CONTENT), "serves 1000000000000000 bytes instead of 300000"),
+        ("huge", None, "1000000000000000 bytes instead of at most 400000"),
+        ("drips", len(CONTENT), r"bytes in \d+ s are too few \(tried 2 times\)"),
+        ("drips-headers", len(CONTENT), r"bytes in \d+ s are too few \(tried 2 times\)"),
+    ],
+)
+def test_what_does_not_end_is_given_up(server: str, kind: str, size: int | None, message: str) -> None:
+    limits = Limits(window=0.1, least=5_000, attempts=2, most=400_000)
+    limits = limits if "drips" in kind else replace(limits, window=60.0)
+    with pytest.raises(FileRefusedError, match=message) as refused:
+        fetch(remote(f"{server}/{kind}", size=size), limits)
+    assert "\n" not in str(refused.value) and f"{server}/{kind}" in str(refused.value)
+    assert sum(path.stat().st_size for path in cache_folder().iterdir()) < 400_000
+    assert "drips" in kind or [path.name for path in cache_folder().iterdir()] == ["net.pth.lock"]
+
+
+@pytest.mark.parametrize("kind", ["abc", "endless-redirect"])
+def test_what_is_odd_and_has_an_end_is_fetched(server: str, kind: str) -> None:
+    assert fetch(remote(f"{server}/{kind}")).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("http://[::1", "no address that can be read"),
+        ("http://", "no host given"),
+        ("http://host:abc/x", "no address that can be read"),
+        ("http://host/a b", "no address that can be read"),
+        ("file:///etc/hostname", "unknown url type"),
+        ("{server}/to-file", "HTTP 302"),
+        ("{server}/to-ftp", "unknown url type: ftp"),
+    ],
+)
+def test_an_address_that_is_none_is_one_line(
+    server: str, address: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAPGA_URL_NET", address.format(server=server))
+    with pytest.raises(FileRefusedError, match=message) as refused:
+        fetch(remote("http://127.0.0.1:9/x"), Limits(attempts=1))
+    assert "\n" not in str(refused.value) and [path.name for path in cache_folder().iterdir()] == ["net.pth.lock"]
+
+
+def test_an_answer_with_another_part_than_asked_for_is_not_appended(server: str) -> None:
+    with pytest.raises(FileRefusedError):
+        fetch(remote(f"{server}/breaks"), Limits(attempts=1))
+    (part,) = cache_folder().glob("*.part")
+    part.rename(part.with_name(part.name.replace(digest(f"{server}/breaks"), digest(f"{server}/astray"))))
+    with pytest.raises(FileRefusedError, match="answered with another part"):
+        fetch(remote(f"{server}/astray"), Limits(attempts=1))
+    assert Handler.requests[-1] == ("/astray", "bytes=100000-")
+    assert not list(cache_folder().glob("*.part"))
+
+
+def digest(address: str) -> str:
+    return hashlib.sha256(address.encode()).hexdigest()[:8]
+
+
+@pytest.mark.parametrize("how", ["address", "netrc"])
+def test_a_password_is_used_and_not_shown(
+    server: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if how == "netrc":
+        (tmp_path / ".netrc").write_text("machine 127.0.0.1 login user password S@CRET/\n")
+        (tmp_path / ".netrc").chmod(0o600)
+        address = f"{server}/locked"
+    else:
+        address = f"{server}/locked".replace("//", "//user:S%40CRET%2F@")
+    assert fetch(remote(address)).read_bytes() == CONTENT
+    absent = remote(address.replace("locked", "half?token=S%40CRET"), size=1)
+    with pytest.raises(FileRefusedError, match="300000 bytes instead of 1") as refused:
+        fetch(absent)
+    for said in (str(refused.value), str(absent.problem()), Need.of_file("x", absent).what):
+        assert "CRET" not in said and f"{server}/half" in said
+
+
+def test_a_password_does_not_follow_a_redirect(server: str) -> None:
+    with pytest.raises(FileRefusedError, match="HTTP 401"):
+        fetch(remote(f"{server}/to-locked".replace("//", "//user:S%40CRET%2F@")))
+
+
+@pytest.mark.parametrize("cache", ["/dev/null", "{file}", "{file}/below"])
+def test_a_cache_that_cannot_be_written_is_one_line(
+    cache: str, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("MAPGA_CACHE", cache.format(file=tmp_path / "file"))
+    with pytest.raises(FileRefusedError, match=r"; set MAPGA_CACHE to a folder") as refused:
+        fetch(remote(f"{server}/whole"))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_source_without_an_end_is_refused(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAPGA_URL_NET", "/dev/zero")
+    with pytest.raises(FileRefusedError, match="/dev/zero: no plain file"):
+        fetch(remote(f"{server}/whole"))

@@ -176,3 +176,10 @@ def test_interval_of_a_score(photos: np.ndarray) -> None:
     fixed = metric.interval(restored, training_reference(metric, photos))
     assert fixed.mean == pytest.approx(interval.mean, abs=1e-6)
     assert fixed.high - fixed.low > interval.high - interval.low  # pairing removes the spread of the images
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone(monkeypatch, photos, caplog):
+    first = training_reference(Colours(), photos)
+    monkeypatch.setenv("MAPGA_CACHE", "/dev/null")
+    np.testing.assert_array_equal(training_reference(Colours(), photos).mean, first.mean)
+    assert "the statistics cannot be kept" in caplog.text

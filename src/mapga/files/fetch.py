@@ -6,30 +6,28 @@ broke, checked, and renamed into place under a lock that two processes can ask f
 Environment:
     MAPGA_CACHE: The cache folder; ``~/.cache/mapga`` if unset.
     MAPGA_URL_<KEY>: Another source of the file with that key (``MAPGA_URL_ALEXNET``): an http(s) address, or
-        the path of a file. Size and SHA-256 are checked all the same.
+        the path of a file. Size and SHA-256 are checked all the same. User and password may stand in it
+        (``https://user:password@host/file``), or in ``~/.netrc``; they are never shown or written down.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import http.client
 import os
 import shutil
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from mapga.files.address import bare, shown
+from mapga.files.download import DownloadError, Limits, download
 from mapga.files.durable import settle
 
 __all__ = ["FileRefusedError", "RemoteFile", "cache_folder", "check_file", "fetch", "sha256_of"]
 
-_CHUNK = 1 << 20
 _MIN_DIGEST = 8  # hexadecimal digits of a SHA-256 that torchvision's file names carry
 
 
@@ -82,6 +80,10 @@ class RemoteFile:
         variable = "MAPGA_URL_" + self.key.upper().replace("-", "_").replace(".", "_")
         return os.environ.get(variable) or self.url
 
+    def origin(self) -> str:
+        """Its source as messages and files may show it, without passwords."""
+        return shown(self.source())
+
     def path(self) -> Path:
         """Where it is, or will be."""
         return cache_folder() / self.name if self.local is None else self.local
@@ -93,7 +95,7 @@ class RemoteFile:
         except FileRefusedError as error:
             if self.local is not None:
                 return f"{error}; give the path of the whole file, or its own sha256 if it is meant to differ"
-            return f"{error}; fetch it from {self.source()} with `{self.command}`"
+            return f"{error}; fetch it from {self.origin()} with `{self.command}`"
         return None
 
     def verified(self) -> Path:
@@ -143,39 +145,52 @@ def check_file(path: Path, sha256: str | None, size: int | None = None) -> None:
         raise FileRefusedError(f"{path}: SHA-256 {digest[: max(16, len(sha256))]} instead of {sha256}")
 
 
-def fetch(file: RemoteFile, *, timeout: float = 30.0, attempts: int = 4) -> Path:
+def fetch(file: RemoteFile, limits: Limits | None = None) -> Path:
     """Bring a file into the cache unless it is there, and return its path.
 
     Args:
         file: What to fetch. One with a ``local`` path is only checked.
-        timeout: Seconds without a byte after which a connection counts as broken.
-        attempts: Connections to try; each goes on where the last one broke, if the server can do that.
+        limits: When a download is given up; None for the usual.
 
     Raises:
-        FileRefusedError: The source cannot be reached, or what it serves is not the file; nothing is left in
-            the file's place.
+        FileRefusedError: The source cannot be reached, what it serves is not the file, or the cache cannot be
+            written; nothing is left in the file's place.
     """
     if file.local is not None or file.problem() is None:
         return file.verified()
     target = file.path()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target.with_name(target.name + ".lock")):
-        if file.problem() is None:  # another process fetched it while this one waited
-            return target
-        source = file.source()
-        part = target.with_name(f"{target.name}.{hashlib.sha256(source.encode()).hexdigest()[:8]}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(target.with_name(target.name + ".lock")):
+            if file.problem() is not None:  # else another process fetched it while this one waited
+                _obtain(file, target, limits or Limits())
+    except DownloadError as error:
+        raise FileRefusedError(str(error)) from None
+    except OSError as error:
+        where = f"{error.filename or target}: {error.strerror}"
+        raise FileRefusedError(f"{where}; set MAPGA_CACHE to a folder that can be written") from None
+    return target
+
+
+def _obtain(file: RemoteFile, target: Path, limits: Limits) -> None:
+    source = file.source()
+    part = target.with_name(f"{target.name}.{hashlib.sha256(bare(source).encode()).hexdigest()[:8]}.part")
+    try:
         if "://" in source:
-            _download(source, part, timeout=timeout, attempts=attempts)
+            download(source, part, file.size, limits)
         else:
             _copy(Path(source).expanduser(), part)
-        try:
-            check_file(part, file.sha256, file.size)
-        except FileRefusedError as error:
+    except DownloadError:
+        if not part.stat().st_size:  # nothing to go on with
             part.unlink()
-            found = str(error).removeprefix(f"{part}: ")
-            raise FileRefusedError(f"{source} does not serve {file.name}: {found}") from None
-        settle(part, target)
-    return target
+        raise
+    try:
+        check_file(part, file.sha256, file.size)
+    except FileRefusedError as error:
+        part.unlink()
+        found = str(error).removeprefix(f"{part}: ")
+        raise FileRefusedError(f"{file.origin()} does not serve {file.name}: {found}") from None
+    settle(part, target)
 
 
 @contextmanager
@@ -187,43 +202,9 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _copy(source: Path, part: Path) -> None:
+    if source.exists() and not source.is_file():
+        raise FileRefusedError(f"{source}: no plain file; name a file or an http(s) address")
     try:
         shutil.copyfile(source, part)
     except OSError as error:
         raise FileRefusedError(f"{source}: {error.strerror}; name a file or an http(s) address") from None
-
-
-def _download(url: str, part: Path, *, timeout: float, attempts: int) -> None:
-    """Append to ``part`` until the server has no more; a broken connection is taken up where it broke."""
-    for attempt in range(attempts):
-        try:
-            _download_once(url, part, timeout)
-            return
-        except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, urllib.error.HTTPError) and error.code < 500:
-                raise FileRefusedError(f"{url}: HTTP {error.code} {error.reason}") from None
-            if attempt == attempts - 1:
-                reason = getattr(error, "reason", error)
-                raise FileRefusedError(f"{url}: {reason} (tried {attempts} times); run it again to go on") from None
-            time.sleep(min(0.1 * 2**attempt, 5))
-
-
-def _download_once(url: str, part: Path, timeout: float) -> None:
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        response = urllib.request.urlopen(request, timeout=timeout)
-    except urllib.error.HTTPError as error:
-        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            return  # nothing beyond what is there: the check decides whether that is the whole file
-        raise
-    with response, part.open("ab") as out:
-        if response.status != http.client.PARTIAL_CONTENT:
-            out.truncate(0)
-        expected = response.headers.get("Content-Length")
-        received = 0
-        while chunk := response.read1(_CHUNK):
-            out.write(chunk)
-            received += len(chunk)
-        if expected is not None and received < int(expected):
-            raise http.client.IncompleteRead(b"", int(expected) - received)

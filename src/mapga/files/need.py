@@ -31,7 +31,7 @@ class Need:
     def of_file(cls, key: str, file: RemoteFile) -> Need:
         """A file of the cache, or one that stands in its place on this machine."""
         get = None if file.local is not None else lambda: fetch(file)
-        return cls(key, f"{file.name} from {file.source()}", file.problem(), get)
+        return cls(key, f"{file.name} from {file.origin()}", file.problem(), get)
 
     @classmethod
     def of_place(cls, key: str, place: str) -> Need:

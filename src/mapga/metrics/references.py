@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from mapga.metrics.reference import Reference, paired_reference, statistics_file
 __all__ = ["reference_for", "training_reference"]
 
 _BATCH = 64
+_log = logging.getLogger(__name__)
 
 
 def training_reference(metric: SetMetric, images: np.ndarray) -> Reference:
@@ -92,6 +94,9 @@ def _read_kept(path: Path) -> dict[str, np.ndarray] | None:
 
 
 def _keep(path: Path, arrays: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as neighbour, neighbour.open("wb") as file:
-        np.savez(file, **arrays)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as neighbour, neighbour.open("wb") as file:
+            np.savez(file, **arrays)
+    except OSError as error:
+        _log.warning("%s: the statistics cannot be kept (%s); they are computed anew each time", path, error)

@@ -48,7 +48,7 @@ class WeightsSource:
 
     def described(self) -> str:
         """Where it comes from, for a person."""
-        return f"hub:{self.hub_id}" if self.hub_id else self._file().source() if self._remote else str(self.given)
+        return f"hub:{self.hub_id}" if self.hub_id else self._file().origin() if self._remote else str(self.given)
 
     def problem(self) -> str | None:
         """None if the weights are there, else one line: what is missing, where it comes from, how to get it.
@@ -57,7 +57,7 @@ class WeightsSource:
         """
         remedy = "give the path of the whole file or folder"
         if self._remote:
-            remedy = f"fetch it from {self._file().source()} with `{self.command}`"
+            remedy = f"fetch it from {self._file().origin()} with `{self.command}`"
         elif self.hub_id is not None:
             remedy = f"fetch it with `{self.command}`"
         try:
@@ -100,7 +100,7 @@ class WeightsSource:
             path = fetch(self._file())
             if wrong := flaw(path):
                 path.unlink()
-                raise FileRefusedError(f"{self._file().source()} does not serve {self.entry.name}: {wrong}")
+                raise FileRefusedError(f"{self._file().origin()} does not serve {self.entry.name}: {wrong}")
             return path
         if self.hub_id is not None:
             self._snapshot(fetched=False)

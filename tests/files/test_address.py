@@ -1,0 +1,39 @@
+"""Passwords in addresses: found, and taken out."""
+
+from __future__ import annotations
+
+import pytest
+
+from mapga.files.address import bare, has_password, login, shown
+
+SECRET = [
+    "http://user:SECRET@host/x.pt",
+    "http://SECRET@host/x.pt",
+    "https://user:SEC@RET@host:8080/x.pt",
+    "http://user:SE/CRET@host/x.pt",
+    "http://user:SE#CRET?@host/x.pt",
+    "prior.denoiser_source='http://user:SECRET@host/x.pt'",
+]
+OPEN = ["http://host/x.pt", "https://host/owner/name@v1/x.pt", "/home/me@here/x.pt", "solver@_global_: pgdm", "a: b@c"]
+
+
+@pytest.mark.parametrize("text", SECRET)
+def test_a_password_is_found_and_taken_out(text: str):
+    assert has_password(text)
+    for said in (bare(text), shown(text)):
+        assert "RET" not in said and "user" not in said and "://host" in said and "/x.pt" in said
+
+
+@pytest.mark.parametrize("text", OPEN)
+def test_a_text_without_one_stays_as_it_is(text: str):
+    assert not has_password(text) and bare(text) == shown(text) == text
+
+
+def test_a_query_may_hold_a_token():
+    assert shown("https://host/x.pt?token=SECRET") == "https://host/x.pt"
+    assert bare("https://host/x.pt?part=2") == "https://host/x.pt?part=2"
+    assert shown("/tmp/what?.pt") == "/tmp/what?.pt"
+
+
+def test_signs_of_a_password_may_be_escaped():
+    assert login("https://us%40er:S%2FCRET@host/x") == ("us@er", "S/CRET")
