@@ -1,4 +1,4 @@
-"""``mapga <command>``: what a person types. Exit codes: 0 done, 2 bad input, 1 anything failed, 75 asked to stop."""
+"""``mapga <command>``: what a person types. Exit codes: 0 done, 2 bad input, 1 anything failed or lost, 75 to stop."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _OF_TRAIN = (
     "mapga train dataset=image_folder dataset.root=... heldout.root=... stages.denoiser.steps=..."
 )
 _OF_FETCH = "Fetch what a run needs: mapga prefetch experiment=... | dataset=... | prior=... | metrics=..."
-_BAD = {"failed": FAILED, "refused": BAD_INPUT, "skipped": BAD_INPUT, "interrupted": EXIT_CODE}
+_BAD = {"failed": FAILED, "lossy": FAILED, "refused": BAD_INPUT, "skipped": BAD_INPUT, "interrupted": EXIT_CODE}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,11 +118,11 @@ def _run(arguments: argparse.Namespace) -> int:
     from mapga.commands.run import run_one
 
     outcome = run_one(spec)
-    if outcome.status in _BAD:
+    if outcome.message and outcome.status in _BAD:
         _complain(outcome.message)
-        return _BAD[outcome.status]
-    print(outcome.folder)
-    return DONE
+    if outcome.status in ("done", "partial", "lossy"):
+        print(outcome.folder)
+    return _BAD.get(outcome.status, DONE)
 
 
 def _sweep(overrides: Sequence[str]) -> int:
@@ -137,7 +137,7 @@ def _sweep(overrides: Sequence[str]) -> int:
     print(results)
     if counts["interrupted"]:
         return EXIT_CODE
-    if counts["failed"]:
+    if counts["failed"] or counts["lossy"]:
         return FAILED
     return BAD_INPUT if counts["refused"] else DONE
 

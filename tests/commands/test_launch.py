@@ -199,7 +199,7 @@ def test_an_unreadable_image_fails_alone(tmp_path, capsys, caplog):
     (tmp_path / "data" / "1.png").write_bytes(whole[: len(whole) // 2])
     with caplog.at_level(logging.WARNING):
         said = mapga(capsys, "run", *IMAGES, f"results_dir={tmp_path / 'results'}", f"dataset.root={tmp_path / 'data'}")
-    assert said.code == 0, said.err
+    assert said.code == 1 and "1 of 2 images lost: 1 could not be read" in said.err
     summary = json.loads((Path(said.last) / "metrics.json").read_text())
     assert (summary["n_images"], summary["n_failed"], summary["metrics"]["psnr"]["n"]) == (2, 1, 1)
     assert "1.png" in caplog.text

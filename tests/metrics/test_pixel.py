@@ -34,6 +34,15 @@ def test_psnr_equals_scikit_image_and_torchmetrics(photos: np.ndarray) -> None:
     np.testing.assert_allclose(values, torchmetrics, atol=1e-5)
 
 
+def test_the_ceiling_of_psnr_is_that_of_one_value_off_by_one() -> None:
+    truth = np.random.default_rng(0).integers(0, 255, (1, 6, 5, 3)).astype(np.uint8)
+    restored = truth.copy()
+    restored[0, 2, 3, 1] += 1
+    (value,) = PSNR()(Scored(restored, truth))
+    assert PSNR().ceiling((3, 6, 5)) == pytest.approx(value, abs=1e-12)
+    assert SSIM().ceiling((3, 6, 5)) is None
+
+
 def test_psnr_is_infinite_for_equal_images_without_a_warning() -> None:
     with np.errstate(all="raise"):
         assert np.isposinf(PSNR()(Scored(constant(7), constant(7)))).all()

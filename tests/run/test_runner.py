@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from helpers.runs import TinyImages, measured, restored, run_quietly, tiny_job, what_lasts
 from mapga.pixels import from_uint8
 from mapga.records import Journal
+from mapga.records.losses import AllLost
 from mapga.records.trace import read_trace
 from mapga.run.batch import solve
 from mapga.schedules import Karras
@@ -78,7 +78,8 @@ def test_a_trace_survives_a_kill_and_a_divergence(tmp_path):
                 yield state if state.step < 3 else State(3, 0.0, state.x / 0 * 0, state.estimate / 0 * 0)
 
     job = tiny_job(tmp_path / "broken", solver=Broken(Karras(steps=3)), trace=True)
-    run_quietly(job)
+    with pytest.raises(AllLost, match="all 8 images lost: 8 diverged"):
+        run_quietly(job)
     _, psnr = read_trace(job.folder.path)
     assert np.isnan(psnr[:, 2]).all() and np.isfinite(psnr[:, :2]).all()
 
@@ -152,17 +153,20 @@ def test_a_nan_in_one_image_leaves_the_others_alone(tmp_path, step):
     assert summary["metrics"]["psnr"]["mean"] == pytest.approx(mean, abs=1e-12) and summary["metrics"]["psnr"]["n"] == 7
 
 
-def test_a_run_in_which_every_image_diverges_still_ends(tmp_path):
+def test_a_run_in_which_every_image_diverges_is_not_done(tmp_path):
     class Hopeless(MAPGA):
         def iterate(self, problem, prior, noise):
             for state in super().iterate(problem, prior, noise):
                 yield State(state.step, state.sigma, state.x / 0 * 0, state.estimate)
 
-    job = tiny_job(tmp_path, solver=Hopeless(Karras(steps=2)))
-    summary = run_quietly(job)
-    assert job.folder.done and summary["n_failed"] == 8
-    assert summary["metrics"]["psnr"]["mean"] is None and summary["metrics"]["psnr"]["n"] == 0
-    json.loads((job.folder.path / "metrics.json").read_text(), parse_constant=pytest.fail)
+    for _ in range(2):  # again, nothing is solved again
+        dataset = TinyImages()
+        job = tiny_job(tmp_path, solver=Hopeless(Karras(steps=2)), dataset=dataset)
+        with pytest.raises(AllLost):
+            run_quietly(job)
+        assert not job.folder.done and not (job.folder.path / "metrics.json").exists()
+        assert (job.folder.path / "error.txt").read_text() == "all 8 images lost: 8 diverged"
+    assert dataset.read == []
 
 
 def test_the_restored_image_is_the_solvers_last_state(tmp_path):

@@ -23,8 +23,8 @@ def folder(tmp_path):
     return unfinished(tmp_path, rounding="round", seed=7)
 
 
-def _psnr(folder, recorded) -> dict:
-    return summarise(folder, recorded, {"psnr": False}, {})["metrics"]["psnr"]
+def _psnr(folder, recorded, ceiling: float | None = None) -> dict:
+    return summarise(folder, recorded, {"psnr": False}, {}, {"psnr": ceiling})["metrics"]["psnr"]
 
 
 def test_mean_and_standard_error(folder):
@@ -33,14 +33,22 @@ def test_mean_and_standard_error(folder):
 
 
 def test_failed_images_are_counted_and_left_out(folder):
-    summary = summarise(folder, _recorded(10.0, 20.0, diverged=3), {"psnr": False}, {})
-    assert (summary["n_images"], summary["n_failed"]) == (5, 3)
+    summary = summarise(folder, _recorded(10.0, 20.0, diverged=3), {"psnr": False}, {}, {})
+    assert [summary[key] for key in ("n_images", "n_failed", "n_diverged", "n_unreadable")] == [5, 3, 3, 0]
     assert (summary["metrics"]["psnr"]["mean"], summary["metrics"]["psnr"]["n"]) == (15.0, 2)
 
 
-def test_infinite_values_are_left_out_and_said(folder):
+def test_infinite_values_count_as_the_ceiling_and_are_said(folder):
+    cell = _psnr(folder, _recorded(10.0, None, None), 70.0)
+    assert (cell["mean"], cell["n"], cell["n_infinite"], cell["ceiling"]) == (50.0, 3, 2, 70.0)
+    assert cell["sem"] == pytest.approx(20.0)
+    cell = _psnr(folder, _recorded(None, None), 70.0)
+    assert (cell["mean"], cell["n"], cell["n_infinite"]) == (70.0, 2, 2)
+
+
+def test_a_value_that_is_no_number_is_not_in_n(folder):
     cell = _psnr(folder, _recorded(10.0, None, 20.0))
-    assert (cell["mean"], cell["n"], cell["n_infinite"]) == (15.0, 2, 1)
+    assert (cell["mean"], cell["n"]) == (15.0, 2) and "n_infinite" not in cell
 
 
 @pytest.mark.parametrize(("values", "mean"), [((10.0,), 10.0), ((), None), ((None,), None)])
@@ -52,7 +60,7 @@ def test_too_few_values_have_no_error(folder, values, mean):
 
 def test_set_metrics_are_taken_as_they_are(folder):
     given = {"fid": {"mean": 3.0, "sem": None, "n": 2, "key": "fid|n=2"}}
-    cells = summarise(folder, _recorded(1.0, 2.0), {"psnr": False, "fid": True}, given)["metrics"]
+    cells = summarise(folder, _recorded(1.0, 2.0), {"psnr": False, "fid": True}, given, {})["metrics"]
     assert list(cells) == ["psnr", "fid"] and cells["fid"] == given["fid"] | {"lower_is_better": True}
 
 
@@ -61,12 +69,12 @@ def test_costs_are_an_image_and_an_attempt_that_was_lost_does_not_count(folder):
     folder.spent({"rows": [0, 1], **cost, "seconds": 100.0})  # solved, then killed before it was recorded
     folder.spent({"rows": [0, 1], **cost})
     folder.spent({"rows": [2], **cost})
-    compute = summarise(folder, _recorded(1.0, 2.0, 3.0), {"psnr": False}, {})["compute"]
+    compute = summarise(folder, _recorded(1.0, 2.0, 3.0), {"psnr": False}, {}, {})["compute"]
     assert compute == {"forward": 6.0, "vjp": 2.0, "seconds": 8.0, "seconds_network": 6.0}
 
 
 def test_what_was_run_is_said(folder):
-    summary = summarise(folder, _recorded(1.0), {"psnr": False}, {})
+    summary = summarise(folder, _recorded(1.0), {"psnr": False}, {}, {})
     assert summary["run_id"] == folder.run_id and summary["seed"] == 7
     assert (summary["dataset"], summary["task"], summary["solver"]) == ("tiny", "half", "alpha")
     assert (summary["schedule"], summary["sigma_y_unit"]) == ("karras", "[-1,1]")

@@ -12,6 +12,7 @@ from typing import Literal
 
 from mapga.errors import ConfigError
 from mapga.records import LockedError, RunFolder
+from mapga.records.losses import AllLost, Losses
 from mapga.run.assemble import Unsupported, make_dataset, make_job
 from mapga.run.job import Job
 from mapga.run.progress import ProgressDisplay
@@ -19,7 +20,7 @@ from mapga.run.runner import check_data, run_job
 from mapga.run.signals import InterruptedRun, Notice, listening
 from mapga.spec import RunSpec
 
-__all__ = ["Outcome", "check_writable", "run_one"]
+__all__ = ["Outcome", "check_writable", "ended", "run_one"]
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -29,15 +30,16 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        status: ``"done"``; ``"partial"``: this shard is done, others are not; ``"skipped"``: the solver cannot serve
-            the task; ``"refused"``: bad input; ``"interrupted"``: a signal asked to stop, and the same command goes on;
-            ``"failed"``: an error, whose traceback lies in the run's folder.
+        status: ``"done"``; ``"lossy"``: done, but for images that were lost; ``"partial"``: this shard is done, others
+            are not; ``"skipped"``: the solver cannot serve the task; ``"refused"``: bad input; ``"interrupted"``: a
+            signal asked to stop, and the same command goes on; ``"failed"``: no image was restored, or an error, whose
+            traceback lies in the run's folder.
         folder: The run's folder; empty if it has none.
         message: One line for a person.
-        value: Its objective, where it has one and is done.
+        value: Its objective, where it has one and is done: one that lost images is no candidate of a search.
     """
 
-    status: Literal["done", "partial", "skipped", "refused", "interrupted", "failed"]
+    status: Literal["done", "lossy", "partial", "skipped", "refused", "interrupted", "failed"]
     folder: str
     message: str = ""
     value: float | None = None
@@ -67,17 +69,17 @@ def _run(spec: RunSpec, notice: Notice) -> Outcome:
         if run.done:
             if spec.places:  # the id does not know what lies there
                 check_data(run, make_dataset(spec))
-            return Outcome("done", folder, "was finished before", _value(run))
+            return ended(run, "was finished before")
         notice.check()
         run_job(_made(run), ProgressDisplay())
-        return Outcome("done", folder, "", _value(run)) if run.done else Outcome("partial", folder)
+        return ended(run) if run.done else Outcome("partial", folder)
     except Unsupported as error:
         return Outcome("skipped", folder, str(error))
     except ConfigError as error:
         return Outcome("refused", folder, str(error))
     except InterruptedRun as error:
         return Outcome("interrupted", folder, str(error))
-    except LockedError as error:
+    except (LockedError, AllLost) as error:
         return Outcome("failed", folder, str(error))
     except OSError as error:
         if error.errno not in _UNWRITABLE:
@@ -89,12 +91,20 @@ def _run(spec: RunSpec, notice: Notice) -> Outcome:
         return Outcome("failed", folder, f"{reason} (traceback in {Path(folder) / 'error.txt'})")
 
 
-def _value(run: RunFolder) -> float | None:
-    """The mean of a finished run's objective."""
-    if run.spec.objective is None:
-        return None
-    mean = json.loads((run.path / "metrics.json").read_text())["metrics"][run.spec.objective]["mean"]
-    return None if mean is None else float(mean)
+def ended(run: RunFolder, message: str = "") -> Outcome:
+    """What became of a run that has its marker: done, or done without the images that it lost."""
+    path = run.path / "metrics.json"
+    try:
+        summary = json.loads(path.read_text())
+        losses = Losses.told(summary)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        return Outcome("failed", str(run.path), f"{path}: cannot be read ({type(error).__name__}); remove the file "
+                       "'done' beside it, and the same command writes it anew")  # fmt: skip
+    if losses.lost:
+        says = f"{losses}; {run.path.name}/journal.jsonl says which"
+        return Outcome("failed" if losses.all else "lossy", str(run.path), says)
+    mean = None if run.spec.objective is None else summary["metrics"][run.spec.objective]["mean"]
+    return Outcome("done", str(run.path), message, None if mean is None else float(mean))
 
 
 def _made(run: RunFolder) -> Job:

@@ -15,6 +15,7 @@ from mapga.commands import submission
 from mapga.records.collect import Run, collect
 from mapga.records.holder import Holder
 from mapga.records.journal import Journal
+from mapga.records.losses import Losses
 
 __all__ = ["Standing", "standing", "status_view"]
 
@@ -29,6 +30,7 @@ class Standing:
         images: Recorded images.
         total: Images of the run, or None where its store is not made yet.
         holder: Of the processes that hold the run, or held it when they died, the one heard of last; or None.
+        losses: What became of its images, of a run that is done.
     """
 
     run: Run
@@ -36,13 +38,21 @@ class Standing:
     images: int
     total: int | None
     holder: Holder | None
+    losses: Losses | None = None
+
+    @property
+    def shown(self) -> str:
+        """Its state, and what it lost."""
+        if self.losses is None or not self.losses.lost:
+            return self.state
+        return f"{self.state}, {self.losses.lost} of {self.losses.total} lost"
 
 
 def standing(run: Run) -> Standing:
     """Read how far a run is."""
     if run.status == "done":
         n = int(run.metrics["n_images"])
-        return Standing(run, "done", n, n, None)
+        return Standing(run, "done", n, n, None, Losses.told(run.metrics))
     if run.status == "skipped":
         return Standing(run, "skipped", 0, None, None)
     rows = {row.row for path in run.folder.glob("journal*.jsonl") for row in Journal(path).rows()}
@@ -62,12 +72,15 @@ def status_view(root: Path) -> tuple[Group, Counter[str]]:
     for one in standings:
         beat = "" if one.holder is None else one.holder.heard
         images = f"{one.images}/{'?' if one.total is None else one.total}" if one.state != "skipped" else ""
-        table.add_row(escape(one.run.folder.name), one.state, images, beat, escape(one.run.reason[:90]))
+        said = one.run.reason if one.losses is None else one.losses.reasons
+        table.add_row(escape(one.run.folder.name), one.shown, images, beat, escape(said[:90]))
     for spec in submission.latest(root):
         if not (root / spec.run_id / "config.yaml").exists():
             table.add_row(escape(spec.run_id), "pending", f"0/{'?' if spec.images is None else spec.images}", "", "")
             counts["pending"] += 1
+    lossy = sum(one.losses is not None and one.losses.lost > 0 for one in standings)
     line = ", ".join(f"{n} {state}" for state, n in counts.items()) or "no runs"
+    line += f" ({lossy} of them lost images)" if lossy else ""
     return Group(table, line, *(escape(trouble) for trouble in troubles)), counts
 
 

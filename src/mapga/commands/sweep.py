@@ -18,7 +18,7 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mapga.commands import submission
-from mapga.commands.run import Outcome, check_writable, run_one
+from mapga.commands.run import Outcome, check_writable, ended, run_one
 from mapga.config.compose import conf_dir, spec_of
 from mapga.config.messages import not_understood, one_line
 from mapga.config.sweep import Sweep
@@ -132,14 +132,17 @@ class Task:
 def _trials(results: Path, objective: str) -> list[Outcome]:
     """The trials that lie in a results folder; the sweeper noted the best in ``optimization_results.yaml``."""
     trials = [run for run in collect(results)[0] if run.spec.objective == objective]
-    return [Outcome("done" if run.status == "done" else "failed", str(run.folder), run.reason) for run in trials]
+    return [
+        ended(RunFolder(run.spec)) if run.status == "done" else Outcome("failed", str(run.folder), run.reason)
+        for run in trials
+    ]
 
 
 def _found(spec: RunSpec, error: RuntimeError) -> Outcome:
     """How a run ended whose process may have died, from its folder."""
     run = RunFolder(spec)
     if run.done:
-        return Outcome("done", str(run.path))
+        return ended(run)
     if (run.path / "skipped.json").exists():
         return Outcome("skipped", str(run.path), str(json.loads((run.path / "skipped.json").read_text())["reason"]))
     if (run.path / "error.txt").exists():

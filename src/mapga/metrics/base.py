@@ -169,6 +169,10 @@ class ImageMetric(Metric):
     def __call__(self, batch: Scored) -> np.ndarray:
         """float64 (B,): each image's number, whatever else is in the batch."""
 
+    def ceiling(self, image_shape: tuple[int, int, int]) -> float | None:
+        """What an infinite number counts as in a mean over images of a shape (C, H, W); None where none is infinite."""
+        return None
+
 
 class SetMetric(Metric):
     """One number per set of images, from features that are kept image by image.

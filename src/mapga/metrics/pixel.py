@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,10 @@ class PSNR(ImageMetric):
 
     Infinite for identical images. A table's PSNR is the mean of these per-image values, not the PSNR of a
     mean MSE. The same as for [0, 1] images with a peak of 1.
+
+    In a mean an identical image counts as the largest finite PSNR that uint8 images of its size can have, that of one
+    value which is off by one: 10 log10(255^2 C H W), 77.08 dB for 28x28 grey. Such a mean is a lower bound, and is
+    written with a "≥" and the number of identical images.
     """
 
     card = MetricCard(digits=2, order=0)
@@ -37,6 +42,9 @@ class PSNR(ImageMetric):
         mse = squares / np.prod(batch.truth.shape[1:])
         with np.errstate(divide="ignore"):
             return 10 * np.log10(_PEAK**2 / mse)
+
+    def ceiling(self, image_shape: tuple[int, int, int]) -> float:
+        return 10 * math.log10(_PEAK**2 * math.prod(image_shape))
 
 
 def _gaussian_window(size: int, sigma: float, pixels: int, border: Border) -> np.ndarray:

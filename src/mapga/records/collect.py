@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
+from mapga.records.losses import Losses
 from mapga.spec import RunSpec
 
 __all__ = ["Run", "StoredProblem", "collect", "read_run", "run_of", "settings", "told_apart"]
@@ -38,7 +39,8 @@ class Run:
     Attributes:
         folder: Where it lies.
         spec: What it is.
-        status: ``"done"``, ``"skipped"`` (with a reason), ``"failed"`` (with its last error line) or ``"incomplete"``.
+        status: ``"done"``, ``"skipped"`` (with a reason), ``"failed"`` (with its last error line, or because no image
+            was restored) or ``"incomplete"``.
         reason: Why it was skipped or failed.
         metrics: ``metrics.json``; empty unless done.
         problem_name: Where its truth and measurements lie, below its results folder.
@@ -99,7 +101,9 @@ def run_of(folder: Path, spec: RunSpec, problem: str) -> Run:
     """
     found = partial(Run, folder, spec, problem_name=problem)
     if (folder / "done").exists():
-        return found("done", metrics=json.loads((folder / "metrics.json").read_text()))
+        metrics = json.loads((folder / "metrics.json").read_text())
+        losses = Losses.told(metrics)
+        return found("failed", reason=str(losses)) if losses.all else found("done", metrics=metrics)
     if (folder / "skipped.json").exists():
         return found("skipped", reason=json.loads((folder / "skipped.json").read_text())["reason"])
     if (folder / "error.txt").exists():

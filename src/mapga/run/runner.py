@@ -17,6 +17,7 @@ from mapga.errors import ConfigError
 from mapga.files.durable import write_json
 from mapga.records import Lock, LockedError, Recorded, RunFolder
 from mapga.records.journal import Row
+from mapga.records.losses import AllLost, Losses
 from mapga.records.provenance import provenance
 from mapga.records.store import ImageStore
 from mapga.run.batch import Restorer, Stores
@@ -34,7 +35,11 @@ _log = logging.getLogger(__name__)
 
 
 def run_job(job: Job, display: ProgressDisplay) -> Mapping[str, Any] | None:
-    """Restore what is not yet restored; the summary once every row of every shard is recorded, else None."""
+    """Restore what is not yet restored; the summary once every row of every shard is recorded, else None.
+
+    Raises:
+        AllLost: Every row is recorded, and no image was restored: the run is not done.
+    """
     if job.folder.done:
         return None
     job.folder.open()
@@ -42,6 +47,9 @@ def run_job(job: Job, display: ProgressDisplay) -> Mapping[str, Any] | None:
         try:
             return _Runner(job, notice, lock).run(display)
         except (ConfigError, InterruptedRun, LockedError):
+            raise
+        except AllLost as error:
+            job.folder.fail(str(error))
             raise
         except Exception:
             with contextlib.suppress(OSError):  # where nothing can be written, the error itself matters more
@@ -158,9 +166,12 @@ class _Runner:
 
     def _finished(self, recorded: Recorded) -> Mapping[str, Any]:
         """Score the whole set, write the summary and the marker, and tell trackers."""
+        if (losses := Losses.among(recorded.rows.values())).all:
+            raise AllLost(str(losses))
         directions = {metric.name: metric.lower_is_better for metric in self.job.metrics}
         of_sets = score_sets(self.folder, recorded, self.job.dataset, self.job.set_metrics)
-        summary = summarise(self.folder, recorded, directions, of_sets)
+        ceilings = {metric.name: metric.ceiling(self.job.dataset.image_shape) for metric in self.job.image_metrics}
+        summary = summarise(self.folder, recorded, directions, of_sets, ceilings)
         self.folder.finish(recorded, summary)
         if not self.alone:
             self._tell_begin(recorded)

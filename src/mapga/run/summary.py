@@ -8,24 +8,32 @@ from typing import Any
 
 from mapga.metrics.statistics import mean_sem
 from mapga.records.folder import Recorded, RunFolder
+from mapga.records.losses import Losses
 
 __all__ = ["summarise"]
 
 
 def summarise(
-    folder: RunFolder, recorded: Recorded, directions: Mapping[str, bool], of_sets: Mapping[str, Mapping[str, Any]]
+    folder: RunFolder,
+    recorded: Recorded,
+    directions: Mapping[str, bool],
+    of_sets: Mapping[str, Mapping[str, Any]],
+    ceilings: Mapping[str, float | None],
 ) -> dict[str, Any]:
     """Means with standard errors over the images that were restored, numbers of the whole set, and what they cost.
 
-    ``n`` of a metric may be smaller than ``n_images``: a value may be infinite (PSNR of a perfect image) and is then
-    left out and counted in ``n_infinite``.
+    ``n`` of a metric is smaller than ``n_images`` where images were lost, or have no number. An infinite number (PSNR
+    of a perfect image) counts as the metric's ceiling, if it has one; ``n_infinite`` says how many there were, and
+    ``ceiling`` what they count as.
 
     Args:
         folder: The run's.
         recorded: All its rows.
         directions: For each metric, by name, whether lower is better.
         of_sets: The values of set metrics, by name.
+        ceilings: What an infinite number counts as, by the metric's name; None, or nothing, where none is infinite.
     """
+    losses = Losses.among(recorded.rows.values())
     done = [row for row in recorded.rows.values() if row.status == "done"]
     costs = folder.costs()
     notes = [
@@ -42,9 +50,13 @@ def summarise(
         "sigma_y_unit": folder.spec.sigma_y_unit,
         "rounding": folder.spec.rounding,
         "n_images": recorded.total,
-        "n_failed": recorded.total - len(done),
+        "n_failed": losses.lost,
+        "n_diverged": losses.diverged,
+        "n_unreadable": losses.unreadable,
         "metrics": {
-            name: dict(of_sets[name] if name in of_sets else _estimate([row.metrics[name] for row in done]))
+            name: dict(
+                of_sets[name] if name in of_sets else _estimate([row.metrics[name] for row in done], ceilings.get(name))
+            )
             | {"lower_is_better": lower}
             for name, lower in directions.items()
         },
@@ -52,15 +64,16 @@ def summarise(
     } | ({"notes": notes} if notes else {})
 
 
-def _estimate(values: Sequence[float | None]) -> dict[str, Any]:
-    finite = [value for value in values if value is not None]
-    infinite = len(values) - len(finite)
-    if not finite:
-        return {"mean": None, "sem": None, "n": 0, "n_infinite": infinite}
-    estimate = mean_sem(finite)
+def _estimate(values: Sequence[float | None], ceiling: float | None) -> dict[str, Any]:
+    """Mean, standard error and n of what a journal holds of one metric, null where a number is not finite."""
+    infinite = 0 if ceiling is None else values.count(None)
+    counted = [value for one in values if (value := ceiling if one is None else one) is not None]
+    if not counted:
+        return {"mean": None, "sem": None, "n": 0}
+    estimate = mean_sem(counted)
     sem = estimate.sem if math.isfinite(estimate.sem) else None
     cell = {"mean": estimate.mean, "sem": sem, "n": estimate.n}
-    return cell | {"n_infinite": infinite} if infinite else cell
+    return cell | {"n_infinite": infinite, "ceiling": ceiling} if infinite else cell
 
 
 def _compute(costs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
