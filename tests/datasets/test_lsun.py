@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import sys
 from pathlib import Path
 
@@ -90,26 +89,7 @@ def test_two_datasets_of_one_database_in_one_process(database: Path):
     assert as_bytes([first[1]]) == as_bytes([second[1]])
 
 
-def test_it_pickles_before_and_after_its_first_item(database: Path):
-    """Acceptance 18; test_workers.py has the spawned workers."""
-    data = LSUN(str(database))
-    before = pickle.loads(pickle.dumps(data))
-    wanted = as_bytes([data[0]])
-    after = pickle.loads(pickle.dumps(data))
-    assert as_bytes([before[0]]) == wanted == as_bytes([after[0]])
-
-
-def test_subsets_by_count_seed_and_list(database: Path, folder: Path, tmp_path: Path):
-    assert [LSUN(str(database), limit=2)[k].index for k in range(2)] == [0, 1]
-    for root, variant in ((database, "lmdb"), (folder, "folder")):
-        whole = LSUN(str(root), variant)  # type: ignore[arg-type]
-        some = LSUN(str(root), variant, limit=3, subset_seed=4)  # type: ignore[arg-type]
-        chosen = [some[k].index for k in range(3)]
-        assert chosen == sorted(chosen) == [some.index(k) for k in range(3)] and chosen != [0, 1, 2]
-        assert all(as_bytes([some[k]]) == as_bytes([whole[index]]) for k, index in enumerate(chosen))
-        rest = LSUN(str(root), variant, limit=2, skip=4, subset_seed=4)  # type: ignore[arg-type]
-        assert [rest[k].index for k in range(2)] == [4, 5]
-        assert all(as_bytes([rest[k]]) == as_bytes([whole[4 + k]]) for k in range(2))
+def test_a_list_gives_keys_and_their_order(database: Path, tmp_path: Path):
     (tmp_path / "list.csv").write_text(f"file\n{KEYS[3]}\n{KEYS[0]}\n")
     listed, whole = LSUN(str(database), list=str(tmp_path / "list.csv")), LSUN(str(database))
     assert [listed[k].image.tobytes() for k in range(2)] == [whole[k].image.tobytes() for k in (3, 0)]
@@ -141,13 +121,18 @@ def test_a_damaged_picture_names_its_key(tmp_path: Path):
     assert data[1].image.any() and data[3].image.any()
 
 
-def test_what_is_not_there_is_named(database: Path, tmp_path: Path):
+def test_what_is_not_there_is_named(database: Path, folder: Path, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"dataset\.root=.*absent: no such folder"):
         LSUN(str(tmp_path / "absent"))
     with pytest.raises(FileNotFoundError, match=r"no data\.mdb in it"):
-        LSUN(str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="no pictures in it"):
+        LSUN(str(tmp_path / "empty"))
+    with pytest.raises(FileNotFoundError, match=r"no pictures in it .*; dataset\.variant=lmdb reads its data\.mdb"):
         LSUN(str(database), "folder")
+    with pytest.raises(ValueError, match=r"pictures and no data\.mdb; dataset\.variant=folder reads pictures"):
+        LSUN(str(folder))
+    with pytest.raises(FileNotFoundError, match=r"no pictures in it \([^;]*\)$"):
+        LSUN(str(tmp_path / "empty"), "folder")
     with pytest.raises(ValueError, match=r"dataset\.limit=7: choose 1\.\.6"):
         LSUN(str(database), limit=7)
     with pytest.raises(KeyError):
@@ -159,9 +144,3 @@ def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "lmdb", None)
     with pytest.raises(ImportError, match=r"pip install 'mapga\[lsun\]'"):
         LSUN(str(path))
-
-
-def test_fingerprints_follow_the_content(database: Path, tmp_path: Path):
-    whole, part = LSUN(str(database)), LSUN(str(database), limit=3)
-    other = LSUN(str(write_lmdb(tmp_path / "other", dict(list(contents().items())[1:]))), limit=3)
-    assert len({whole.fingerprint(), part.fingerprint(), other.fingerprint()}) == 3

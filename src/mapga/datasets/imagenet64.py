@@ -103,7 +103,13 @@ class ImageNet64(Dataset):
         if root is None and (variant == "jpeg" or source is None):
             raise ValueError(f"dataset.root is null and variant={variant} is not fetched; give dataset.root")
         self.root = fetched_file(str(source)).path() if root is None else Path(root).expanduser()
-        self.variant = variant
+        if list is not None and variant != "jpeg":
+            raise ValueError(f"dataset.list={list}: lists are for dataset.variant=jpeg, not {variant}")
+        if self.root.exists() and self.root.is_dir() != (variant == "jpeg"):
+            raise ValueError(
+                f"dataset.root={root}: a {'folder' if self.root.is_dir() else 'file'}, and dataset.variant={variant}; "
+                "jpeg reads a folder of pictures, downsampled and reference an .npz file"
+            )
         self._paths: tuple[Path, ...] = ()
         self._labels: np.ndarray | None
         self._arrays: PixelArrays | None = None
@@ -112,8 +118,6 @@ class ImageNet64(Dataset):
             self._paths, self._labels = tuple(paths), labels
             total = len(paths)
         else:
-            if list is not None:
-                raise ValueError(f"dataset.list={list}: lists are for dataset.variant=jpeg, not {variant}")
             keys = ("data", "labels") if variant == "downsampled" else ("arr_0", "arr_1")
             self._arrays = PixelArrays(self.root, *keys, SIDE)
             self._labels = self._arrays.labels()

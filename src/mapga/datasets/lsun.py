@@ -69,12 +69,16 @@ class LSUN(Dataset):
         self.root, self.variant = Path(root).expanduser(), variant
         if not self.root.exists():
             raise FileNotFoundError(f"dataset.root={root}: no such folder; give one with LSUN's pictures or LMDB")
+        database = self.root.is_file() or (self.root / "data.mdb").is_file()
+        if variant == "lmdb" and not database and pictures_below(self.root, _SUFFIXES):
+            raise ValueError(f"dataset.root={root}: pictures and no data.mdb; dataset.variant=folder reads pictures")
         self._reader = LMDBReader(self.root) if variant == "lmdb" else None
         listed = list_path(list, list_sha256)
         keys = self._every() if listed is None else [entry.file for entry in read_list(listed)]
         total = len(self._reader) if self._reader is not None and keys is None else len(keys or ())
         if not total:
-            raise FileNotFoundError(f"dataset.root={root}: no pictures in it ({', '.join(_SUFFIXES)})")
+            hint = "; dataset.variant=lmdb reads its data.mdb" if database and variant == "folder" else ""
+            raise FileNotFoundError(f"dataset.root={root}: no pictures in it ({', '.join(_SUFFIXES)}){hint}")
         self._chosen = choose(total, limit, subset_seed, skip)
         self._keys = self._found(keys, listed)
 
