@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from mapga.card import Card
 from mapga.errors import ConfigError
+from mapga.files.address import refuse_password
 from mapga.files.need import Need
 from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Node, Slot, metric, tracker
 
@@ -59,8 +60,8 @@ class RunSpec:
         """A run of composed values: the steps that ``passes`` buy set, the hashes of its files stated.
 
         Raises:
-            ConfigError: A node that stands for no component, a value that is no choice, passes that buy no step, or
-                metrics of one name.
+            ConfigError: A node that stands for no component, a value that is no choice, passes that buy no step,
+                metrics of one name, or an address with a password in it.
         """
         spec = cls(config, names)
         spec._check()
@@ -244,7 +245,8 @@ class RunSpec:
         return stated
 
     def _check(self) -> None:
-        """Read every component, and refuse what is no choice."""
+        """Read every component, and refuse a password and what is no choice."""
+        refuse_password(self.config, "")
         _ = [self.node(slot) for slot in (DATASET, OPERATOR, PRIOR, SOLVER, SCHEDULE)], self.trackers
         for key, node in self.metrics.items():  # of two of one name the last would silently win
             if (name := node.build().name) != key:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mapga.files.address import bare, has_password, login, shown
+from mapga.errors import ConfigError
+from mapga.files.address import bare, login, refuse_password, shown
 
 SECRET = [
     "http://user:SECRET@host/x.pt",
@@ -19,14 +20,17 @@ OPEN = ["http://host/x.pt", "https://host/owner/name@v1/x.pt", "/home/me@here/x.
 
 @pytest.mark.parametrize("text", SECRET)
 def test_a_password_is_found_and_taken_out(text: str):
-    assert has_password(text)
+    with pytest.raises(ConfigError, match=r"^prior\.source: .*netrc.*MAPGA_URL_") as refused:
+        refuse_password({"prior": {"source": ["x", text]}}, "")
+    assert "RET" not in str(refused.value)
     for said in (bare(text), shown(text)):
         assert "RET" not in said and "user" not in said and "://host" in said and "/x.pt" in said
 
 
 @pytest.mark.parametrize("text", OPEN)
 def test_a_text_without_one_stays_as_it_is(text: str):
-    assert not has_password(text) and bare(text) == shown(text) == text
+    refuse_password({"prior": {"source": text, "other": None, "steps": 3}}, "")
+    assert bare(text) == shown(text) == text
 
 
 def test_a_query_may_hold_a_token():

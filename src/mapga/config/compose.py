@@ -17,6 +17,7 @@ from mapga.config.guard import check_hydra
 from mapga.config.messages import not_understood, one_line, parsed
 from mapga.config.schema import RootConfig, check_keys
 from mapga.errors import ConfigError
+from mapga.files.address import refuse_password
 from mapga.spec import NAMED, RunSpec
 
 __all__ = ["compose_run", "compose_training", "conf_dir", "group", "options", "spec_of"]
@@ -47,6 +48,7 @@ def compose_training(overrides: Sequence[str]) -> dict[str, Any]:
     """
     cfg = _compose("training", overrides)
     plain = _plain(OmegaConf.masked_copy(cfg, ["train", "tracker", "output", "only"]))
+    refuse_password(plain, "")
     return {"recipe": str(cfg.hydra.runtime.choices.train), **plain}
 
 

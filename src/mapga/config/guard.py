@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mapga.errors import ConfigError
+from mapga.files.address import refuse_password
 
 __all__ = ["check_hydra"]
 
@@ -44,7 +45,8 @@ _AS_IT_IS = {  # what a key is where nobody has set it
 
 
 def check_hydra(node: DictConfig) -> None:
-    """Refuse a composed ``hydra`` node that names an object which is not on the list, or sets what we do not use.
+    """Refuse a composed ``hydra`` node that names an object which is not on the list, sets what we do not use, or
+    holds a password: Hydra writes it down.
 
     Raises:
         ConfigError: Naming the key.
@@ -54,7 +56,9 @@ def check_hydra(node: DictConfig) -> None:
         plain = OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
         if plain != usual:
             raise ConfigError(f"hydra.{key} cannot be set here: it could run code, or write elsewhere; drop it")
-    for path, target in _targets(OmegaConf.to_container(node)):
+    plain_node = OmegaConf.to_container(node)
+    refuse_password(plain_node, "hydra")
+    for path, target in _targets(plain_node):
         allowed = _OBJECTS.get(path, ())
         if target not in allowed:
             may = f"choose one of {', '.join(allowed)}" if allowed else "nothing is made there; drop it"

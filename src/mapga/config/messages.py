@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 
 from mapga.config.schema import RootConfig
 from mapga.errors import ConfigError, closest
+from mapga.files.address import refuse_password
 
 __all__ = ["not_understood", "one_line", "parsed"]
 
@@ -23,9 +24,12 @@ def parsed(overrides: Iterable[str]) -> list[Override]:
     """Overrides as Hydra reads them.
 
     Raises:
-        ConfigError: One that it cannot read, by name, and how to write it.
+        ConfigError: One that it cannot read, by name, and how to write it; or one with a password in it.
     """
-    return [_parsed(text) for text in overrides]
+    given = list(overrides)
+    for text in given:  # before any of them is shown
+        refuse_password(text, text.partition("=")[0])
+    return [_parsed(text) for text in given]
 
 
 @cache

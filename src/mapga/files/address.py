@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import netrc
 import re
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["bare", "has_password", "login", "shown"]
+from mapga.errors import ConfigError
+
+__all__ = ["bare", "login", "refuse_password", "shown"]
 
 # Up to the last @ stands a user's name, or a token; with a colon in it a password, whatever other signs that has.
 _USER = re.compile(r"(?<=://)(\S*:\S*|[^/?#\s]*)@")
 
 
-def has_password(text: str) -> bool:
-    """Whether a text holds an address with a user's name or a password in it."""
-    return _USER.search(text) is not None
+def refuse_password(value: Any, key: str) -> None:
+    """Refuse an address with a user's name or a password in it, anywhere in a plain value of a config.
+
+    A config is written into a run's folder, into lists of submissions, by Hydra, by launchers and by trackers.
+
+    Raises:
+        ConfigError: Naming the key, and where passwords are looked for.
+    """
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            refuse_password(item, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            refuse_password(item, key)
+    elif isinstance(value, str) and _USER.search(value):
+        raise ConfigError(
+            f"{key}: the address holds a user's name or a password, which would be written down with the config; put "
+            "them into ~/.netrc, or the whole address into the environment as MAPGA_URL_<KEY>"
+        )
 
 
 def bare(text: str) -> str:
