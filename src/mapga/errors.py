@@ -5,11 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-__all__ = ["ConfigError", "closest"]
+__all__ = ["ConfigError", "DamagedError", "closest"]
 
 
 class ConfigError(ValueError):
     """Something a person wrote is wrong. The message is one line: what, where, and what to do."""
+
+
+class DamagedError(ConfigError):
+    """A stored file is not what was written. The message is one line: which, what is wrong, and what to do."""
 
 
 def closest(word: str, known: Sequence[str]) -> str:

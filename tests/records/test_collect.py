@@ -85,20 +85,22 @@ def test_a_broken_config_is_named_and_the_rest_is_read(tmp_path, text):
         )
     ],
 )
-def test_broken_numbers_are_named_and_the_rest_is_read(tmp_path, text):
+def test_a_run_with_broken_numbers_is_not_done_and_the_rest_is_read(tmp_path, text):
     finished(tmp_path, "sound")
     broken = finished(tmp_path, "broken")
     (broken.path / "metrics.json").write_text(text)
     runs, troubles = collect(tmp_path)
-    assert [run.names["solver"] for run in runs] == ["sound"]
-    assert len(troubles) == 1 and str(broken.path) in troubles[0]
+    assert {run.names["solver"]: run.status for run in runs} == {"broken": "incomplete", "sound": "done"}
+    reason = next(run.reason for run in runs if run.status == "incomplete")
+    assert not troubles and not broken.done
+    assert reason.startswith(f"{broken.path / 'metrics.json'} is damaged (") and "writes it again" in reason
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_run_without_its_numbers_is_not_done(tmp_path):
     folder = finished(tmp_path)
     (folder.path / "metrics.json").unlink()
-    runs, troubles = collect(tmp_path)
-    assert runs == [] and "metrics.json" in troubles[0]
+    (run,) = collect(tmp_path)[0]
+    assert run.status == "incomplete" and "metrics.json is gone" in run.reason
 
 
 def test_problems_tell_noise_and_its_unit_apart(tmp_path):

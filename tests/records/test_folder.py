@@ -5,26 +5,32 @@ from __future__ import annotations
 import json
 import subprocess
 
+import numpy as np
 import pytest
 import yaml
 
+from helpers.folders import summary
 from helpers.runs import NAMES, tiny_spec
 from mapga.files.durable import write_json, write_text
 from mapga.records import Journal, Row, RunFolder, Shard
 from mapga.records import folder as folder_module
 from mapga.records import provenance as provenance_module
 from mapga.records.provenance import provenance
+from mapga.records.store import ImageStore, checksum
+
+_PIXELS = np.arange(32, dtype=np.uint8).reshape(8, 2, 2, 1)
 
 
 @pytest.fixture
 def folder(tmp_path) -> RunFolder:
     made = RunFolder(tiny_spec(tmp_path))
     made.open()
+    ImageStore.create(made.path / "images.npy", (8, 2, 2, 1)).write(range(8), _PIXELS)
     return made
 
 
 def _rows(*numbers: int) -> list[Row]:
-    return [Row(k, k, None, "done", None, {"psnr": float(k)}) for k in numbers]
+    return [Row(k, k, None, "done", None, {"psnr": float(k)}, checksum(_PIXELS[k])) for k in numbers]
 
 
 def test_knowing_a_folder_makes_nothing(tmp_path):
@@ -53,9 +59,9 @@ def test_finishing_merges_and_marks(folder):
     folder.journal(Shard(1, 2)).append(_rows(3, 1))
     folder.journal(Shard(0, 2)).append(_rows(2, 0))
     folder.fail("an old traceback")
-    folder.finish(folder.recorded(4), {"run_id": folder.run_id})
+    folder.finish(folder.recorded(4), summary(run_id=folder.run_id))
     assert [row.row for row in Journal(folder.path / "journal.jsonl").rows()] == [0, 1, 2, 3]
-    assert json.loads((folder.path / "metrics.json").read_text()) == {"run_id": folder.run_id}
+    assert json.loads((folder.path / "metrics.json").read_text()) == summary(run_id=folder.run_id)
     assert folder.done and not (folder.path / "error.txt").exists()
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 
 import numpy as np
 import pytest
 
-from mapga.records.store import ImageStore
+from mapga.errors import DamagedError
+from mapga.records import store as store_module
+from mapga.records.store import ImageStore, checksum
 
 SHAPE = (6, 4, 5, 3)
 
@@ -62,7 +65,7 @@ def test_another_shape_is_refused(tmp_path, shape):
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
     np.save(tmp_path / "images.npy", np.zeros(SHAPE))
-    with pytest.raises(ValueError, match="float64"):
+    with pytest.raises(DamagedError, match="float64"):
         ImageStore.create(tmp_path / "images.npy", SHAPE)
 
 
@@ -107,3 +110,66 @@ def test_writers_of_interleaved_rows_do_not_disturb_each_other(tmp_path):
     for thread in threads:
         thread.join()
     assert np.array_equal(np.load(tmp_path / "images.npy"), images)
+
+
+# Damage
+
+
+@pytest.mark.parametrize("size", [0, 5, 100, 128, 200, 487, 489, 600])
+def test_a_file_that_is_not_whole_is_refused_in_one_line(tmp_path, size):
+    path = tmp_path / "images.npy"
+    ImageStore.create(path, SHAPE)
+    os.truncate(path, size)
+    with pytest.raises(DamagedError, match=r"images\.npy is damaged: .*restores what is lost") as caught:
+        ImageStore.open(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [128, 200, 600])
+def test_creating_again_gives_a_file_its_size_back(tmp_path, size):
+    path, images = tmp_path / "images.npy", _images(6)
+    ImageStore.create(path, SHAPE).write(range(6), images)
+    os.truncate(path, size)
+    ImageStore.create(path, SHAPE).write([5], images[[5]])
+    kept = max(0, min(6, (size - 128) // 60))
+    assert np.array_equal(np.load(path)[:kept], images[:kept]) and np.array_equal(np.load(path)[5], images[5])
+    assert path.stat().st_size == 128 + 6 * 60
+
+
+def test_fortran_order_is_refused(tmp_path):
+    np.save(tmp_path / "images.npy", np.asfortranarray(_images(6)))
+    for use in (ImageStore.open, lambda path: ImageStore.create(path, SHAPE)):
+        with pytest.raises(DamagedError, match="Fortran order"):
+            use(tmp_path / "images.npy")
+
+
+def test_a_header_with_any_byte_changed_is_no_error_but_a_damaged_one(tmp_path):
+    path = tmp_path / "images.npy"
+    ImageStore.create(path, SHAPE)
+    whole = path.read_bytes()
+    for place in range(128):
+        for bit in (1, 16, 64):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+            with contextlib.suppress(DamagedError):
+                ImageStore.open(path).read([0])
+
+
+def test_a_row_that_there_is_not_is_named(tmp_path):
+    store = ImageStore.create(tmp_path / "images.npy", SHAPE)
+    with pytest.raises(DamagedError, match="has no row 6, only 0 to 5"):
+        store.read([0, 6])
+
+
+def test_checksums_are_of_what_is_on_disk(tmp_path):
+    path, images = tmp_path / "images.npy", _images(6)
+    store = ImageStore.create(path, SHAPE)
+    store.write(range(5), images[:5])
+    found = ImageStore.open(path).checksums([4, 0, 5])
+    assert found == {4: checksum(images[4]), 0: checksum(images[0]), 5: store.blank}
+
+
+def test_a_sample_is_bounded_and_spread(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "_SAMPLE_BYTES", 130)  # two images
+    assert ImageStore.create(tmp_path / "images.npy", SHAPE).sample() == range(0, 6, 3)
+    monkeypatch.undo()
+    assert ImageStore.open(tmp_path / "images.npy").sample() == range(6)

@@ -142,7 +142,7 @@ def test_nothing_is_left_beside_the_results(tmp_path):
         *("config.yaml", "provenance.json", "images.npy", "journal.jsonl", "batches.jsonl", "metrics.json", "done")
     }
     assert {path.name for path in job.folder.problem_path.iterdir()} == {
-        *("truth.npy", "measurement.npy", "provenance.json")
+        *("truth.npy", "measurement.npy", "checksums.jsonl", "provenance.json")
     }
 
 

@@ -107,7 +107,22 @@ def test_features_are_kept_and_shared(tmp_path: Path) -> None:
     assert run.scores(again, ColourKernel("truth")) == first
     assert again.seen == 39  # the truth's features lie with the problem
     kept = sorted(path.name for path in run.folder.problem_path.iterdir())
-    assert kept == ["features-colours-000000000000.npy", "truth.npy"]  # and no half of a file
+    assert kept == ["features-colours-000000000000.npz", "truth.npy"]  # and no half of a file
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped", "empty", "truth"])
+def test_features_are_computed_again_where_the_file_or_the_truth_has_changed(tmp_path: Path, harm: str) -> None:
+    run = Run(tmp_path, "failed")
+    first = run.scores(Colours())
+    (kept,) = run.folder.problem_path.glob("features-*")
+    whole = kept.read_bytes()
+    if harm == "truth":  # the picture that could not be read was replaced
+        ImageStore.create(run.folder.problem_path / "truth.npy", SHAPE).write([LOST], run.truth[[0]])
+    else:
+        kept.write_bytes({"cut": whole[:-200], "flipped": whole[:400] + b"?" + whole[401:], "empty": b""}[harm])
+    metric = Colours()
+    assert run.scores(metric) == first and metric.seen == 39 + 40
+    assert (kept.read_bytes() == whole) is (harm != "truth")
 
 
 def test_one_image_has_no_distance(tmp_path: Path) -> None:

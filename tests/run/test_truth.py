@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from helpers.runs import Killed, TinyImages, run_quietly, tiny_job, what_lasts
+from mapga.datasets.base import Item, UnreadableImageError
 from mapga.errors import ConfigError
+from mapga.files.jsonl import JSONLines
 from mapga.run.job import Job
 from mapga.run.runner import check_data
 from mapga.run.truth import same_truth
@@ -81,6 +83,48 @@ def test_only_what_is_recorded_or_stored_is_compared(tmp_path):
     truth = np.load(job.folder.problem_path / "truth.npy", mmap_mode="r+")
     truth[1] = 0
     truth.flush()
+    assert same_truth(job.folder, TinyImages()), "what was noted of row 1 says that the file is damaged, not the data"
+    (job.folder.problem_path / "checksums.jsonl").unlink()  # as in an older version
     assert not same_truth(job.folder, TinyImages()), "row 1 is recorded, and no longer what it was"
     (job.folder.problem_path / "truth.npy").unlink()
     assert not same_truth(job.folder, TinyImages()), "nothing is left that could tell"
+
+
+class Torn(TinyImages):
+    """The picture of row 4 cannot be read."""
+
+    def __getitem__(self, position: int) -> Item:
+        if position == 4:
+            raise UnreadableImageError("4.png: unreadable picture; replace the file")
+        return super().__getitem__(position)
+
+    def source(self, position: int) -> bytes:
+        return b"torn" if position == 4 else super().source(position)
+
+
+def test_a_run_goes_on_once_the_picture_that_could_not_be_read_is_replaced(tmp_path):
+    run_quietly(plain := tiny_job(tmp_path / "plain"))
+    run_quietly(job := tiny_job(tmp_path / "torn", dataset=Torn()))
+    other = tiny_job(tmp_path / "torn", dataset=Torn())
+    other.folder.path = tmp_path / "torn" / "another-run"
+    other.folder._costs = JSONLines(other.folder.path / "batches.jsonl")
+    run_quietly(other)
+    changed = TinyImages()
+    changed._images[2] = 255 - changed._images[2]
+    with pytest.raises(ConfigError, match="begun with other images"):
+        check_data(job.folder, changed)
+    job.folder.reopen()
+    run_quietly(again := tiny_job(tmp_path / "torn", dataset=TinyImages()))
+    assert again.dataset.read.count(4) >= 1 and what_lasts(again) == what_lasts(plain)
+    costs = [row for cost in again.folder.costs() for row in cost["rows"]]
+    assert sorted(costs) == list(range(8)), "row 4 alone was restored"
+    check_data(other.folder, TinyImages())  # the other run of the problem goes on as well
+    assert {json.loads(path.read_text())["dataset"] for path in provenances(other)} == {TinyImages().fingerprint()}
+
+
+def test_a_picture_that_still_cannot_be_read_is_tried_and_fails_again(tmp_path):
+    run_quietly(job := tiny_job(tmp_path, dataset=Torn()))
+    before = what_lasts(job)
+    job.folder.reopen()
+    run_quietly(tiny_job(tmp_path, dataset=Torn()))
+    assert what_lasts(job) == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import json
+import logging
 import tempfile
 import traceback
 from dataclasses import dataclass
@@ -12,15 +12,22 @@ from typing import Literal
 
 from mapga.errors import ConfigError
 from mapga.records import LockedError, RunFolder
+from mapga.records.audit import damages
+from mapga.records.collect import UNREADABLE, read_run
+from mapga.records.documents import read_summary, rows_text
 from mapga.records.losses import AllLost, Losses
+from mapga.records.recorded import read_recorded
 from mapga.run.assemble import Unsupported, make_dataset, make_job
 from mapga.run.job import Job
 from mapga.run.progress import ProgressDisplay
 from mapga.run.runner import check_data, run_job
 from mapga.run.signals import InterruptedRun, Notice, listening
+from mapga.run.truth import readable
 from mapga.spec import RunSpec
 
 __all__ = ["Outcome", "check_writable", "ended", "run_one"]
+
+_log = logging.getLogger(__name__)
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -67,9 +74,10 @@ def _run(spec: RunSpec, notice: Notice) -> Outcome:
         run = RunFolder(spec)
         check_writable(spec.results_dir)
         if run.done:
-            if spec.places:  # the id does not know what lies there
-                check_data(run, make_dataset(spec))
-            return ended(run, "was finished before")
+            if not (wrong := _wrong(run)):
+                return ended(run, "was finished before")
+            run.reopen()
+            _log.warning("%s was finished, but: %s; what is lost is made again", folder, "; ".join(wrong))
         notice.check()
         run_job(_made(run), ProgressDisplay())
         return ended(run) if run.done else Outcome("partial", folder)
@@ -93,18 +101,32 @@ def _run(spec: RunSpec, notice: Notice) -> Outcome:
 
 def ended(run: RunFolder, message: str = "") -> Outcome:
     """What became of a run that has its marker: done, or done without the images that it lost."""
-    path = run.path / "metrics.json"
-    try:
-        summary = json.loads(path.read_text())
-        losses = Losses.told(summary)
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        return Outcome("failed", str(run.path), f"{path}: cannot be read ({type(error).__name__}); remove the file "
-                       "'done' beside it, and the same command writes it anew")  # fmt: skip
-    if losses.lost:
+    summary = read_summary(run.path)
+    if (losses := Losses.told(summary)).lost:
         says = f"{losses}; {run.path.name}/journal.jsonl says which"
         return Outcome("failed" if losses.all else "lossy", str(run.path), says)
     mean = None if run.spec.objective is None else summary["metrics"][run.spec.objective]["mean"]
     return Outcome("done", str(run.path), message, None if mean is None else float(mean))
+
+
+def _wrong(run: RunFolder) -> list[str]:
+    """What has become of a finished run since: damaged files, and pictures that could not be read and now can.
+
+    Raises:
+        ConfigError: It was begun with other images.
+    """
+    wrong = damages(run.path, run.problem_path, quick=True)
+    try:
+        read_run(run.path)
+    except UNREADABLE:
+        wrong.append("config.yaml cannot be read")
+    if run.spec.places:  # the id does not know what lies there
+        dataset = make_dataset(run.spec)
+        check_data(run, dataset)
+        recorded = read_recorded(run.path, len(dataset), quick=True)
+        failed = [row for row, one in recorded.rows.items() if one.status == "failed" and readable(dataset, row)]
+        wrong += [f"{rows_text(failed)} can be read now"] if failed else []
+    return wrong
 
 
 def _made(run: RunFolder) -> Job:

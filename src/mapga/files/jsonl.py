@@ -1,9 +1,10 @@
-"""Logs of JSON lines: appended durably, read whatever a kill has torn."""
+"""Logs of JSON lines: appended durably, read whatever a kill has torn or a disk has changed."""
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from mapga.files.durable import write_text
 
 __all__ = ["JSONLines", "Line"]
 
+_SEAL = '"line_crc": '  # before the last number of a line: the CRC-32 of everything before
+
 
 @dataclass(frozen=True)
 class Line:
@@ -21,7 +24,7 @@ class Line:
     Attributes:
         number: Its place in the file, from 1.
         text: What stands there, without the newline.
-        record: The JSON object that it is; None if it is torn, or anything else.
+        record: The JSON object that it is; None if it is torn or changed, or anything else.
     """
 
     number: int
@@ -30,7 +33,8 @@ class Line:
 
 
 class JSONLines:
-    """An append-only file of JSON objects, one a line. A file that is not there yet has no lines.
+    """An append-only file of JSON objects, one a line, each sealed with a checksum. A file that is not there yet has no
+    lines; a line without a seal, of an older version, is taken as it is.
 
     Args:
         path: The file; its folder must be there before anything is appended.
@@ -82,12 +86,23 @@ class JSONLines:
 
 
 def _text(records: Iterable[Mapping[str, Any]]) -> str:
-    return "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
+    return "".join(map(_sealed, records))
+
+
+def _sealed(record: Mapping[str, Any]) -> str:
+    head = json.dumps(record, allow_nan=False)[:-1] + ", "
+    return f"{head}{_SEAL}{zlib.crc32(head.encode())}}}\n"
 
 
 def _record(text: str) -> dict[str, Any] | None:
+    head, sealed, seal = text.rpartition(_SEAL)
     try:
         record = json.loads(text)
+        if sealed and zlib.crc32(head.encode()) != int(seal.rstrip().removesuffix("}")):
+            return None
     except ValueError:
         return None
-    return record if isinstance(record, dict) else None
+    if not isinstance(record, dict):
+        return None
+    record.pop("line_crc", None)
+    return record

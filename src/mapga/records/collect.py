@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,10 +10,17 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
+from mapga.errors import DamagedError
+from mapga.records.documents import read_json, read_summary
 from mapga.records.losses import Losses
 from mapga.spec import RunSpec
 
-__all__ = ["Run", "StoredProblem", "collect", "read_run", "run_of", "settings", "told_apart"]
+__all__ = ["UNREADABLE", "Run", "StoredProblem", "collect", "read_run", "run_of", "settings", "told_apart"]
+
+# What a run's folder raises whose files were damaged, in whatever way.
+UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError)
+
+_REMEDY = "the run's own command writes it again"
 
 # Parts of the config whose differences tell runs of one solver apart.
 _DISTINGUISHING = ("prior", "solver", "schedule", "dataset", "metrics", "seed", "dtype", "rounding")
@@ -76,7 +82,7 @@ def collect(root: Path) -> tuple[list[Run], list[str]]:
     for path in sorted(root.rglob("config.yaml")):
         try:
             runs.append(_sound(read_run(path.parent)))
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
+        except UNREADABLE as error:
             troubles.append(f"{path.parent}: cannot be read ({type(error).__name__}: {' '.join(str(error).split())})")
     return runs, troubles
 
@@ -101,11 +107,14 @@ def run_of(folder: Path, spec: RunSpec, problem: str) -> Run:
     """
     found = partial(Run, folder, spec, problem_name=problem)
     if (folder / "done").exists():
-        metrics = json.loads((folder / "metrics.json").read_text())
+        try:
+            metrics = read_summary(folder)
+        except DamagedError as error:  # then it is not done
+            return found("incomplete", reason=str(error))
         losses = Losses.told(metrics)
         return found("failed", reason=str(losses)) if losses.all else found("done", metrics=metrics)
     if (folder / "skipped.json").exists():
-        return found("skipped", reason=json.loads((folder / "skipped.json").read_text())["reason"])
+        return found("skipped", reason=str(read_json(folder / "skipped.json", _REMEDY).get("reason", "")))
     if (folder / "error.txt").exists():
         lines = (folder / "error.txt").read_text().strip().splitlines()
         return found("failed", reason=lines[-1] if lines else "")
@@ -115,15 +124,6 @@ def run_of(folder: Path, spec: RunSpec, problem: str) -> Run:
 def _sound(run: Run) -> Run:
     """The run, once everything that a report reads of it was found there: one broken run must not end the report."""
     _ = run.problem, run.spec.seed, [run.names[key] for key in ("prior", "solver", "schedule")]
-    if run.status == "done":
-        summary = run.metrics
-        numbers = [summary[key] for key in ("n_images", "n_failed")]
-        numbers += [summary["compute"][key] for key in ("forward", "vjp", "seconds", "seconds_network")]
-        for cell in summary["metrics"].values():
-            numbers += [cell[key] for key in ("mean", "sem") if cell[key] is not None] + [cell["lower_is_better"]]
-            numbers += [cell.get("n", 0), *(cell.get("interval") or (0, 0))]
-        if wrong := [number for number in numbers if not isinstance(number, int | float)]:
-            raise TypeError(f"metrics.json holds {wrong[0]!r} in the place of a number")
     return run
 
 

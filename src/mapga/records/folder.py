@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mapga.errors import DamagedError
 from mapga.files.durable import write_json, write_text
 from mapga.files.jsonl import JSONLines
-from mapga.records.journal import Journal, Row
+from mapga.records.documents import read_summary
+from mapga.records.journal import Journal
 from mapga.records.lock import Lock
+from mapga.records.recorded import Recorded, read_recorded
 from mapga.records.shards import Shard
+from mapga.records.trace import merge_traces
 from mapga.spec import PROBLEMS, RunSpec
 
-__all__ = ["Recorded", "RunFolder"]
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """Which rows of a run are recorded."""
-
-    rows: dict[int, Row]
-    total: int
-
-    @property
-    def complete(self) -> bool:
-        return len(self.rows) == self.total
+__all__ = ["RunFolder"]
 
 
 class RunFolder:
@@ -48,11 +39,21 @@ class RunFolder:
         self.spec = spec
         self.run_id, self.path, self.problem_path = spec.run_id, spec.folder, spec.problem_folder
         self._costs = JSONLines(self.path / "batches.jsonl")
-        self._elsewhere: dict[Path, tuple[int, set[int]]] = {}  # by journal its size and rows when it was read
+        self._before: dict[Path, int] = {}  # by journal how many rows it had,
+        self._elsewhere: dict[Path, tuple[int, set[int]]] = {}  # and its size and later rows when it was read
 
     @property
     def done(self) -> bool:
+        """Whether it has its marker, and numbers: without them it is finished again from the journal."""
+        try:
+            read_summary(self.path)
+        except (OSError, DamagedError):
+            return False
         return (self.path / "done").exists()
+
+    def reopen(self) -> None:
+        """Take the marker away: it is not done, whatever was thought."""
+        (self.path / "done").unlink(missing_ok=True)
 
     def open(self) -> None:
         """Make the folders and write down the config.
@@ -79,15 +80,23 @@ class RunFolder:
         return [path for path in sorted(self.path.glob(f"{kind}*")) if not shard.beside(path.stem)]
 
     def recorded(self, total: int) -> Recorded:
-        """What all journals of the folder hold, of whatever shard."""
-        rows = {row.row: row for path in sorted(self.path.glob("journal*.jsonl")) for row in Journal(path).rows()}
-        return Recorded({key: rows[key] for key in sorted(rows) if key < total}, total)
+        """What all journals of the folder hold, of whatever shard, and is in the store as they say.
+
+        Raises:
+            DamagedError: The store is there, but not whole.
+        """
+        return read_recorded(self.path, total)
+
+    def watch_elsewhere(self, shard: Shard) -> None:
+        """Have ``recorded_elsewhere`` tell what is recorded from now on."""
+        self._before = {path: len(list(Journal(path).rows())) for path in self.of_other_divisions("journal", shard)}
 
     def recorded_elsewhere(self, shard: Shard) -> set[int]:
-        """The rows that other divisions of the run have recorded by now; only journals that have grown are read."""
+        """The rows that other divisions of the run have recorded since; only journals that have grown are read."""
         for path in self.of_other_divisions("journal", shard):
             if (size := path.stat().st_size) != self._elsewhere.get(path, (0,))[0]:
-                self._elsewhere[path] = size, {row.row for row in Journal(path).rows()}
+                later = list(Journal(path).rows())[self._before.get(path, 0) :]
+                self._elsewhere[path] = size, {row.row for row in later}
         return set().union(*(rows for _, rows in self._elsewhere.values()))
 
     def spent(self, batch: Mapping[str, Any]) -> None:
@@ -109,8 +118,9 @@ class RunFolder:
         write_json(self.path / "skipped.json", {"run_id": self.run_id, **self.spec.names, "reason": reason})
 
     def finish(self, recorded: Recorded, summary: Mapping[str, Any]) -> None:
-        """Merge the journals in row order, write the summary, then the marker."""
+        """Merge the journals in row order, and the traces; write the summary, then the marker."""
         JSONLines(self.path / "journal.jsonl").replace(row.as_dict() for row in recorded.rows.values())
+        merge_traces(self.path)
         write_json(self.path / "metrics.json", summary)
         (self.path / "error.txt").unlink(missing_ok=True)
         descriptor = os.open(self.path, os.O_RDONLY)

@@ -25,6 +25,7 @@ class Row:
         status: ``"done"``; ``"diverged"``: the solver produced NaN or infinity; ``"failed"``: it could not be read.
         step: For a diverged image, the solver's step at which it happened (from 1).
         metrics: Name -> number; empty unless done.
+        crc: CRC-32 of its stored pixels; None of a failed image, and in journals of older versions.
     """
 
     row: int
@@ -33,6 +34,16 @@ class Row:
     status: Literal["done", "diverged", "failed"]
     step: int | None
     metrics: dict[str, float | None]
+    crc: int | None = None
+
+    def vouches(self, crc: int, blank: int) -> bool:
+        """Whether stored pixels with this checksum are the recorded ones; ``blank`` is that of pixels never written.
+
+        A line without checksum is believed, unless a restored image is blank.
+        """
+        if self.crc is None:
+            return crc != blank or self.status == "diverged"
+        return crc == self.crc
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -61,5 +72,5 @@ def _row(record: dict[str, Any]) -> Row | None:
         row = Row(**record)
     except TypeError:
         return None
-    sound = isinstance(row.row, int) and row.row >= 0 and row.status in _STATUSES and isinstance(row.metrics, dict)
-    return row if sound else None
+    sound = isinstance(row.row, int) and row.row >= 0 and isinstance(row.index, int) and row.status in _STATUSES
+    return row if sound and isinstance(row.metrics, dict) else None

@@ -18,7 +18,8 @@ from mapga.pixels import from_uint8, to_uint8
 from mapga.priors.base import Prior
 from mapga.problem import Problem, measure
 from mapga.records.journal import Row
-from mapga.records.store import ImageStore
+from mapga.records.measured import Measured
+from mapga.records.store import ImageStore, checksum
 from mapga.records.trace import append_trace
 from mapga.rng import NoiseSource
 from mapga.run.job import Job
@@ -67,11 +68,16 @@ def solve(
 
 @dataclass(frozen=True)
 class Stores:
-    """The image files of a run: what was restored, and of its problem what was true and what was measured."""
+    """The image files of a run: what was restored, and of its problem what was true and what was measured.
+
+    Attributes:
+        restored, measured: The files, open for writing.
+        known: The rows that the problem has, sound: another solver's run has measured them.
+    """
 
     restored: ImageStore
-    truth: ImageStore
-    measurement: ImageStore
+    measured: Measured
+    known: set[int]
 
 
 class Restorer:
@@ -94,10 +100,7 @@ class Restorer:
         rows = [row for row in rows if row not in failed]
         if not rows:
             return list(failed.values()), _NOTHING | {"device": str(self.job.device)}
-        truth = np.stack([item.image for item in items])
-        clean = from_uint8(truth).to(self.job.device, self.job.dtype)
-        indices = [item.index for item in items]
-        problem = measure(clean, self.operator, self.job.sigma_y, seed=self.job.seed, indices=indices)
+        truth, clean, problem = self._measured(items)
 
         meter = Meter(self.job.device)
         tracer = Tracer(from_uint8(truth), meter) if self.job.trace else None
@@ -108,8 +111,7 @@ class Restorer:
 
         restored = to_uint8(torch.nan_to_num(x), self.job.rounding)
         restored[[k for k, step in enumerate(steps) if step]] = 0
-        self.stores.truth.write(rows, truth)
-        self.stores.measurement.write(rows, to_uint8(self.operator.preview(problem.y), self.job.rounding))
+        self._keep(rows, truth, problem)
         self.stores.restored.write(rows, restored)
         if tracer is not None:
             append_trace(self.job.folder.path, self.job.shard, tracer.trace(rows))
@@ -121,7 +123,30 @@ class Restorer:
             "seconds_network": meter.seconds(),
             "device": str(self.job.device),
         }
-        return [*_rows(rows, items, steps, self._score(restored, truth, items, problem)), *failed.values()], cost
+        numbers = self._score(restored, truth, items, problem)
+        return [*_rows(rows, items, steps, numbers, restored), *failed.values()], cost
+
+    def measure_again(self, rows: Sequence[int]) -> None:
+        """Make what the problem lacks of some rows from the data; nothing is solved."""
+        items, failed = self._read(rows)
+        if items:
+            truth, _, problem = self._measured(items)
+            self._keep([row for row in rows if row not in failed], truth, problem)
+
+    def _measured(self, items: Sequence[Item]) -> tuple[np.ndarray, Tensor, Problem]:
+        """The true images, as stored and as the solver's device sees them, and their measurements."""
+        truth = np.stack([item.image for item in items])
+        clean = from_uint8(truth).to(self.job.device, self.job.dtype)
+        indices = [item.index for item in items]
+        return truth, clean, measure(clean, self.operator, self.job.sigma_y, seed=self.job.seed, indices=indices)
+
+    def _keep(self, rows: Sequence[int], truth: np.ndarray, problem: Problem) -> None:
+        """Put the true images and measurements on disk that the problem does not have."""
+        places = [k for k, row in enumerate(rows) if row not in self.stores.known]
+        if places:
+            preview = to_uint8(self.operator.preview(problem.y), self.job.rounding)
+            self.stores.measured.write([rows[k] for k in places], truth[places], preview[places])
+            self.stores.known.update(rows)
 
     def _solve(
         self,
@@ -157,6 +182,8 @@ class Restorer:
             except UnreadableImageError as error:
                 _log.warning("row %d failed: %s; the run goes on", row, error)
                 failed[row] = Row(row, self.job.dataset.index(row), None, "failed", None, {})
+        if failed:
+            self.stores.measured.unreadable(failed)
         return items, failed
 
     def _score(
@@ -170,7 +197,11 @@ class Restorer:
 
 
 def _rows(
-    rows: Sequence[int], items: Sequence[Item], steps: Sequence[int], numbers: Mapping[str, np.ndarray]
+    rows: Sequence[int],
+    items: Sequence[Item],
+    steps: Sequence[int],
+    numbers: Mapping[str, np.ndarray],
+    restored: np.ndarray,
 ) -> list[Row]:
     """What the journal says of restored images; ``steps`` are those at which they diverged, 0 for none."""
     return [
@@ -181,6 +212,7 @@ def _rows(
             status="diverged" if step else "done",
             step=step or None,
             metrics={} if step else {name: _plain(values[k]) for name, values in numbers.items()},
+            crc=checksum(restored[k]),
         )
         for k, (row, item, step) in enumerate(zip(rows, items, steps, strict=True))
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +15,10 @@ from mapga.datasets.base import Dataset
 from mapga.errors import ConfigError
 from mapga.files.durable import write_json
 from mapga.records import Lock, LockedError, Recorded, RunFolder
+from mapga.records.documents import read_json, rows_text
 from mapga.records.journal import Row
 from mapga.records.losses import AllLost, Losses
+from mapga.records.measured import Measured
 from mapga.records.provenance import provenance
 from mapga.records.store import ImageStore
 from mapga.run.batch import Restorer, Stores
@@ -26,7 +27,7 @@ from mapga.run.progress import Advance, ProgressDisplay
 from mapga.run.set_scores import score_sets
 from mapga.run.signals import InterruptedRun, Notice, listening
 from mapga.run.summary import summarise
-from mapga.run.truth import same_truth
+from mapga.run.truth import had_unreadable, same_truth
 from mapga.tracking.mirror import Mirror
 
 __all__ = ["check_data", "run_job"]
@@ -60,17 +61,20 @@ def run_job(job: Job, display: ProgressDisplay) -> Mapping[str, Any] | None:
 def check_data(folder: RunFolder, dataset: Dataset, device: str = "") -> None:
     """Write down what a run and its problem are begun with; refuse to go on with other images.
 
-    A fingerprint of another version says nothing of today's: the images are compared with the true ones that are
-    stored, and if they are the same, today's fingerprint takes its place.
+    A fingerprint of another version says nothing of today's, nor does one of pictures that could not be read and may
+    have been replaced: the images are compared with the true ones that are stored, and if they are the same, today's
+    fingerprint takes its place.
 
     Raises:
         ConfigError: The run, or another run of its problem, was begun with other images.
     """
     now = dataset.fingerprint()
+    remedy = "remove it, and the same command writes one of today's code and data"
     paths = [place / "provenance.json" for place in (folder.path, folder.problem_path)]
-    records = {path: json.loads(path.read_text()) for path in paths if path.exists()}
+    records = {path: read_json(path, remedy) for path in paths if path.exists()}
     others = {path: before for path, record in records.items() if (before := str(record.get("dataset"))) != now}
-    wrong = [path for path, before in others.items() if _version(before) == _version(now)]
+    comparable = not (others and had_unreadable(folder))
+    wrong = [path for path, before in others.items() if comparable and _version(before) == _version(now)]
     if not wrong and others and not same_truth(folder, dataset):
         wrong = [*others]
     if wrong:  # before anything is written: a refused run leaves no trace of its images
@@ -100,8 +104,13 @@ class _Runner:
     def run(self, display: ProgressDisplay) -> Mapping[str, Any] | None:
         try:
             check_data(self.folder, self.job.dataset, str(self.job.device))
+            stores = self._stores()
+            self.folder.watch_elsewhere(self.job.shard)
             recorded = self.folder.recorded(self.total)
-            worker = Restorer(self.job, self._stores(recorded))
+            if recorded.damaged:
+                _log.warning("%s/images.npy: %s damaged, restored again", self.folder.path, rows_text(recorded.damaged))
+            worker = Restorer(self.job, stores)
+            self._measure_again(worker, recorded)
             if self.alone:
                 self._tell_begin(recorded)
             self._restore(worker, recorded, display)
@@ -110,27 +119,28 @@ class _Runner:
         finally:
             self.mirror.close()
 
-    def _stores(self, recorded: Recorded) -> Stores:
-        """The image files, made if nothing is recorded yet.
-
-        Raises:
-            ConfigError: One is gone in which images were recorded.
-        """
-        problem = self.folder.problem_path
-        places = (self.folder.path / "images.npy", problem / "truth.npy", problem / "measurement.npy")
-        if recorded.rows and (lost := [path for path in places if not path.exists()]):
-            raise ConfigError(
-                f"{lost[0]} is gone, though {len(recorded.rows)} images of {self.folder.run_id} are in it; put "
-                "it back, or move the run's folder away to restore them anew"
-            )
+    def _stores(self) -> Stores:
+        """The image files, made where there are none, and of full size."""
         channels, height, width = self.job.dataset.image_shape
-        return Stores(*(ImageStore.create(path, (self.total, height, width, channels)) for path in places))
+        shape = (self.total, height, width, channels)
+        measured = Measured(self.folder.problem_path).create(shape)
+        known = measured.noted().keys() - measured.damaged(range(self.total))
+        return Stores(ImageStore.create(self.folder.path / "images.npy", shape), measured, known)
+
+    def _measure_again(self, worker: Restorer, recorded: Recorded) -> None:
+        """Make truth and measurement again of this shard's recorded rows that the problem has lost."""
+        mine = [recorded.rows[row] for row in self.job.shard.rows(self.total) if row in recorded.rows]
+        lost = [row.row for row in mine if row.status != "failed" and row.row not in worker.stores.known]
+        if lost:
+            _log.warning("%s: %s measured again", self.folder.problem_path, rows_text(lost))
+        for begin in range(0, len(lost), self.job.batch_size):
+            worker.measure_again(lost[begin : begin + self.job.batch_size])
 
     def _restore(self, worker: Restorer, recorded: Recorded, display: ProgressDisplay) -> None:
-        """Restore and record this shard's rows that are not recorded."""
+        """Restore and record this shard's rows that are not recorded, or could not be read the last time."""
         journal = self.folder.journal(self.job.shard)
         mine = self.job.shard.rows(self.total)
-        pending = [row for row in mine if row not in recorded.rows]
+        pending = [row for row in mine if row not in recorded.rows or recorded.rows[row].status == "failed"]
         with display.run(self.folder.run_id, done=len(mine) - len(pending), total=len(mine)) as advance:
             for rows, cost in self._batches(worker, pending, advance):
                 self.lock.check()

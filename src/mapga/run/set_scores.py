@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -41,7 +42,8 @@ def score_sets(
             continue
         if metric.flavour not in restored:
             restored[metric.flavour] = _features(metric, ImageStore.open(folder.path / "images.npy"), rows)
-            _keep(folder.path / f"features-{metric.flavour}.npy", restored[metric.flavour])
+            with replacing(folder.path / f"features-{metric.flavour}.npy") as neighbour, neighbour.open("wb") as file:
+                np.save(file, restored[metric.flavour], allow_pickle=False)
         features = restored[metric.flavour]
         reference = reference_for(
             metric,
@@ -66,18 +68,23 @@ def score_sets(
 
 
 def _truth_features(metric: SetMetric, problem: Path, total: int) -> np.ndarray:
-    """Features of all true images of a problem, computed once for all its runs."""
-    kept = problem / f"features-{metric.flavour}-{metric.extractor_hash()[:12]}.npy"
-    if not kept.exists():
-        _keep(kept, _features(metric, ImageStore.open(problem / "truth.npy"), range(total)))
-    return np.load(kept, allow_pickle=False)
+    """Features of all true images of a problem, computed once for all its runs, and anew where an image has changed
+    since or the file is damaged."""
+    truth = ImageStore.open(problem / "truth.npy")
+    checksums = np.array(list(truth.checksums(range(total)).values()), dtype=np.uint32)
+    kept = problem / f"features-{metric.flavour}-{metric.extractor_hash()[:12]}.npz"
+    try:
+        with np.load(kept, allow_pickle=False) as found:
+            if np.array_equal(found["checksums"], checksums):
+                return np.asarray(found["features"])
+    except (OSError, ValueError, LookupError, EOFError, BadZipFile):
+        pass
+    features = _features(metric, truth, range(total))
+    with replacing(kept) as neighbour, neighbour.open("wb") as file:
+        np.savez(file, features=features, checksums=checksums)  # a zip: what was changed in it is not read
+    return features
 
 
 def _features(metric: SetMetric, images: ImageStore, rows: Sequence[int]) -> np.ndarray:
     parts = [metric.features(images.read(rows[k : k + _BATCH])) for k in range(0, len(rows), _BATCH)]
     return np.concatenate(parts)
-
-
-def _keep(path: Path, features: np.ndarray) -> None:
-    with replacing(path) as neighbour, neighbour.open("wb") as file:
-        np.save(file, features, allow_pickle=False)

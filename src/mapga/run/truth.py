@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mapga.datasets.base import Dataset, UnreadableImageError
-from mapga.records import RunFolder
-from mapga.records.store import ImageStore
+from mapga.errors import DamagedError
+from mapga.records import Journal, Row, RunFolder
+from mapga.records.measured import Measured
+from mapga.records.store import ImageStore, checksum
 
-__all__ = ["same_truth"]
+__all__ = ["had_unreadable", "readable", "same_truth"]
 
 
 def same_truth(folder: RunFolder, dataset: Dataset) -> bool:
     """Whether all true images stored with a run's problem are the dataset's, and its recorded rows have their indices.
 
-    For fingerprints that cannot be compared, those of another version: every stored image is decoded once more. A row
-    of zeros that is not recorded was never written.
+    For fingerprints that cannot be compared: every picture is decoded once more, and its checksum compared with the one
+    that was noted, or with that of the stored image where an older version noted none. A row of zeros that is not
+    recorded was never written. Pictures that could not be read are not compared.
     """
-    recorded = {key: row for key, row in folder.recorded(len(dataset)).rows.items() if row.status != "failed"}
-    if any(row.index != dataset.index(key) for key, row in recorded.items()):
+    restored = {row.row: row.index for row in _rows(folder) if row.status != "failed"}
+    if any(row >= len(dataset) or index != dataset.index(row) for row, index in restored.items()):
         return False
-    path = folder.problem_path / "truth.npy"
-    if not path.exists():
-        return not recorded
-    stored = ImageStore.open(path)
-    return len(stored) == len(dataset) and all(
-        _same(dataset, row, truth)
-        for row in range(len(stored))
-        if (truth := stored.read([row])[0]).any() or row in recorded
+    measured = Measured(folder.problem_path)
+    truth = {row: one.truth for row, one in measured.noted().items()}
+    if measured.truth_path.exists():
+        try:
+            stored = ImageStore.open(measured.truth_path)
+        except DamagedError:
+            return False
+        if len(stored) != len(dataset):
+            return False
+        older = stored.checksums([row for row in range(len(stored)) if row not in truth])
+        truth |= {row: found for row, found in older.items() if found != stored.blank or row in restored}
+    return not restored.keys() - truth.keys() and all(_checksum(dataset, row) == one for row, one in truth.items())
+
+
+def had_unreadable(folder: RunFolder) -> bool:
+    """Whether a picture could not be read when a run, or another of its problem, came to it."""
+    return any(one.truth is None for one in Measured(folder.problem_path).lines()) or any(
+        row.status == "failed" for row in _rows(folder)
     )
 
 
-def _same(dataset: Dataset, row: int, truth: np.ndarray) -> bool:
+def readable(dataset: Dataset, row: int) -> bool:
+    """Whether the picture of a row can be read."""
+    return _checksum(dataset, row) is not None
+
+
+def _rows(folder: RunFolder) -> list[Row]:
+    return [row for path in folder.path.glob("journal*.jsonl") for row in Journal(path).rows()]
+
+
+def _checksum(dataset: Dataset, row: int) -> int | None:
     try:
-        return np.array_equal(dataset[row].image, truth)
+        return checksum(dataset[row].image)
     except UnreadableImageError:
-        return False
+        return None

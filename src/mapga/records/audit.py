@@ -1,0 +1,89 @@
+"""What of a run's files is not what was recorded. Nothing is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from mapga.errors import DamagedError
+from mapga.records.documents import read_summary, rows_text
+from mapga.records.measured import Measured
+from mapga.records.recorded import Recorded, read_recorded
+from mapga.records.store import ImageStore
+
+__all__ = ["damages", "unsealed"]
+
+_SAME = 1e-9  # relative difference of two means of the same numbers
+
+
+def damages(folder: Path, problem: Path, *, quick: bool = False) -> list[str]:
+    """A line for each thing that is wrong with a run: its pixels and its problem's, journal, summary, features.
+
+    Args:
+        folder: The run's, finished or not.
+        problem: Its problem's.
+        quick: Of larger stores look at a sample of the pixels alone (``ImageStore.sample``).
+    """
+    done = (folder / "done").exists()
+    if not done and not any(folder.glob("journal*.jsonl")):
+        return []
+    found: list[str] = []
+    recorded = Recorded({}, 0)
+    try:
+        recorded = read_recorded(folder, len(ImageStore.open(folder / "images.npy")), quick=quick)
+        if recorded.damaged:
+            found.append(f"images.npy: {rows_text(recorded.damaged)} not what was recorded")
+        found += _shared(problem, recorded, quick) + (list(_numbers(folder, recorded)) if done else [])
+    except DamagedError as error:
+        found.append(str(error))
+    except OSError as error:
+        found.append(f"{error.filename}: {error.strerror}")
+    return found
+
+
+def unsealed(folder: Path) -> int:
+    """How many images were recorded by an older version, without a checksum."""
+    recorded = read_recorded(folder, len(ImageStore.open(folder / "images.npy")), quick=True)
+    return sum(row.crc is None and row.status != "failed" for row in recorded.rows.values())
+
+
+def _shared(problem: Path, recorded: Recorded, quick: bool) -> list[str]:
+    """Whether truth and measurement of the recorded images are what was noted."""
+    restored = [row.row for row in recorded.rows.values() if row.status != "failed"]
+    lost = Measured(problem).damaged(restored, quick=quick) if restored else []
+    return [f"{problem.name}, truth or measurement: {rows_text(lost)} not what was noted"] if lost else []
+
+
+def _numbers(folder: Path, recorded: Recorded) -> Iterator[str]:
+    """Whether the files of a finished run say of its images what the journal says."""
+    if missing := sorted(set(range(recorded.total)) - recorded.rows.keys() - set(recorded.damaged)):
+        yield f"journal.jsonl: {rows_text(missing)} not in it"
+        return
+    done = [row for row in recorded.rows.values() if row.status == "done"]
+    told = read_summary(folder)
+    if (told["n_images"], told["n_failed"]) != (recorded.total, recorded.total - len(done)):
+        yield f"metrics.json: {told['n_images']} images and {told['n_failed']} failed are not the journal's"
+    for name, cell in told["metrics"].items():
+        values = [row.metrics.get(name) for row in done]
+        if any(name in row.metrics for row in done) and not _same(cell, values):
+            yield f"metrics.json: {name} {cell['mean']} is not the mean of the journal"
+    for path in folder.glob("features-*.npy"):
+        try:
+            n = len(np.load(path, mmap_mode="r", allow_pickle=False))
+        except (ValueError, EOFError, TypeError):
+            n = -1
+        if n != len(done):
+            yield f"{path.name}: not the features of {len(done)} images"
+
+
+def _same(cell: Mapping[str, Any], values: Sequence[float | None]) -> bool:
+    """Whether a mean is that of these numbers; an infinite one, None, counts as the ceiling if there is one."""
+    counted = [value for one in values if (value := cell.get("ceiling") if one is None else one) is not None]
+    if not counted or cell["mean"] is None:
+        return not counted and cell["mean"] is None
+    return math.isclose(cell["mean"], fmean(counted), rel_tol=_SAME)
