@@ -115,8 +115,8 @@ def test_a_broken_run_is_reported_beside_the_others(tmp_path, capsys):
     (finished(tmp_path, "blind").path / "images.npy").write_bytes(b"no array")
     (finished(tmp_path, "odd").path / "journal.jsonl").write_bytes(b"\xff{ no row\n")
     text = (write_report(tmp_path) / "table.md").read_text()
-    assert "| sound |" in text and "| blind |" in text and "| odd |" in text and "| broken |" not in text
-    assert re.search(r"^\* .*broken.*cannot be read", text, re.MULTILINE)
+    assert "| sound |" in text and "| blind |" in text and "| odd |" in text
+    assert re.search(r"^\* .*broken.* incomplete: .*metrics.json is damaged", text, re.MULTILINE)
     assert "cannot be read" in capsys.readouterr().out
 
 

@@ -19,6 +19,7 @@ import torch
 from helpers.commands import mapga, tiny
 from helpers.forks import forked, waited
 from helpers.runs import TinyImages, run_quietly, tiny_job, what_lasts
+from mapga.records import holder as holder_module
 from mapga.records import lock as lock_module
 from mapga.records.lock import Lock, LockedError
 from mapga.run import runner
@@ -171,7 +172,7 @@ def test_a_clock_that_jumps_while_a_run_is_at_work_changes_nothing(tmp_path, mon
 
 def test_a_lock_of_another_host_is_refused_in_one_line_while_it_is_fresh(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(lock_module, "_WATCH_SECONDS", 0.5)
-    monkeypatch.setattr(lock_module, "_STALE_SECONDS", 3600.0)  # fresh, however slow this machine is
+    monkeypatch.setattr(holder_module, "_STALE_SECONDS", 3600.0)  # fresh, however slow this machine is
     folder = Path(mapga(capsys, "run", *tiny(tmp_path)).last)
     (folder / "done").unlink()
     lock = folder / "lock"
@@ -179,7 +180,8 @@ def test_a_lock_of_another_host_is_refused_in_one_line_while_it_is_fresh(tmp_pat
     said = mapga(capsys, "run", *tiny(tmp_path))
     assert said.code == 1 and said.err.count("\n") == 1
     assert re.search(
-        r"is being worked on by process 4 on node17 \(last sign of life \d+ s ago\); wait for it, or remove", said.err
+        r"is being worked on by process 4 on node17 \(lock, last sign of life \d+ s ago\); wait for it, or remove",
+        said.err,
     )
     os.utime(lock, (1000, 1000))
     said = mapga(capsys, "run", *tiny(tmp_path))
