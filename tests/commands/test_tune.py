@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from helpers.commands import mapga
+from helpers.folders import summary
 from helpers.runs import tiny_spec
 from mapga.records.collect import Run
 from mapga.report import trials
@@ -86,7 +87,7 @@ def test_the_best_trial_comes_first_though_it_be_zero(monkeypatch, lower, order)
     def trial(mean: float | None) -> Run:
         cell = {"stlpips": {"mean": mean, "lower_is_better": lower}}
         status = "failed" if mean is None else "done"
-        return Run(Path(str(mean)), spec, status, metrics={} if mean is None else {"metrics": cell})
+        return Run(Path(str(mean)), spec, status, metrics={} if mean is None else summary(metrics=cell))
 
     monkeypatch.setattr(trials, "_span", lambda run: "")
     lines = trials.trials_table([trial(None), trial(0.5), trial(0.0)]).lines

@@ -121,16 +121,17 @@ def test_priors_are_methods_of_their_own(tmp_path):
     assert study.methods == ["alpha (gaussian)", "alpha (mixture)"]
 
 
-def test_infinite_numbers_are_left_out_and_the_rest_is_compared(tmp_path):
+def test_a_method_without_a_number_of_some_image_is_not_compared(tmp_path):
     exact = _numbers(0.0)["psnr"]
     measured(tmp_path, "alpha", {"psnr": [None, *exact[1:]]})
     measured(tmp_path, "beta", _numbers(-1.0))
     measured(tmp_path, "gamma", {"psnr": [None] * 40})
+    measured(tmp_path, "delta", _numbers(-2.0))
     board = _boards(tmp_path)["psnr", "best"]
     ((first, second, pair),) = board.pairs["half"]
-    assert (first, second, pair.n) == ("alpha", "beta", 39)
+    assert (first, second, pair.n) == ("beta", "delta", 40)
     assert board.cells["half", "gamma"].mean is None
-    assert pairs_csv([board]).splitlines()[1].startswith("tiny,psnr,,best,half,alpha,beta,")
+    assert pairs_csv([board]).splitlines()[1].startswith("tiny,psnr,,best,half,beta,delta,")
 
 
 def test_a_corrupt_journal_line_is_named_and_the_rest_is_read(tmp_path):

@@ -34,10 +34,10 @@ def _cell(mean: float | None, lower: bool, **more) -> dict:
 
 
 def test_a_line_holds_mean_error_counts_and_cost(tmp_path):
-    finished(tmp_path, "alpha", summary(20.123, n_failed=1))
+    finished(tmp_path, "alpha", summary(20.123))
     table = _table(tmp_path)
-    assert table.header == ["problem", "solver", "settings", "psnr", "n", "failed", "NFE", "seconds"]
-    assert [cell.text for cell in table.lines[0]] == ["tiny half", "alpha", "", "20.12 ± 0.50", "3", "1", "6", "1.2"]
+    assert table.header == ["problem", "solver", "settings", "psnr", "n", "lost", "NFE", "seconds"]
+    assert [cell.text for cell in table.lines[0]] == ["tiny half", "alpha", "", "20.12 ± 0.50", "3", "0", "6", "1.2"]
 
 
 def test_no_error_and_no_mean_are_shown_as_such(tmp_path):

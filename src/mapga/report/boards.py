@@ -5,47 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 
 from mapga.card import MetricCard
-from mapga.node import metric as metric_slot
-from mapga.records.collect import Run
+from mapga.metrics.paired import RESAMPLES
+from mapga.metrics.statistics import bootstrap_interval
+from mapga.report.choices import (
+    Cell,
+    Selection,
+    choose,
+    fixed_settings,
+    lower_is_better,
+    metric_card,
+    protocols,
+)
 from mapga.report.compare import Column, Comparison, Pair, compare
+from mapga.report.coverage import cell_of
 from mapga.report.scores import Scores, read_scores
 from mapga.report.studies import Study
 
-__all__ = ["Board", "Cell", "Selection", "boards", "metric_card", "metric_names"]
-
-Selection = Literal["best", "fixed"]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A method on a task.
-
-    Attributes:
-        run: The run that stands for it, or None.
-        setting: What tells it apart from its ablation's other runs.
-        tried: Finished runs that it was chosen from.
-        mean, low, high: Its number and 95 % interval (None where there is none).
-        n: Images behind it.
-        best: No method is better, or the difference to the best may be chance.
-        stars: How sure it is that it is worse than the best (Holm): "*" p < 0.05, "**" p < 0.01.
-        reason: Why there is no number.
-    """
-
-    run: Run | None = None
-    setting: str = ""
-    tried: int = 0
-    mean: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    best: bool = False
-    stars: str = ""
-    reason: str = "not run"
+__all__ = ["Board", "boards"]
 
 
 @dataclass(frozen=True)
@@ -82,22 +62,10 @@ class Board:
         return f"{self.study.title}: {self.metric}, {arrow}" + (f" [{self.protocol}]" if self.protocol else "")
 
 
-def metric_names(runs: Sequence[Run]) -> list[str]:
-    """The metrics of some runs, those first that a reader looks for first."""
-    found = {name for run in runs for name in run.metrics.get("metrics", {})}
-    return sorted(found, key=lambda name: (metric_card(runs, name).order, name))
-
-
-def metric_card(runs: Sequence[Run], name: str) -> MetricCard:
-    """What a metric of some runs says of itself; the usual where it is none of this installation's."""
-    cards = (run.spec.card(metric_slot(name)) for run in runs if name in run.metrics.get("metrics", {}))
-    return next((card for card in cards if isinstance(card, MetricCard)), MetricCard())
-
-
 def boards(study: Study) -> tuple[list[Board], list[str]]:
     """Every board of a study, best and fixed, and a line for what could not be read."""
-    keys = _protocols(study)
-    fixed = _fixed_settings(study, keys)
+    keys = protocols(study)
+    fixed = fixed_settings(study, keys)
     cells: dict[tuple[int, Selection], dict[tuple[str, str], Cell]] = {}
     pairs: dict[tuple[int, Selection], dict[str, list[tuple[str, str, Pair]]]] = {}
     troubles = []
@@ -106,7 +74,7 @@ def boards(study: Study) -> tuple[list[Board], list[str]]:
         chosen: dict[tuple[int, Selection], dict[str, Cell]] = {}
         for k, (metric, protocol) in enumerate(keys):
             for selection in ("best", "fixed"):
-                column = {m: _choose(study, task, m, metric, protocol, fixed.get(m), selection) for m in study.methods}
+                column = {m: choose(study, task, m, metric, protocol, fixed.get(m), selection) for m in study.methods}
                 chosen[k, selection] = column
                 for cell in column.values():
                     if cell.run is not None and cell.run.folder not in scores:
@@ -121,7 +89,7 @@ def boards(study: Study) -> tuple[list[Board], list[str]]:
             study,
             metric,
             protocol if "|" in protocol or metric in several else "",
-            _lower(study, metric),
+            lower_is_better(study, metric),
             metric_card(study.runs, metric),
             selection,
             cells[k, selection],
@@ -139,22 +107,42 @@ def _judged(
     keys: Sequence[tuple[str, str]],
     scores: Mapping[Path, Scores],
 ) -> dict[tuple[int, Selection], tuple[dict[str, Cell], list[tuple[str, str, Pair]]]]:
-    """The columns of a task with intervals, marks and pairs, from one resampling of its images."""
+    """The columns of a task with intervals, marks and pairs, from one resampling of its images.
+
+    Only what is ranked is compared; the rest has the interval of its own images.
+    """
     index = np.unique(np.concatenate([one.index for one in scores.values()])) if scores else np.empty(0, dtype=int)
     columns, places = [], []
     for (k, selection), column in chosen.items():
         metric = keys[k][0]
-        able = [m for m, cell in column.items() if cell.run is not None and metric in scores[cell.run.folder].values]
+        able = [m for m in column if column[m].ranked and metric in _own(scores, column[m]).values]
         if able:
-            runs = [column[m].run for m in able]
-            values = np.stack([scores[run.folder].at(index, metric) for run in runs if run is not None], axis=1)
-            columns.append(Column(values, _cell_of(runs[0], metric)["lower_is_better"]))
+            values = np.stack([_own(scores, column[m]).at(index, metric) for m in able], axis=1)
+            columns.append(Column(values, cell_of(column[able[0]].run, metric)["lower_is_better"]))
             places.append((k, selection, able))
     compared = {(k, s): (able, one) for (k, s, able), one in zip(places, compare(columns), strict=True)}
     return {
-        place: _marked(dict(column), keys[place[0]][0], *compared.get(place, ([], Comparison([], []))))
+        place: _marked(
+            {m: _alone(cell, keys[place[0]][0], scores) for m, cell in column.items()},
+            keys[place[0]][0],
+            *compared.get(place, ([], Comparison([], []))),
+        )
         for place, column in chosen.items()
     }
+
+
+def _own(scores: Mapping[Path, Scores], cell: Cell) -> Scores:
+    assert cell.run is not None
+    return scores[cell.run.folder]
+
+
+def _alone(cell: Cell, metric: str, scores: Mapping[Path, Scores]) -> Cell:
+    """A cell that is not compared, with the interval of its own images where it has numbers of them."""
+    if cell.run is None or cell.ranked or metric not in (own := _own(scores, cell)).values:
+        return cell
+    values = own.at(own.index, metric)
+    found = bootstrap_interval(values[~np.isnan(values)], resamples=RESAMPLES)
+    return replace(cell, low=found.low, high=found.high)
 
 
 def _marked(
@@ -168,9 +156,9 @@ def _marked(
         else cell
         for method, cell in column.items()
     }
-    numbers = {method: cell for method, cell in marked.items() if cell.mean is not None}
+    numbers = {method: cell for method, cell in marked.items() if cell.ranked}
     if numbers:
-        lower = _cell_of(next(iter(numbers.values())).run, metric)["lower_is_better"]
+        lower = cell_of(next(iter(numbers.values())).run, metric)["lower_is_better"]
         means = {method: cell.mean if lower else -(cell.mean or 0.0) for method, cell in numbers.items()}
         best = min(means, key=lambda method: means[method] or 0.0)
         for method, cell in numbers.items():
@@ -180,79 +168,6 @@ def _marked(
             stars = pair.stars if pair is not None and not equal else ""
             marked[method] = replace(cell, best=equal or tied, stars=stars)
     return marked, [(able[pair.first], able[pair.second], pair) for pair in comparison.pairs]
-
-
-def _choose(
-    study: Study, task: str, method: str, metric: str, protocol: str, fixed: str | None, selection: Selection
-) -> Cell:
-    """The run that stands for a method on a task."""
-    family = study.of(task, method)
-    if not family:
-        return Cell()
-    done = [run for run in family if run.status == "done"]
-    able = [run for run in done if _protocol(run, metric) == protocol and _cell_of(run, metric).get("mean") is not None]
-    if not able:
-        status = family[0].status if not done else "not measured"
-        other = any(_protocol(run, metric) not in (None, protocol) for run in done)
-        return Cell(reason="other protocol" if other else status)
-    if selection == "fixed":
-        able = [run for run in able if study.setting_of[run.folder] == fixed]
-        if not able:
-            return Cell(reason="setting not run")
-    sign = 1 if _cell_of(able[0], metric)["lower_is_better"] else -1
-    run = min(able, key=lambda one: (sign * _cell_of(one, metric)["mean"], one.folder.name))
-    found = _cell_of(run, metric)
-    low, high = found.get("interval") or (None, None)
-    return Cell(
-        run, study.setting_of[run.folder], len(able), found["mean"], low, high, int(found.get("n", 0)), reason=""
-    )
-
-
-def _fixed_settings(study: Study, keys: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """For each method the setting that ran on most tasks and, of those, ranks best on average over tasks and metrics.
-
-    A check has no say: the answer that repeats the measurement wins it.
-    """
-    fixed = {}
-    for method in study.methods:
-        ranks: dict[str, list[float]] = {}
-        for task in study.tasks:
-            for metric, protocol in keys:
-                runs = [run for run in study.of(task, method) if _protocol(run, metric) == protocol]
-                runs = [run for run in runs if _cell_of(run, metric).get("mean") is not None]
-                sign = 1 if _lower(study, metric) else -1
-                order = sorted(runs, key=lambda run: sign * _cell_of(run, metric)["mean"])
-                for place, run in enumerate(order):
-                    weight = 0 if metric_card(study.runs, metric).check else place
-                    ranks.setdefault(study.setting_of[run.folder], []).append(weight)
-        if ranks:
-            fixed[method] = min(ranks, key=lambda setting: (-len(ranks[setting]), np.mean(ranks[setting]), setting))
-    return fixed
-
-
-def _protocols(study: Study) -> list[tuple[str, str]]:
-    """Each (metric, protocol) of a study, in the reader's order."""
-    return [
-        (metric, protocol)
-        for metric in metric_names(study.runs)
-        for protocol in sorted({_protocol(run, metric) or "" for run in study.runs if _cell_of(run, metric)})
-    ]
-
-
-def _protocol(run: Run, metric: str) -> str | None:
-    """How a run's metric was computed: its key (flavour, N, reference) or its settings; None if it has none."""
-    if run.status != "done" or metric not in run.metrics["metrics"]:
-        return None
-    settings = run.spec.without(slot := metric_slot(metric), ["_target_", *run.spec.card(slot).places])
-    return str(_cell_of(run, metric).get("key") or " ".join(f"{key}={value}" for key, value in settings.items()))
-
-
-def _lower(study: Study, metric: str) -> bool:
-    return next(bool(cell["lower_is_better"]) for run in study.runs if (cell := _cell_of(run, metric)))
-
-
-def _cell_of(run: Run | None, metric: str) -> Mapping[str, Any]:
-    return {} if run is None else run.metrics.get("metrics", {}).get(metric, {})
 
 
 def _overlap(one: Cell, other: Cell) -> bool:

@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from mapga.records.trace import read_trace
 from mapga.report.boards import Board
+from mapga.report.coverage import cell_of, comparable, left_out
 from mapga.report.pictures import save
 
 __all__ = ["MARKERS", "draw_convergence", "draw_passes"]
@@ -26,7 +27,10 @@ _Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 
 def draw_passes(board: Board, path: Path) -> bool:
-    """The metric against network passes per image, a panel a task, a point a finished run. False below two."""
+    """The metric against network passes per image, a panel a task, a point a finished run. False below two.
+
+    A run that lost images has no point among those that did not: its mean is of other images.
+    """
     study = board.study
     panels: dict[str, _Lines] = {}
     for task in study.tasks:
@@ -34,8 +38,10 @@ def draw_passes(board: Board, path: Path) -> bool:
         for method in study.methods:
             points = []
             for run in study.of(task, method):
-                found = run.metrics.get("metrics", {}).get(board.metric, {})
-                if found.get("mean") is not None and (not board.protocol or found.get("key") in (None, board.protocol)):
+                found = cell_of(run, board.metric)
+                if found.get("mean") is None or not comparable(run, board.metric, study.whole):
+                    continue
+                if not board.protocol or found.get("key") in (None, board.protocol):
                     compute = run.metrics["compute"]
                     points.append((compute["forward"] + compute["vjp"], found["mean"]))
             if points:
@@ -44,28 +50,35 @@ def draw_passes(board: Board, path: Path) -> bool:
         panels[task] = lines
     if sum(len(x) for lines in panels.values() for x, _ in lines.values()) < 2:
         return False
-    _draw(panels, study.methods, board.metric, board.title, path, marked=True)
+    title = board.title + ("\nwithout runs that lost images" if left_out(study.runs, study.whole) else "")
+    _draw(panels, study.methods, board.metric, title, path, marked=True)
     return True
 
 
 def draw_convergence(board: Board, path: Path) -> bool:
     """Mean PSNR of the states' estimates along the runs that stand for the methods. False where none was traced.
 
-    Every image counts, those too that diverged in the end, up to the state in which they did.
+    A curve is of the images whose states are all finite, the same ones all along; where those are not all of the run's,
+    the title says how many.
     """
     study = board.study
     panels: dict[str, _Lines] = {}
+    fewer: list[str] = []
     for task in study.tasks:
         lines = {}
         for method in study.methods:
             run = board.cells[task, method].run
             found = None if run is None else read_trace(run.folder)
-            if found is not None and np.isfinite(found[1]).any(axis=0).all():
-                lines[method] = (found[0].tolist(), np.nanmean(found[1], axis=0).tolist())
+            if run is None or found is None or not len(kept := found[1][np.isfinite(found[1]).all(axis=1)]):
+                continue
+            total = int(run.metrics["n_images"])
+            fewer += [f"{method} on {task} {len(kept)} of {total}"] if len(kept) < total else []
+            lines[method] = (found[0].tolist(), kept.mean(axis=0).tolist())
         panels[task] = lines
     if not any(panels.values()):
         return False
     title = f"{study.title}: convergence of the runs with the best {board.metric}"
+    title += f"\nimages: {', '.join(fewer)}" if fewer else ""
     _draw(panels, study.methods, "psnr of the estimate, dB", title, path, marked=False)
     return True
 

@@ -25,11 +25,14 @@ def file_name(*parts: str) -> str:
 
 
 def draw_ranks(board: Board, path: Path) -> bool:
-    """Each method's rank on each task, and its mean. False if there are not two methods to rank."""
+    """Each method's rank on each task, and its mean if it is ranked on all. False if there are not two to rank.
+
+    A method is ranked where its number is of every image that the others' are of.
+    """
     study = board.study
     ranks = {method: np.full(len(study.tasks), np.nan) for method in study.methods}
     for place, task in enumerate(study.tasks):
-        means = {m: cell.mean for m in study.methods if (cell := board.cells[task, m]).mean is not None}
+        means = {m: cell.mean for m in study.methods if (cell := board.cells[task, m]).ranked}
         sign = 1 if board.lower_is_better else -1
         for method, mean in means.items():
             better = sum(sign * (other or 0.0) < sign * (mean or 0.0) for other in means.values())
@@ -38,7 +41,9 @@ def draw_ranks(board: Board, path: Path) -> bool:
     ranked = {method: values for method, values in ranks.items() if np.isfinite(values).any()}
     if len(ranked) < 2:
         return False
-    order = sorted(ranked, key=lambda method: float(np.nanmean(ranked[method])))
+    tasks = max(int(np.isfinite(values).sum()) for values in ranked.values())
+    known = {method: int(np.isfinite(values).sum()) for method, values in ranked.items()}
+    order = sorted(ranked, key=lambda method: (-known[method], float(np.nanmean(ranked[method]))))
     figure, axis = plt.subplots(figsize=(6.4, 0.38 * len(order) + 1.3), layout="constrained")
     for place, method in enumerate(order):
         values = ranked[method]
@@ -53,8 +58,10 @@ def draw_ranks(board: Board, path: Path) -> bool:
                 zorder=2,
                 label=task if place == 0 else None,
             )
-        axis.scatter(np.nanmean(values), place, s=60, color="C0", zorder=3, label="mean" if place == 0 else None)
-    axis.set_yticks(range(len(order)), order, fontsize=8, parse_math=False)
+        if known[method] == tasks:
+            axis.scatter(np.nanmean(values), place, s=60, color="C0", zorder=3, label="mean" if place == 0 else None)
+    names = [one if known[one] == tasks else f"{one} ({known[one]} of {tasks} tasks)" for one in order]
+    axis.set_yticks(range(len(order)), names, fontsize=8, parse_math=False)
     axis.invert_yaxis()
     axis.set_xlabel("rank, 1 is best", fontsize=8)
     axis.tick_params(axis="x", labelsize=7)

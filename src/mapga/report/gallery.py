@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from mapga.records.collect import Run
-from mapga.report.boards import Board, Cell
+from mapga.report.boards import Board
+from mapga.report.choices import Cell
 from mapga.report.pictures import load_rows
 from mapga.report.scores import Scores, read_scores
 
@@ -39,13 +40,14 @@ class _Task:
         folder = next(iter(self.runs.values())).problem_folder
         pictures = {"truth": _encoded(load_rows(folder / "truth.npy", [row]))}
         pictures["measurement"] = _encoded(load_rows(folder / "measurement.npy", [row]))
-        numbers: dict[str, dict[str, float | None]] = {}
+        numbers: dict[str, dict[str, float | str | None]] = {}
         for method, run in self.runs.items():
             scores = self.scores[method]
             if index in scores.lost:
                 continue
             pictures[method] = _encoded(load_rows(run.folder / "images.npy", [row]))
-            numbers[method] = {name: _plain(scores.at(np.array([index]), name)[0]) for name in scores.values}
+            place = int(np.searchsorted(scores.index, index))
+            numbers[method] = {name: _plain(values[place]) for name, values in scores.values.items()}
         self.drawn.append(
             {
                 "index": index,
@@ -115,7 +117,7 @@ def _task(board: Board, name: str, images: int) -> _Task | None:
         values = one.values.get(board.metric)
         if values is not None:
             order = np.argsort(values if board.lower_is_better else -values)
-            order = order[np.isfinite(values[order])]
+            order = order[~np.isnan(values[order])]
             for place, word in ((order[-1], "worst"), (order[0], "best")):
                 tags.setdefault(int(one.index[place]), []).append(f"{word} of {method}")
     rows = {int(index): int(row) for one in scores.values() for index, row in zip(one.index, one.row, strict=True)}
@@ -136,5 +138,5 @@ def _encoded(pictures: np.ndarray | None) -> str:
     return base64.b64encode(out.getvalue()).decode()
 
 
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _plain(value: float) -> float | str | None:
+    return "∞" if np.isinf(value) else None if np.isnan(value) else float(value)

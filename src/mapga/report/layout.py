@@ -119,6 +119,8 @@ _LATEX = str.maketrans(
         ">": r"\textgreater{}",
         "±": r"$\pm$",
         "–": "--",
+        "≥": r"$\geq$",
+        "∞": r"$\infty$",
         "·": r"$\cdot$",
         "\n": " ",
     }

@@ -154,7 +154,7 @@ if (form) {
       button.firstChild.alt = name;
       make("b", name, button);
       for (const [metric, value] of Object.entries(image.metrics[name] ?? {})) {
-        make("small", `${metric} ${value === null ? "–" : value.toPrecision(4)}`, button);
+        make("small", `${metric} ${typeof value === "number" ? value.toPrecision(4) : value ?? "–"}`, button);
       }
       button.addEventListener("click", () => { right.value = name; show(); });
     }

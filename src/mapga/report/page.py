@@ -6,7 +6,7 @@ import base64
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import yaml
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from mapga.report.boards import Board, Cell
+from mapga.report.boards import Board
+from mapga.report.choices import Cell
+from mapga.report.coverage import Coverage, cell_of, left_out, perfect_note
 from mapga.report.gallery import gallery
 from mapga.report.layout import Table, number
 
@@ -48,10 +50,18 @@ def render_page(
         methods=list(dict.fromkeys(line["method"] for board in shown for line in board["lines"])),
         tables=tables,
         troubles=troubles,
+        notes=_notes(made),
         figures=embedded,
         data=_script_safe(data),
     )
     return html, troubles
+
+
+def _notes(made: Sequence[Board]) -> list[str]:
+    """What a reader of the tables must know of their images."""
+    studies = dict.fromkeys(board.study for board in made)
+    notes = [note for study in studies for note in left_out(study.runs, study.whole)]
+    return notes + perfect_note(cell.coverage for board in made for cell in board.cells.values())
 
 
 def _board(board: Board) -> dict[str, Any]:
@@ -74,12 +84,13 @@ def _board(board: Board) -> dict[str, Any]:
 
 
 def _shown(board: Board, task: str, method: str, cell: Cell) -> dict[str, Any]:
-    known = cell.low is not None and cell.high is not None and cell.low == cell.low
+    known = cell.low is not None and cell.high is not None and cell.low == cell.low and not cell.coverage.all_perfect
     return {
         "task": task,
         "key": _key(board, task, method),
         "value": cell.mean,
-        "text": cell.reason if cell.mean is None else number(cell.mean, board.card.digits),
+        "text": cell.reason if cell.mean is None else cell.coverage.number(cell.mean, board.card.digits),
+        "images": str(cell.coverage),
         "interval": f"{number(cell.low, board.card.digits)} – {number(cell.high, board.card.digits)}"  # type: ignore[arg-type]
         if known
         else "",
@@ -100,15 +111,15 @@ def _cells(made: Sequence[Board], folder: Path) -> dict[str, Any]:
         for (task, method), cell in board.cells.items():
             runs = []
             for run in board.study.of(task, method):
-                found: Mapping[str, Any] = run.metrics.get("metrics", {}).get(board.metric, {})
-                mean = found.get("mean")
+                mean = cell_of(run, board.metric).get("mean")
+                value = None if mean is None else Coverage.of(run, board.metric).written(mean, board.card.digits)
                 runs.append(
                     {
                         "run": run.folder.name,
                         "setting": board.study.setting_of[run.folder],
                         "status": run.status,
                         "reason": run.reason,
-                        "value": None if mean is None else number(mean, board.card.digits),
+                        "value": value,
                         "chosen": cell.run is not None and run.folder == cell.run.folder,
                         "link": Path(os.path.relpath(run.folder / "config.yaml", folder)).as_posix(),
                     }
@@ -121,7 +132,7 @@ def _cells(made: Sequence[Board], folder: Path) -> dict[str, Any]:
 
 
 def _against_others(board: Board, task: str, method: str) -> list[list[str]]:
-    """A method's paired comparisons on a task: the other one, difference, interval, p, effect size, share of wins."""
+    """A method's paired comparisons on a task: the other, difference, interval, p, effect, wins, images."""
     lines = []
     for first, second, pair in board.pairs.get(task, ()):
         if method in (first, second):
@@ -130,7 +141,7 @@ def _against_others(board: Board, task: str, method: str) -> list[list[str]]:
             wins = pair.wins if method == first else 1 - pair.wins
             numbers = [f"{sign * pair.difference:+.4g}", f"{low:+.4g} – {high:+.4g}", f"{pair.p:.3g}{pair.stars}"]
             effect = "–" if math.isnan(pair.effect) else f"{sign * pair.effect:+.2f}"
-            lines.append([second if method == first else first, *numbers, effect, f"{100 * wins:.0f} %"])
+            lines.append([second if method == first else first, *numbers, effect, f"{100 * wins:.0f} %", str(pair.n)])
     return lines
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from mapga.report.boards import Board, Cell
+from mapga.report.boards import Board
+from mapga.report.choices import Cell
 
 __all__ = ["Beside", "Order", "beside", "kendall_tau", "orders", "published_dir", "published_runtime"]
 
@@ -82,7 +83,10 @@ def beside(board: Board) -> list[Beside]:
 
 
 def orders(board: Board) -> list[Order]:
-    """Kendall's tau of each column that the paper has too, also where the dataset or the metric is a stand-in."""
+    """Kendall's tau of each column that the paper has too, also where the dataset or the metric is a stand-in.
+
+    Of ours, numbers over fewer images than the others' have no place in the order.
+    """
     protocol, found = _protocol(), []
     for metric, names in protocol["stand_ins"].items():
         if board.metric not in names:
@@ -93,10 +97,10 @@ def orders(board: Board) -> list[Order]:
             for table in sorted(tables) or _tables(board):
                 theirs = own if tables else _numbers(table, metric, _sigma(board))
                 pairs = [
-                    (cell.mean, value)
+                    (float(cell.mean or 0.0), value)
                     for (number, other, name), value in theirs.items()
                     if (number, other) == (table, task)
-                    and (cell := board.cells.get((task, _method(board, name)), Cell())).mean is not None
+                    and (cell := board.cells.get((task, _method(board, name)), Cell())).ranked
                 ]
                 if len(pairs) >= 3:
                     tau = kendall_tau([one for one, _ in pairs], [other for _, other in pairs])
@@ -156,8 +160,8 @@ def _sigma(board: Board) -> float | None:
 def _differs(board: Board, ours: Cell, table: Mapping[str, Any]) -> str:
     if ours.mean is None:
         return ours.reason
-    if ours.n != table["n"]:
-        return f"N={ours.n}, published N={table['n']}"
+    if ours.coverage.n != table["n"]:
+        return f"N={ours.coverage.n}, published N={table['n']}"
     return "" if "reference=" not in board.protocol or "reference=truth" in board.protocol else "another reference set"
 
 

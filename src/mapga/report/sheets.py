@@ -8,7 +8,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mapga.report.boards import Board, Cell
+from mapga.report.boards import Board
+from mapga.report.choices import Cell
+from mapga.report.coverage import left_out, perfect_note
 from mapga.report.layout import Entry, Table, number
 from mapga.report.published import beside, orders, published_runtime
 from mapga.report.studies import Study
@@ -38,6 +40,8 @@ def board_table(board: Board, *, intervals: bool = True) -> Table:
         cells = [_entry(board, board.cells.get((task, method), Cell()), intervals) for task in board.study.tasks]
         lines.append([Entry(method), *([Entry(settings[method])] if fixed else []), *cells])
     notes = [_LEGEND, *([_SETS] if board.of_sets else [])]
+    notes += perfect_note(cell.coverage for cell in board.cells.values())
+    notes += left_out(board.study.runs, board.study.whole)
     if fixed:
         notes.append("each method with one setting for all tasks: the one that ranks best on average")
     elif has_ablation(board.study):
@@ -95,7 +99,7 @@ def beside_csv(made: Sequence[Board]) -> str:
             cell = one.ours
             run = "" if cell.run is None else cell.run.folder.name
             row = [board.study.title, board.metric, one.table, one.task, one.method, board.selection, cell.setting]
-            row += [cell.mean, cell.low, cell.high, cell.n]
+            row += [cell.mean, cell.low, cell.high, cell.coverage.n]
             rows.append([*row, one.value if not one.reason else None, one.difference, one.reason, run])
     return _csv([*head, "published", "difference", "reason", "run_id"], rows)
 
@@ -137,7 +141,7 @@ def runtime_table(study: Study) -> Table | None:
     timed = {run.names["solver"]: run for run in study.runs if run.names.get("experiment") == "table5"}
     own = {}
     for solver, run in timed.items():
-        if run.status == "done":
+        if run.folder in study.whole:
             batch = min(run.spec.batch_size, int(run.metrics["n_images"]))
             batches = math.ceil(int(run.metrics["n_images"]) / batch)
             own[solver] = 1000 * run.metrics["compute"]["seconds"] / (run.spec.steps * batches)
@@ -147,7 +151,9 @@ def runtime_table(study: Study) -> Table | None:
     for solver in theirs:
         here = own.get(solver)
         ratio = here / own["ddrm"] if here is not None and own.get("ddrm") else None
-        state = timed[solver].status if solver in timed else "not run"
+        state = "not run"
+        if solver in timed:
+            state = "images lost" if timed[solver].status == "done" else timed[solver].status
         shown = [state if here is None else f"{here:.1f}", _NONE if ratio is None else f"{ratio:.2f}"]
         published = [f"{theirs[solver]:.0f}", f"{theirs[solver] / theirs['ddrm']:.2f}"]
         lines.append([Entry(text) for text in [solver, *shown, *published]])
@@ -160,15 +166,17 @@ def _entry(board: Board, cell: Cell, intervals: bool) -> Entry:
     if cell.mean is None:
         return Entry(cell.reason)
     interval = f" {text}" if intervals and (text := _interval(board, cell)) else ""
-    return Entry(_plain(board, cell) + interval + (f" {cell.stars}" if cell.stars else ""), cell.best)
+    images = f" ({cell.coverage})" if str(cell.coverage) else ""
+    bare = cell.coverage.number(cell.mean, board.card.digits)
+    return Entry(bare + interval + (f" {cell.stars}" if cell.stars else "") + images, cell.best)
 
 
 def _plain(board: Board, cell: Cell) -> str:
-    return cell.reason if cell.mean is None else number(cell.mean, board.card.digits)
+    return cell.reason if cell.mean is None else cell.coverage.written(cell.mean, board.card.digits)
 
 
 def _interval(board: Board, cell: Cell) -> str:
-    if cell.low is None or cell.high is None or math.isnan(cell.low):
+    if cell.low is None or cell.high is None or math.isnan(cell.low) or cell.coverage.all_perfect:
         return ""
     return f"[{number(cell.low, board.card.digits)}, {number(cell.high, board.card.digits)}]"
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from mapga.node import DATASET
 from mapga.records.collect import Run, told_apart
+from mapga.report.coverage import whole
 
 __all__ = ["Study", "studies"]
 
@@ -64,6 +65,12 @@ class Study:
             family = [run for run in self.runs if self.method_of[run.folder] == method]
             labels |= told_apart(family, _OF_METHOD)
         return labels
+
+    @cached_property
+    def whole(self) -> frozenset[Path]:
+        """The folders of the finished runs that have every image that any run of their task has."""
+        families = ([run for run in self.runs if run.names["task"] == task] for task in self.tasks)
+        return frozenset().union(*map(whole, families))
 
     def of(self, task: str, method: str) -> list[Run]:
         """Its runs on a task with a method."""

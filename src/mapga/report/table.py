@@ -5,21 +5,24 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mapga.records.collect import Run, StoredProblem, settings
-from mapga.report.boards import metric_card, metric_names
+from mapga.records.losses import Losses
+from mapga.report.choices import metric_card, metric_names
+from mapga.report.coverage import Coverage, cell_of, comparable, left_out, perfect_note, whole
 from mapga.report.layout import Entry, Table, number
 
 __all__ = ["csv_text", "make_table"]
 
 
 def make_table(runs: Sequence[Run]) -> Table:
-    """Mean +- standard error of every metric, n, failed images, passes per image and seconds, a line a run."""
+    """Mean +- standard error of every metric, n, lost images, passes per image and seconds, a line a run."""
     runs = sorted(runs, key=lambda run: (run.problem, run.names["solver"], str(run.folder)))
     labels = settings(runs)
     names = metric_names(runs)
-    header = ["problem", "solver", "settings", *names, "n", "failed", "NFE", "seconds"]
+    header = ["problem", "solver", "settings", *names, "n", "lost", "NFE", "seconds"]
     best = _best(runs, names)
     digits = {name: metric_card(runs, name).digits for name in names}
     lines, notes = [], []
@@ -30,21 +33,22 @@ def make_table(runs: Sequence[Run]) -> Table:
             if run.reason:
                 notes.append(f"{run.folder.name} {run.status}: {run.reason}")
             continue
-        metrics, compute = run.metrics["metrics"], run.metrics["compute"]
-        cells = [Entry(_estimate(digits[name], metrics.get(name)), run.folder in best[name]) for name in names]
+        compute = run.metrics["compute"]
+        losses = Losses.told(run.metrics)
+        cells = [Entry(_estimate(run, name, digits[name]), run.folder in best[name]) for name in names]
         passes = compute["forward"] + compute["vjp"]
-        end = [
-            str(run.metrics["n_images"]),
-            str(run.metrics["n_failed"]),
-            f"{passes:g}",
-            f"{compute['seconds']:.1f}",
-        ]
+        lost = losses.reasons or str(losses.lost)
+        end = [str(losses.total - losses.lost), lost, f"{passes:g}", f"{compute['seconds']:.1f}"]
         lines.append([*start, *cells, *map(Entry, end)])
     notes += _protocol_notes(runs, names)
+    for family in _families(runs).values():
+        notes += left_out(family, whole(family))
+    notes += perfect_note(Coverage.of(run, name) for run in runs if run.status == "done" for name in names)
     if lines:
         notes.append(
             "mean ± standard error over images; bold: the best mean of a problem; NFE: forward passes plus "
-            "vector-Jacobian products per image; seconds: solving the whole run."
+            "vector-Jacobian products per image; seconds: solving the whole run; n: images restored; "
+            "lost: those that were not."
         )
     return Table(header, lines, [str(run.problem) for run in runs], notes, title="Every run")
 
@@ -66,8 +70,9 @@ def csv_text(runs: Sequence[Run]) -> str:
         "settings",
         "seed",
     ]
-    tail = ["n_images", "n_failed", "forward", "vjp", "seconds", "seconds_network", "status", "reason"]
-    writer.writerow([*head, *(f"{name}{part}" for name in names for part in ("", "_sem", "_n")), *tail])
+    counts = ["n_images", "n_failed", "n_diverged", "n_unreadable"]
+    tail = [*counts, "forward", "vjp", "seconds", "seconds_network", "status", "reason"]
+    writer.writerow([*head, *(f"{name}{part}" for name in names for part in ("", "_sem", "_n", "_infinite")), *tail])
     labels = settings(list(runs))
     for run in sorted(runs, key=lambda run: run.folder.name):
         metrics = run.metrics.get("metrics", {})
@@ -87,20 +92,22 @@ def csv_text(runs: Sequence[Run]) -> str:
         ]
         for name in names:
             cell = metrics.get(name, {})
-            line += [cell.get("mean"), cell.get("sem"), cell.get("n")]
+            line += [cell.get("mean"), cell.get("sem"), cell.get("n"), cell.get("n_infinite")]
         compute = run.metrics.get("compute", {})
-        line += [run.metrics.get(key) for key in ("n_images", "n_failed")]
+        line += [run.metrics.get(key) for key in counts]
         line += [compute.get(key) for key in ("forward", "vjp", "seconds", "seconds_network")]
         writer.writerow([*line, run.status, run.reason])
     return out.getvalue()
 
 
 def _best(runs: Sequence[Run], names: Sequence[str]) -> dict[str, set[Path]]:
-    """For each metric the folders of the runs than which none of their problem has a better mean."""
+    """For each metric the folders of the runs than which none of their problem has a better mean of all images."""
     best: dict[str, set[Path]] = {name: set() for name in names}
     for family in _families(runs).values():
+        entire = whole(family)
         for name in names:
-            cells = {run.folder: run.metrics.get("metrics", {}).get(name, {}) for run in family}
+            able = [run for run in family if run.status == "done" and comparable(run, name, entire)]
+            cells = {run.folder: cell_of(run, name) for run in able}
             scores = {
                 folder: cell["mean"] if cell["lower_is_better"] else -cell["mean"]
                 for folder, cell in cells.items()
@@ -139,8 +146,11 @@ def _protocol_notes(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def _estimate(digits: int, cell: dict[str, float | None] | None) -> str:
-    if not cell or cell["mean"] is None:
+def _estimate(run: Run, name: str, digits: int) -> str:
+    cell, losses = cell_of(run, name), Losses.told(run.metrics)
+    covered = replace(Coverage.of(run, name), total=losses.total - losses.lost)  # the lost have a column of their own
+    if cell.get("mean") is None:
         return "–"
-    sem = "" if cell["sem"] is None else f" ± {number(cell['sem'], digits)}"
-    return f"{number(cell['mean'], digits)}{sem}"
+    sem = "" if cell["sem"] is None or covered.all_perfect else f" ± {number(cell['sem'], digits)}"
+    images = f" ({covered})" if str(covered) else ""
+    return f"{covered.number(cell['mean'], digits)}{sem}{images}"

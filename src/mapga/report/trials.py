@@ -10,8 +10,9 @@ import numpy as np
 from mapga.errors import ConfigError
 from mapga.node import DATASET
 from mapga.records.collect import Run, told_apart
-from mapga.report.boards import metric_card
-from mapga.report.layout import Entry, Table, number
+from mapga.report.choices import metric_card
+from mapga.report.coverage import Coverage, comparable, left_out, whole
+from mapga.report.layout import Entry, Table
 from mapga.report.scores import read_scores
 
 __all__ = ["check_disjoint", "is_trial", "trials_table"]
@@ -46,28 +47,34 @@ def check_disjoint(runs: Sequence[Run]) -> None:
 
 
 def trials_table(runs: Sequence[Run]) -> Table:
-    """A line a trial, the best first, a search after the other, with the indices of its images."""
+    """A line a trial, the best first, a search after the other, with the indices of its images.
+
+    A setting that lost images is no candidate, and stands behind those that did not.
+    """
     searches: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
     for run in filter(is_trial, runs):
         searches[str(run.problem), run.names["solver"], str(run.spec.objective)].append(run)
     lines, groups = [], []
+    notes = ["trials chose settings; nothing of them is reported above, and no run on their images may be"]
     for (problem, solver, objective), family in searches.items():
         labels = told_apart(family, ("prior", "solver", "schedule"))
         cells = {run.folder: run.metrics.get("metrics", {}).get(objective, {}) for run in family}
         digits = metric_card(family, objective).digits
         lower = all(cell.get("lower_is_better", True) for cell in cells.values())
         means = {folder: cell.get("mean") for folder, cell in cells.items()}
-        known = sorted({mean for mean in means.values() if mean is not None}, reverse=not lower)
-        places = {folder: len(known) if mean is None else known.index(mean) for folder, mean in means.items()}
+        entire = whole(family)
+        ranked = {run.folder for run in family if run.status == "done" and comparable(run, objective, entire)}
+        known = sorted({mean for folder in ranked if (mean := means[folder]) is not None}, reverse=not lower)
+        places = {folder: known.index(means[folder]) if folder in ranked else len(known) for folder in means}
         for place, run in sorted(((places[run.folder], run) for run in family), key=lambda one: one[0]):
             mean = means[run.folder]
-            value = run.status if mean is None else number(mean, digits)
+            value = run.status if mean is None else Coverage.of(run, objective).written(mean, digits)
             entries = [problem, solver, labels[run.folder], objective, _span(run)]
-            lines.append([*map(Entry, entries), Entry(value, mean is not None and place == 0)])
+            lines.append([*map(Entry, entries), Entry(value, run.folder in ranked and place == 0)])
             groups.append(f"{problem} {solver} {objective}")
-    note = "trials chose settings; nothing of them is reported above, and no run on their images may be"
+        notes += left_out(family, entire)
     header = ["problem", "solver", "settings", "objective", "images", "mean"]
-    return Table(header, lines, groups, [note], title="Trials", left=5)
+    return Table(header, lines, groups, notes, title="Trials", left=5)
 
 
 def _searched(run: Run) -> str:

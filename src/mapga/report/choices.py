@@ -1,0 +1,164 @@
+"""Which run stands for a method on a task: the best of its ablation, or the one of its setting for all tasks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from mapga.card import MetricCard
+from mapga.node import metric as metric_slot
+from mapga.records.collect import Run
+from mapga.report.coverage import Coverage, cell_of, comparable
+from mapga.report.studies import Study
+
+__all__ = [
+    "Cell",
+    "Selection",
+    "choose",
+    "fixed_settings",
+    "lower_is_better",
+    "metric_card",
+    "metric_names",
+    "protocols",
+]
+
+Selection = Literal["best", "fixed"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A method on a task.
+
+    Attributes:
+        run: The run that stands for it, or None.
+        setting: What tells it apart from its ablation's other runs.
+        tried: Finished runs that it was chosen from.
+        mean, low, high: Its number and 95 % interval (None where there is none).
+        coverage: The images behind it.
+        ranked: Whether it is of every image that the others have; one that is not is never best.
+        best: No method is better, or the difference to the best may be chance.
+        stars: How sure it is that it is worse than the best (Holm): "*" p < 0.05, "**" p < 0.01.
+        reason: Why there is no number.
+    """
+
+    run: Run | None = None
+    setting: str = ""
+    tried: int = 0
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    coverage: Coverage = field(default_factory=Coverage)
+    ranked: bool = False
+    best: bool = False
+    stars: str = ""
+    reason: str = "not run"
+
+
+def metric_names(runs: Sequence[Run]) -> list[str]:
+    """The metrics of some runs, those first that a reader looks for first."""
+    found = {name for run in runs for name in run.metrics.get("metrics", {})}
+    return sorted(found, key=lambda name: (metric_card(runs, name).order, name))
+
+
+def metric_card(runs: Sequence[Run], name: str) -> MetricCard:
+    """What a metric of some runs says of itself; the usual where it is none of this installation's."""
+    cards = (run.spec.card(metric_slot(name)) for run in runs if name in run.metrics.get("metrics", {}))
+    return next((card for card in cards if isinstance(card, MetricCard)), MetricCard())
+
+
+def choose(
+    study: Study, task: str, method: str, metric: str, protocol: str, fixed: str | None, selection: Selection
+) -> Cell:
+    """The run that stands for a method on a task."""
+    family = study.of(task, method)
+    if not family:
+        return Cell()
+    done = [run for run in family if run.status == "done"]
+    able = [run for run in done if _protocol(run, metric) == protocol and cell_of(run, metric).get("mean") is not None]
+    if not able:
+        status = family[0].status if not done else "not measured"
+        other = any(_protocol(run, metric) not in (None, protocol) for run in done)
+        return Cell(reason="other protocol" if other else status)
+    if selection == "fixed":
+        able = [run for run in able if study.setting_of[run.folder] == fixed]
+        if not able:
+            return Cell(reason="setting not run")
+    sign = 1 if cell_of(able[0], metric)["lower_is_better"] else -1
+    run = min(
+        able, key=lambda one: (*_missing(study, one, metric), sign * cell_of(one, metric)["mean"], one.folder.name)
+    )
+    found = cell_of(run, metric)
+    low, high = found.get("interval") or (None, None)
+    return Cell(
+        run,
+        study.setting_of[run.folder],
+        len(able),
+        found["mean"],
+        low,
+        high,
+        Coverage.of(run, metric),
+        comparable(run, metric, study.whole),
+        reason="",
+    )
+
+
+def _missing(study: Study, run: Run, metric: str) -> tuple[bool, int]:
+    """Whether a run's number lacks images that others have, and if so how many it lacks: the fewer the better."""
+    if comparable(run, metric, study.whole):
+        return False, 0
+    found = Coverage.of(run, metric)
+    return True, found.total - found.n
+
+
+def fixed_settings(study: Study, keys: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """For each method the setting that ran on most tasks and, of those, ranks best on average over tasks and metrics.
+
+    A check has no say: the answer that repeats the measurement wins it. Where a run lost images, it did not run.
+    """
+    fixed = {}
+    for method in study.methods:
+        ranks: dict[str, list[float]] = {}
+        missing: Counter[str] = Counter()
+        for task in study.tasks:
+            for metric, protocol in keys:
+                runs = [run for run in study.of(task, method) if _protocol(run, metric) == protocol]
+                runs = [run for run in runs if cell_of(run, metric).get("mean") is not None]
+                for run in runs:
+                    ranks.setdefault(study.setting_of[run.folder], [])
+                    missing[study.setting_of[run.folder]] += _missing(study, run, metric)[1]
+                sign = 1 if lower_is_better(study, metric) else -1
+                order = [run for run in runs if comparable(run, metric, study.whole)]
+                order.sort(key=lambda run: sign * cell_of(run, metric)["mean"])
+                for place, run in enumerate(order):
+                    weight = 0 if metric_card(study.runs, metric).check else place
+                    ranks[study.setting_of[run.folder]].append(weight)
+        if ranks:
+            fixed[method] = min(
+                ranks, key=lambda one: (-len(ranks[one]), np.mean(ranks[one] or [0]), missing[one], one)
+            )
+    return fixed
+
+
+def protocols(study: Study) -> list[tuple[str, str]]:
+    """Each (metric, protocol) of a study, in the reader's order."""
+    return [
+        (metric, protocol)
+        for metric in metric_names(study.runs)
+        for protocol in sorted({_protocol(run, metric) or "" for run in study.runs if cell_of(run, metric)})
+    ]
+
+
+def _protocol(run: Run, metric: str) -> str | None:
+    """How a run's metric was computed: its key (flavour, N, reference) or its settings; None if it has none."""
+    if run.status != "done" or metric not in run.metrics["metrics"]:
+        return None
+    settings = run.spec.without(slot := metric_slot(metric), ["_target_", *run.spec.card(slot).places])
+    return str(cell_of(run, metric).get("key") or " ".join(f"{key}={value}" for key, value in settings.items()))
+
+
+def lower_is_better(study: Study, metric: str) -> bool:
+    return next(bool(cell["lower_is_better"]) for run in study.runs if (cell := cell_of(run, metric)))
