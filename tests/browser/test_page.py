@@ -71,7 +71,7 @@ def test_a_cell_opens_its_runs_and_their_configs(page):
     link = dialog.locator("tbody a").first
     assert link.get_attribute("href").startswith("../tiny-half-pgdm-") and link.get_attribute("href").endswith("yaml")
     against = dialog.locator("#pairs tbody tr")
-    assert against.count() == 2 and against.first.locator("td").count() == 6
+    assert against.count() == 2 and against.first.locator("td").count() == 7
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
 
