@@ -70,7 +70,7 @@ def check(folder: Path, found: Mirrored) -> None:
     assert found.exit_code == 0
 
 
-def test_losses_of_a_training_are_mirrored(tmp_path, capsys):
+def test_losses_of_a_training_are_mirrored(tmp_path, capsys, caplog):
     stage = {"steps": 6, "batch": 4, "warmup": 1, "decay": 1, "log_every": 2, "sample_every": 6, "checkpoint_every": 6}
     small = [f"stages.digit_classifier.{key}={value}" for key, value in stage.items()]
     given = ["prior=mnist", "only=digit_classifier", *small, "tracker=wandb", f"output={tmp_path}"]
@@ -79,6 +79,7 @@ def test_losses_of_a_training_are_mirrored(tmp_path, capsys):
     found = whole(path)
     assert (found.name, found.group, found.job_type) == ("mnist/digit_classifier", "mnist", "training")
     assert found.config["steps"] == 6 and found.exit_code == 0
+    assert f"`wandb sync {path.parent}` uploads it" in caplog.text
     with (tmp_path / "digit_classifier/losses.csv").open() as file:
         rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     assert [row["step"] for row in rows] == [2, 4, 6] == [step["_step"] for step in found.history]
@@ -197,3 +198,34 @@ def test_sync_and_a_mirrored_run_have_one_id(tmp_path, capsys):
 def test_sync_of_nothing(tmp_path, capsys):
     said = mapga(capsys, "sync", str(tmp_path / "nothing"))
     assert said.code == 2 and "nothing is not a folder" in said.err
+
+
+def test_what_was_kept_offline_is_uploaded_once(tmp_path, capsys, monkeypatch, caplog):
+    """There is no network: what is asked of wandb online is made offline here."""
+    modes, init = [], wandb.init
+
+    def recorded(*, mode, id, **how):
+        modes.append((mode, id))
+        return init(mode="offline", id=id, **how)
+
+    monkeypatch.setattr(wandb, "init", recorded)
+    monkeypatch.setattr(WandbTracker, "check", lambda self: None)
+    for seed in (1, 2):
+        assert mapga(capsys, "run", *tiny(tmp_path, "tracker=wandb", f"seed={seed}")).code == 0
+    told = [record.getMessage() for record in caplog.records if "mirrored offline" in record.getMessage()]
+    assert len(told) == 1 and f"`mapga sync --mode online {tmp_path}` uploads it" in told[0]
+    counts = [
+        mapga(capsys, "sync", str(tmp_path), *mode).last
+        for mode in ((), ("--mode", "offline"), ("--mode", "online"), ("--mode", "online"), ("--mode", "offline"))
+    ]
+    none, all_of_them = "0 runs mirrored, 2 were before", "2 runs mirrored, 0 were before"
+    assert counts == [none, none, all_of_them, none, none]
+    assert [mode for mode, _ in modes] == ["offline"] * 2 + ["online"] * 2
+    assert {name for _, name in modes[:2]} == {name for _, name in modes[2:]}
+    (one, *_), key = tmp_path.glob("*/wandb/mirrored"), "k" * 40
+    monkeypatch.setenv("WANDB_API_KEY", key)  # by itself online from now on
+    one.write_text(one.read_text().partition(" ")[0])  # as earlier versions wrote it
+    assert mapga(capsys, "sync", str(tmp_path)).last == "1 runs mirrored, 1 were before"
+    assert modes[-1][0] == "online" and not [
+        p for p in tmp_path.rglob("*") if p.is_file() and key.encode() in p.read_bytes()
+    ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +17,8 @@ from mapga.tracking.credentials import check_key, find_key
 __all__ = ["WandbTracker"]
 
 _AGAIN: Any = {"resume": "allow", "reinit": "create_new"}  # the same run again, whatever else is open
-_MARKER = Path("wandb") / "mirrored"  # in a run's folder: a hash of the results that are mirrored whole
+_MARKER = Path("wandb") / "mirrored"  # in a run's folder: a hash of the results that are mirrored whole, and where
+_log = logging.getLogger(__name__)
 
 
 class WandbTracker(Tracker):
@@ -28,7 +31,7 @@ class WandbTracker(Tracker):
     Args:
         project: Project.
         entity: Team or user; None for the account's default.
-        mode: ``"online"``, ``"offline"`` (files under the run's folder, ``wandb sync`` sends them), or ``"auto"``:
+        mode: ``"online"``, ``"offline"`` (files under the run's folder, ``mapga sync`` uploads them), or ``"auto"``:
             online if there is a key in ``WANDB_API_KEY`` or ``~/.netrc``, else offline.
         pictures: Most images in the grid, 0 to 16.
 
@@ -51,6 +54,7 @@ class WandbTracker(Tracker):
             raise ValueError(f"tracker.wandb.pictures={pictures}: choose 0..16")
         self.project, self.entity, self.mode, self.pictures = project, entity, mode, pictures
         self._run: Any = None
+        self._kept = ""  # how the run that is open is mirrored
         self._folder = Path()
         self._rows: list[Mapping[str, Any]] = []
 
@@ -61,7 +65,7 @@ class WandbTracker(Tracker):
     def begin_run(self, run_id: str, config: Mapping[str, Any], folder: Path) -> None:
         names = config["names"]
         experiment = names.get("experiment")
-        self._folder, self._rows = folder, []
+        self._folder, self._rows, self._kept = folder, [], self._resolved_mode()
         self._run = _wandb().init(
             project=self.project,
             entity=self.entity,
@@ -71,7 +75,7 @@ class WandbTracker(Tracker):
             job_type=names["solver"],
             tags=[names["dataset"], names["task"]],
             config=dict(config),
-            mode=self._resolved_mode(),
+            mode=self._kept,
             dir=str(folder),
             **_AGAIN,
             settings=_settings(),
@@ -111,9 +115,12 @@ class WandbTracker(Tracker):
         self._run.log_artifact(artifact)
         self._run.finish()
         self._run = None
-        write_text(self._folder / _MARKER, _of_results(summary))
+        write_text(self._folder / _MARKER, f"{_of_results(summary)} {self._kept}")
+        if self._kept == "offline":
+            _kept_offline(f"mapga sync --mode online {self._folder.parent}")
 
     def begin_training(self, name: str, config: Mapping[str, Any], folder: Path) -> None:
+        self._kept = self._resolved_mode()
         self._run = _wandb().init(
             project=self.project,
             entity=self.entity,
@@ -122,7 +129,7 @@ class WandbTracker(Tracker):
             group=name.partition("/")[0],
             job_type="training",
             config=dict(config),
-            mode=self._resolved_mode(),
+            mode=self._kept,
             dir=str(folder),
             **_AGAIN,
             settings=_settings(),
@@ -132,13 +139,17 @@ class WandbTracker(Tracker):
         self._run.log({key: value for key, value in row.items() if key != "step"}, step=int(row["step"]))
 
     def end_training(self) -> None:
+        where = Path(self._run.dir).parent
         self._run.finish()
         self._run = None
+        if self._kept == "offline":
+            _kept_offline(f"wandb sync {where}")
 
     def mirrored(self, folder: Path, summary: Mapping[str, Any]) -> bool:
-        """Whether a run with these results was mirrored whole."""
+        """Whether a run with these results was mirrored whole; offline is not enough where online is wanted."""
         marker = folder / _MARKER
-        return marker.exists() and marker.read_text() == _of_results(summary)
+        found = marker.read_text().split() if marker.exists() else []
+        return found[:1] == [_of_results(summary)] and ("online" in found or self._resolved_mode() == "offline")
 
     def close(self) -> None:
         if self._run is not None:
@@ -149,6 +160,12 @@ class WandbTracker(Tracker):
         if self.mode != "auto":
             return self.mode
         return "offline" if find_key() is None else "online"
+
+
+@cache
+def _kept_offline(command: str) -> None:
+    """Say once what uploads the runs of a folder."""
+    _log.warning("Weights & Biases has heard nothing: mirrored offline; `%s` uploads it", command)
 
 
 def _settings() -> Any:
