@@ -7,7 +7,8 @@ import json
 import pytest
 
 from helpers.folders import unfinished
-from mapga.records import Recorded, Row
+from helpers.runs import tiny_spec
+from mapga.records import Recorded, Row, RunFolder
 from mapga.run.summary import summarise
 
 
@@ -30,6 +31,17 @@ def _psnr(folder, recorded, ceiling: float | None = None) -> dict:
 def test_mean_and_standard_error(folder):
     cell = _psnr(folder, _recorded(10.0, 20.0, 30.0))
     assert cell == {"mean": 20.0, "sem": pytest.approx(10 / 3**0.5), "n": 3, "lower_is_better": False}
+
+
+@pytest.mark.parametrize("counted", [12, 13, 0])
+def test_passes_that_are_not_those_of_the_card_are_said(tmp_path, counted, caplog):
+    folder = RunFolder(tiny_spec(tmp_path))
+    folder.open()
+    folder.spent({"rows": [0, 1], "forward": counted, "vjp": 0, "seconds": 1.0, "seconds_network": 1.0})
+    notes = summarise(folder, _recorded(10.0, 20.0), {"psnr": False}, {}, {}).get("notes", [])
+    said = f"{counted} passes per image were counted, and the solver's card states 12: mend the card"
+    assert notes == ([] if counted == 12 else [said])
+    assert caplog.messages == [f"{folder.run_id}: {note}" for note in notes]
 
 
 def test_failed_images_are_counted_and_left_out(folder):

@@ -9,11 +9,12 @@ import torch
 
 from helpers.linalg import dense_matrix
 from helpers.noise import FixedNoise
-from helpers.operators import DenseOperator
+from helpers.operators import DenseOperator, Squared
 from helpers.priors import CountingPrior, gaussian, mixture
 from helpers.solvers import NEEDS, SOLVERS, SOME_NOISE, arguments_of, noise_of, taken
-from mapga.operators import BlockMean, CentralBox
+from mapga.operators import BlockMean, CentralBox, Operator
 from mapga.priors import Prior
+from mapga.priors.wrapped import WrappedPrior
 from mapga.problem import Problem, measure
 from mapga.rng import NoiseSource
 from mapga.schedules import Karras
@@ -32,6 +33,11 @@ def images(batch: int, seed: int = 0) -> torch.Tensor:
 def solve(solver: Solver, problem: Problem, prior: Prior, indices: list[int]) -> list[torch.Tensor]:
     with NoiseSource(0, indices, SHAPE, dtype=torch.float64) as noise:
         return [state.x for state in solver.iterate(problem, prior, noise)]
+
+
+def measured(operator: Operator, sigma_y: float) -> Problem:
+    """Of two images."""
+    return measure(images(2), operator, sigma_y, seed=0, indices=[0, 1])
 
 
 @every_solver
@@ -107,6 +113,63 @@ def test_a_linear_operator_is_enough(name: str):
         for item in (problem, Problem(problem.y.flatten(1), dense, noise_of(name)))
     ]
     torch.testing.assert_close(*answers, atol=1e-9, rtol=0)
+
+
+@every_solver
+def test_its_answer_fits_its_own_measurement(name: str):
+    """And not that of another image: guidance of the wrong sign leads away from y."""
+    operator = CentralBox(SHAPE, 0.5)
+    problem = measure(images(4), operator, noise_of(name), seed=0, indices=range(4))
+    answers = operator.apply(solve(SOLVERS[name](Karras(20)), problem, PRIORS["gaussian"], list(range(4)))[-1])
+    residuals = (answers[:, None] - problem.y).flatten(2).norm(dim=2)
+    own = residuals.diagonal()
+    others = (residuals + torch.diag(torch.full((4,), torch.inf, dtype=residuals.dtype))).amin(1)
+    assert (own < 0.3 * others).all()
+
+
+RUNGS = {  # an operator on each, and on none above
+    "spectral": CentralBox(SHAPE, 0.5),
+    "linear": DenseOperator(torch.eye(16, dtype=torch.float64), SHAPE),
+    "any": Squared(SHAPE),
+}
+
+
+@every_solver
+def test_its_operator_must_be_on_the_rung_of_its_card_and_no_higher(name: str):
+    rungs = list(RUNGS)
+    rung = rungs.index(NEEDS[name].operator)
+    enough, *too_low = [RUNGS[key] for key in rungs[rung:]]
+    sigma_y = noise_of(name)
+    (*_, answer) = solve(SOLVERS[name](Karras(4)), measured(enough, sigma_y), PRIORS["gaussian"], [0, 1])
+    assert torch.isfinite(answer).all()
+    for operator in too_low:
+        with pytest.raises(TypeError, match=type(operator).__name__):
+            solve(SOLVERS[name](Karras(4)), measured(operator, sigma_y), PRIORS["gaussian"], [0, 1])
+
+
+class FirstAsked(WrappedPrior):
+    """Notes the first image that the prior was asked about."""
+
+    first: torch.Tensor | None = None
+
+    def denoise(self, x: torch.Tensor, sigma: float | torch.Tensor) -> torch.Tensor:
+        return self.prior.denoise(self._noted(x), sigma)
+
+    def consistency(self, x: torch.Tensor, sigma: float | torch.Tensor) -> torch.Tensor:
+        return self.prior.consistency(self._noted(x), sigma)
+
+    def _noted(self, x: torch.Tensor) -> torch.Tensor:
+        self.first = x.detach() if self.first is None else self.first
+        return x
+
+
+@every_solver
+def test_it_starts_from_noise_alone_if_it_says_so(name: str):
+    solver, prior = SOLVERS[name](Karras(4)), FirstAsked(PRIORS["gaussian"])
+    solve(solver, measured(RUNGS["spectral"], noise_of(name)), prior, [0, 1])
+    with NoiseSource(0, [0, 1], SHAPE, dtype=torch.float64) as noise:
+        alone = solver.schedule.sigma_max * noise.start()
+    assert (prior.first is not None and torch.allclose(prior.first, alone)) == solver.starts_from_noise
 
 
 # Costs: what the cards say is what the prior was asked for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +12,8 @@ from mapga.records.folder import Recorded, RunFolder
 from mapga.records.losses import Losses
 
 __all__ = ["summarise"]
+
+_log = logging.getLogger(__name__)
 
 
 def summarise(
@@ -36,11 +39,16 @@ def summarise(
     losses = Losses.among(recorded.rows.values())
     done = [row for row in recorded.rows.values() if row.status == "done"]
     costs = folder.costs()
+    compute = _compute(costs)
     notes = [
         f"out of memory with {cost['out_of_memory_with']} images at a time, went on with {cost['going_on_with']}"
         for cost in costs
         if "out_of_memory_with" in cost
     ]
+    counted, stated = compute["forward"] + compute["vjp"], folder.spec.passes
+    if any(cost["rows"] for cost in costs) and not math.isclose(counted, stated):  # plans and budgets go by the card
+        notes.append(f"{counted:g} passes per image were counted, and the solver's card states {stated}: mend the card")
+        _log.warning("%s: %s", folder.run_id, notes[-1])
     return {
         "run_id": folder.run_id,
         **{key: folder.spec.names[key] for key in ("dataset", "task", "solver", "schedule")},
@@ -60,7 +68,7 @@ def summarise(
             | {"lower_is_better": lower}
             for name, lower in directions.items()
         },
-        "compute": _compute(costs),
+        "compute": compute,
     } | ({"notes": notes} if notes else {})
 
 
