@@ -15,7 +15,7 @@ from rich.live import Live
 
 from mapga import __version__
 from mapga.errors import ConfigError
-from mapga.run.signals import EXIT_CODE
+from mapga.run.signals import EXIT_CODE, InterruptedRun, listening
 
 __all__ = ["main"]
 
@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         _complain(str(error))
         return BAD_INPUT
+    except InterruptedRun as error:
+        _complain(str(error))
+        return EXIT_CODE
     except KeyboardInterrupt:
         _complain("interrupted; the same command continues where it stopped")
         return FAILED
@@ -105,19 +108,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from mapga.config.compose import compose_run, spec_of
-
     if arguments.multirun and not arguments.cfg:
         return _sweep(arguments.overrides)
-    spec = spec_of(compose_run(arguments.overrides))
-    if arguments.cfg:
-        import yaml
+    with listening():  # from here on: libraries take seconds to import
+        from mapga.config.compose import compose_run, spec_of
 
-        print(yaml.safe_dump(dict(spec.config), sort_keys=False), end="")
-        return DONE
-    from mapga.commands.run import run_one
+        spec = spec_of(compose_run(arguments.overrides))
+        if arguments.cfg:
+            import yaml
 
-    outcome = run_one(spec)
+            print(yaml.safe_dump(dict(spec.config), sort_keys=False), end="")
+            return DONE
+        from mapga.commands.run import run_one
+
+        outcome = run_one(spec)
     if outcome.message and outcome.status in _BAD:
         _complain(outcome.message)
     if outcome.status in ("done", "partial", "lossy"):
@@ -126,8 +130,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _sweep(overrides: Sequence[str]) -> int:
-    from mapga.commands.sweep import sweep
-
+    with listening() as notice:
+        from mapga.commands.sweep import sweep
+    notice.check()
     outcomes, results = sweep(overrides)
     for outcome in outcomes:
         if outcome.message:

@@ -6,7 +6,17 @@ import os
 
 import pytest
 
-from mapga.files.durable import creating, replacing, settle, write_bytes, write_json, write_text
+from helpers.forks import forked, waited
+from mapga.files.durable import (
+    creating,
+    neighbour_of,
+    remove_leftovers,
+    replacing,
+    settle,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 
 def names(folder) -> list[str]:
@@ -61,3 +71,29 @@ def test_json_without_numbers_that_are_none(tmp_path):
     assert (tmp_path / "file").read_text(encoding="utf-8") == '{\n  "name": "é",\n  "psnr": null\n}\n'
     with pytest.raises(ValueError):
         write_json(tmp_path / "file", {"psnr": float("nan")})
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
+    """Neighbours of the living, of other machines, other files of the same look, and folders stay."""
+
+    def dies() -> None:
+        for name in ("images.npy", "config.yaml"):
+            neighbour_of(tmp_path / name).write_bytes(b"half")
+        neighbour_of(tmp_path / "folder").mkdir()
+        neighbour_of(tmp_path / "link").symlink_to(tmp_path / "images.npy")
+        os._exit(0)  # no block is left in order
+
+    child = forked(dies)
+    assert waited(child) == 0
+    dead = neighbour_of(tmp_path / "x").name.removesuffix(str(os.getpid())).removeprefix(".x.")
+    kept = [
+        neighbour_of(tmp_path / "truth.npy"),
+        tmp_path / f".lock.elsewhere-1-{child}",
+        tmp_path / f"x.{dead}{child}",
+    ]
+    for path in (*kept, lock := tmp_path / f".lock.{dead}{child}-123"):
+        path.write_text("")
+    assert len(names(tmp_path)) == 8
+    remove_leftovers(tmp_path)
+    folder, link = (f".{name}.{dead}{child}" for name in ("folder", "link"))
+    assert names(tmp_path) == sorted([*(path.name for path in kept), folder, link]) and not lock.exists()

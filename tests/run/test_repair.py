@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from helpers.forks import forked, waited
 from helpers.runs import Killed, TinyImages, run_quietly, tiny_job, what_lasts
+from mapga.files.durable import neighbour_of
 from mapga.records.audit import damages
 from mapga.run import runner
 from mapga.schedules import Karras
@@ -143,3 +146,20 @@ def test_a_journal_of_an_older_version_is_believed_unless_an_image_is_blank(tmp_
     run_quietly(job)
     costs = [row for cost in job.folder.costs() for row in cost["rows"]]
     assert costs.count(3) == 2 and len(costs) == 9
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    job = tiny_job(tmp_path)
+    job.folder.open()
+
+    def dies() -> None:
+        for folder in (job.folder.path, job.folder.problem_path):
+            neighbour_of(folder / "images.npy").write_bytes(b"half")
+        os._exit(0)
+
+    assert waited(forked(dies)) == 0
+    mine = neighbour_of(job.folder.path / "error.txt")  # of a live process
+    mine.write_text("")
+    run_quietly(job)
+    hidden = {path.name for folder in (job.folder.path, job.folder.problem_path) for path in folder.glob(".*")}
+    assert hidden == {mine.name}

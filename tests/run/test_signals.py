@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import multiprocessing
 import os
 import signal
@@ -140,3 +141,19 @@ def test_a_sweep_that_was_asked_to_stop_begins_no_other_run(tmp_path, capsys, mo
     assert len(list(tmp_path.glob("*/journal.jsonl"))) == 1
     said = mapga(capsys, "run", "-m", *overrides)
     assert said.code == 0 and len(list(tmp_path.glob("*/done"))) == 3
+
+
+@pytest.mark.parametrize("sweep", [[], ["-m"]], ids=["run", "sweep"])
+def test_asked_while_libraries_are_imported_it_begins_nothing(tmp_path, capsys, monkeypatch, sweep):
+    """The first seconds of a command, before anything of ours could hear."""
+    real = builtins.__import__
+
+    def importing(name, *args, **kwargs):
+        if name in ("mapga.config.compose", "mapga.commands.sweep") and args[0]["__name__"] == "mapga.cli":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", importing)
+    said = mapga(capsys, "run", *sweep, *tiny(tmp_path / "results"))
+    assert said.code == EXIT_CODE and said.err == "mapga: asked to stop by SIGTERM; the same command continues\n"
+    assert said.out == "" and not (tmp_path / "results").exists()

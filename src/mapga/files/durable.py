@@ -1,15 +1,30 @@
-"""Writing files so that a reader never sees half of one: to a neighbour first, which then takes the file's place."""
+"""Writing files so that a reader never sees half of one: to a neighbour first, which then takes the file's place.
+
+A neighbour is hidden, and named after the process that writes it: ``.<file>.<host>-<namespace>-<process>``.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["creating", "replacing", "settle", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "creating",
+    "neighbour_of",
+    "remove_leftovers",
+    "replacing",
+    "settle",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
 
 
 @contextmanager
@@ -60,9 +75,43 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def neighbour_of(path: Path) -> Path:
+    """The neighbour of a file that this process may write."""
+    return path.with_name(f".{path.name}.{_here()}-{os.getpid()}")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the neighbours in a folder whose processes were killed: those of this machine that are dead."""
+    ours = re.compile(rf"\..+\.{re.escape(_here())}-(\d+)(-\d+)?")
+    for path in folder.iterdir():
+        match = ours.fullmatch(path.name)
+        if match and path.is_file() and not path.is_symlink() and not _lives(int(match[1])):
+            path.unlink(missing_ok=True)
+
+
+@functools.cache
+def _here() -> str:
+    """Where a process number means one process: a host, and in it a namespace of such numbers, as containers have."""
+    try:
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:  # macOS has no /proc
+        namespace = 0
+    return f"{socket.gethostname()}-{namespace}"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 @contextmanager
 def _neighbour(path: Path) -> Iterator[Path]:
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}")
+    neighbour = neighbour_of(path)
     try:
         yield neighbour
     finally:

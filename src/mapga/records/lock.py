@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from mapga.files.durable import neighbour_of
 from mapga.records.holder import Holder, signature
 
 __all__ = ["Lock", "LockedError"]
@@ -86,7 +87,8 @@ class Lock:
             )
 
     def _claim(self) -> bool:
-        signed = self.path.with_name(f".{self.path.name}.{self._token.replace(':', '-')}")
+        mine = neighbour_of(self.path)
+        signed = mine.with_name(f"{mine.name}-{self._token.rpartition(':')[2]}")  # several locks of one process
         try:
             signed.write_text(json.dumps(signature(self._token)))
             os.link(signed, self.path)  # at once and complete: a killed process leaves no unsigned lock

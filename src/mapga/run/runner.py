@@ -13,7 +13,7 @@ import torch
 
 from mapga.datasets.base import Dataset
 from mapga.errors import ConfigError
-from mapga.files.durable import write_json
+from mapga.files.durable import remove_leftovers, write_json
 from mapga.records import Lock, LockedError, Recorded, RunFolder
 from mapga.records.documents import read_json, rows_text
 from mapga.records.journal import Row
@@ -104,6 +104,8 @@ class _Runner:
     def run(self, display: ProgressDisplay) -> Mapping[str, Any] | None:
         try:
             check_data(self.folder, self.job.dataset, str(self.job.device))
+            for folder in (self.folder.path, self.folder.problem_path):
+                remove_leftovers(folder)
             stores = self._stores()
             self.folder.watch_elsewhere(self.job.shard)
             recorded = self.folder.recorded(self.total)
