@@ -13,11 +13,14 @@ import pytest
 import torch
 import yaml
 
-from helpers.priors import gaussian
+from helpers.priors import gaussian, standard
 from mapga.cli import main
 from mapga.config.compose import compose_run, options, spec_of
 from mapga.config.sweep import runs as runs_of
-from mapga.node import SOLVER
+from mapga.node import SCHEDULE, SOLVER
+from mapga.operators import Diagonal
+from mapga.priors.wrapped import WrappedPrior
+from mapga.problem import Problem
 from mapga.rng import NoiseSource, standard_normal
 from mapga.spec import RunSpec
 
@@ -102,7 +105,8 @@ def test_smoke(tmp_path, table, capsys):
 def test_only_the_start_is_drawn_around_the_truth():
     around = torch.full((2, 1, 4, 4), 3.0)
     with NoiseSource(0, [5, 6], (1, 4, 4), around=around) as noise, NoiseSource(0, [5, 6], (1, 4, 4)) as plain:
-        assert torch.equal(noise.start(), standard_normal(0, "start", [5, 6], (1, 4, 4)) + 3.0)
+        drawn = standard_normal(0, "start", [5, 6], (1, 4, 4))
+        torch.testing.assert_close(noise.start(7.0), 7.0 * drawn + 3.0)
         assert torch.equal(noise.step(0), plain.step(0))
 
 
@@ -115,6 +119,38 @@ def test_a_start_from_the_truth_is_nearly_done(tmp_path, capsys):
         folder = capsys.readouterr().out.split()[-1]
         found[start] = json.loads((Path(folder) / "metrics.json").read_text())["metrics"]["psnr"]["mean"]
     assert found["truth"] > 35 and found["truth"] > found["null"] + 10
+
+
+class Asked(WrappedPrior):
+    """A prior that notes what it is asked."""
+
+    def __init__(self, prior):
+        super().__init__(prior)
+        self.asked = []
+
+    def denoise(self, x, sigma):
+        self.asked.append((x.detach(), float(sigma)))
+        return self.prior.denoise(x, sigma)
+
+    def consistency(self, x, sigma):
+        self.asked.append((x.detach(), float(sigma)))
+        return self.prior.consistency(x, sigma)
+
+
+@pytest.mark.parametrize("schedule", ["karras", "ddpm"])
+@pytest.mark.parametrize("solver", ["map_ga_d_np", "pgdm", "map_ga_pgdm"])
+def test_the_truth_stands_whole_in_the_start_whatever_levels_are_visited(solver, schedule):
+    """The first image asked of the prior is truth + sigma n, at the level sigma that it is asked at."""
+    overrides = [f"solver={solver}", f"schedule={schedule}", "schedule.steps=3", "task.sigma_y=0.5", *DIGITS]
+    spec = spec_of(compose_run(overrides))
+    solver = spec.node(SOLVER).build({"schedule": spec.node(SCHEDULE).build()})
+    prior, truth = Asked(standard((1, 8, 8))), torch.full((1, 1, 8, 8), 0.5, dtype=torch.float64)
+    operator = Diagonal(torch.ones(8, 8, dtype=torch.float64), image_shape=(1, 8, 8))
+    with NoiseSource(0, [5], (1, 8, 8), dtype=torch.float64, around=truth) as noise:
+        next(iter(solver.iterate(Problem(truth, operator, 0.5), prior, noise)))
+    x, sigma = prior.asked[0]
+    drawn = standard_normal(0, "start", [5], (1, 8, 8)).double()
+    torch.testing.assert_close(x, truth + sigma * drawn, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("solver", ["ddrm", "ct_zsie"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -135,31 +136,50 @@ def test_ddpm_over_its_whole_range_is_the_official_grid(points: int, first: int)
     sigmas = _official_sigmas()
     skip = 1000 // points
     expected = [sigmas[t] for t in range(0, 1000, skip)][::-1]
-    levels = DDPM(points, sigma_max=160.0).levels(points)
+    levels = DDPM(points, sigma_max=160.0, spacing="official").levels(points)
     assert levels.tolist() == pytest.approx(expected, rel=1e-10)
     assert float(levels[0]) == pytest.approx(sigmas[first], rel=1e-10)
 
 
 def test_ddpm_published_values():
-    levels = DDPM(20, sigma_max=160.0).levels(20)
+    levels = DDPM(20, sigma_max=160.0, spacing="official").levels(20)
     assert levels[:1].tolist() == pytest.approx([97.1], abs=0.05)
     assert levels[-5:].tolist() == pytest.approx([0.724, 0.522, 0.342, 0.176, 0.010], abs=5e-4)
-    assert float(DDPM(50, sigma_max=160.0).levels(50)[0]) == pytest.approx(130.1, abs=0.05)
-    assert float(DDPM(100, sigma_max=160.0).levels(100)[0]) == pytest.approx(143.8, abs=0.05)
+    assert float(DDPM(50, 160.0, spacing="official").levels(50)[0]) == pytest.approx(130.1, abs=0.05)
+    assert float(DDPM(100, 160.0, spacing="official").levels(100)[0]) == pytest.approx(143.8, abs=0.05)
 
 
-@pytest.mark.parametrize("points", [1, 2, 5, 20, 333, 900])
-def test_ddpm_stays_within_its_range(points: int):
-    levels = DDPM(points, sigma_max=80.0, sigma_min=0.02).levels(points)
+@pytest.mark.parametrize("spacing", ["ends", "official"])
+@pytest.mark.parametrize("points", [1, 2, 5, 20, 333, 881])
+def test_ddpm_stays_within_its_range(points: int, spacing: str):
+    schedule = DDPM(points, sigma_max=80.0, sigma_min=0.02, spacing=spacing)
+    levels = schedule.levels(points)
     assert len(levels) == points and (levels.diff() < 0).all()
-    assert levels[0] <= 80.0 and levels[-1] >= 0.02
+    assert levels[0] <= schedule.sigma_max <= 80.0 and levels[-1] >= schedule.sigma_min >= 0.02
+
+
+@pytest.mark.parametrize("points", [1, 2, 3, 5, 20, 333, 881])
+def test_ddpm_starts_and_ends_where_it_says(points: int):
+    sigmas = [sigma for sigma in _official_sigmas() if 0.02 <= sigma <= 80.0]
+    schedule = DDPM(points, sigma_max=80.0, sigma_min=0.02)
+    assert (schedule.sigma_max, schedule.sigma_min) == pytest.approx((sigmas[-1], sigmas[0]), rel=1e-10)
+    levels = schedule.levels(points)
+    assert levels[0] == schedule.sigma_max and (points == 1 or levels[-1] == schedule.sigma_min)
+    places = [sigmas.index(min(sigmas, key=lambda one: abs(one - level))) for level in levels.tolist()]
+    skips = [high - low for high, low in pairwise(places)]
+    assert not skips or max(skips) - min(skips) <= 1
+
+
+def test_ddpm_spans_another_range_of_its_timesteps():
+    half = DDPM(5, 80.0, spacing="official").spanning(80.0, 0.5)
+    assert half.spacing == "official" and 0.5 <= half.sigma_min < 0.52 and half.levels(6)[-1] == half.sigma_min
 
 
 def test_ddpm_says_how_many_it_has():
     with pytest.raises(ValueError, match=r"has 1000 timesteps .* 1001 levels"):
         DDPM(1000, sigma_max=160.0).levels(1001)
-    with pytest.raises(ValueError, match=r"has 0 timesteps between sigma_min=0.002 and sigma_max=0.009"):
-        DDPM(3, sigma_max=0.009).levels(3)
+    with pytest.raises(ValueError, match=r"has no timesteps between sigma_min=0.002 and sigma_max=0.009"):
+        DDPM(3, sigma_max=0.009)
 
 
 # Explicit

@@ -75,9 +75,8 @@ class NoiseSource:
         shape: The shape (C, H, W) of one image.
         device: Where the noise is used.
         dtype: The dtype it is cast to; None for float32, in which it is always drawn.
-        around: For a study that starts from known images: (B, C, H, W), in units of the start's noise level, that
-            ``start`` is drawn around; None: around 0. A solver whose start is sigma n then starts from
-            sigma (around + n), and never sees the images themselves.
+        around: For a study that starts from known images: (B, C, H, W), that ``start`` is drawn around; None: around
+            0. A solver never sees the images themselves.
     """
 
     def __init__(
@@ -96,11 +95,11 @@ class NoiseSource:
         self._drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mapga-noise")
         self._ahead: dict[int, Future[Tensor]] = {}
 
-    def start(self) -> Tensor:
-        """Noise (B, C, H, W) for the initial state; the same tensor every time it is asked for."""
+    def start(self, sigma: float) -> Tensor:
+        """sigma n (B, C, H, W), for the initial state at that level; the same tensor every time it is asked for."""
         self._draw_ahead(0)
         noise = self._deliver(self._draw("start", 0))
-        return noise if self.around is None else noise + self.around
+        return sigma * (noise if self.around is None else noise + self.around / sigma)
 
     def step(self, step: int) -> Tensor:
         """Noise (B, C, H, W) for step ``step`` >= 0; the same tensor every time it is asked for."""

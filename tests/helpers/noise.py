@@ -14,8 +14,8 @@ class FixedNoise:
         self._start, self._steps = start, steps
         self.asked: list[int] = []
 
-    def start(self) -> Tensor:
-        return self._start
+    def start(self, sigma: float) -> Tensor:
+        return sigma * self._start
 
     def step(self, step: int) -> Tensor:
         self.asked.append(step)
@@ -28,7 +28,7 @@ class ZeroNoise:
     def __init__(self, like: Tensor) -> None:
         self._zero = 0 * like
 
-    def start(self) -> Tensor:
+    def start(self, sigma: float) -> Tensor:
         return self._zero
 
     def step(self, step: int) -> Tensor:

@@ -31,8 +31,8 @@ class Noise:
 
     shape = (1, 8, 8)
 
-    def start(self) -> torch.Tensor:
-        return standard_normal(0, "start", [0, 1], self.shape).double()
+    def start(self, sigma: float) -> torch.Tensor:
+        return sigma * standard_normal(0, "start", [0, 1], self.shape).double()
 
     def step(self, step: int) -> torch.Tensor:
         return standard_normal(0, "step", [0, 1], self.shape, step).double()

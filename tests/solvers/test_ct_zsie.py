@@ -48,7 +48,7 @@ def test_for_a_mask_it_is_masked_replacement(name: str, sigma_y: float, clip: bo
     problem = measure(item.images(2), operator, sigma_y, seed=0, indices=[0, 1])
     mask, levels = operator.measured.double(), Karras(STEPS).levels(STEPS + 1).tolist()
     n, images = noise_of(item), []
-    x = mask * problem.y + levels[0] * n.start()
+    x = mask * problem.y + n.start(levels[0])
     for k in range(STEPS):
         x0 = prior.consistency(x, levels[k])
         x0 = x0.clamp(-1, 1) if clip else x0
@@ -83,7 +83,7 @@ def test_for_block_means_it_is_replacement_in_an_orthogonal_basis(factor: int):
         return image(coefficients @ q.T)
 
     levels, n = Karras(STEPS).levels(STEPS + 1).tolist(), noise_of(item)
-    x = operator.pinv(problem.y) + levels[0] * n.start()
+    x = operator.pinv(problem.y) + n.start(levels[0])
     for k in range(STEPS):
         x0 = replace(prior.consistency(x, levels[k]).clamp(-1, 1))
         x = x0 + (levels[k + 1] ** 2 - 0.002**2) ** 0.5 * n.step(k)

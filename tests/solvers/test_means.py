@@ -38,7 +38,7 @@ RECORDED: dict[str, tuple[Solver, float]] = {
     "pgdm_ddim": (PGDM(Karras(50), eta=0.0), 1.012606),
     "pgdm_posterior_mean": (PGDM(Karras(50), guidance="posterior_mean"), 0.994097),
     "ddrm": (DDRM(Karras(50)), 0.853344),
-    "ddrm_official_grid": (DDRM(DDPM(50, sigma_max=160.0)), 0.806222),
+    "ddrm_official_grid": (DDRM(DDPM(50, 160.0, spacing="official")), 0.806222),
 }
 every_recorded = pytest.mark.parametrize("name", RECORDED)
 
@@ -102,7 +102,7 @@ def test_pgdms_bias_is_its_own(name: str, eta: float):
     assert x == pytest.approx(RECORDED[name][1], abs=1e-6)
 
 
-@pytest.mark.parametrize(("name", "schedule"), [("ddrm", Karras()), ("ddrm_official_grid", DDPM(sigma_max=160.0))])
+@pytest.mark.parametrize(("name", "schedule"), [("ddrm", Karras()), ("ddrm_official_grid", DDPM(sigma_max=160.0, spacing="official"))])
 def test_ddrms_bias_is_its_own(name: str, schedule):
     x = 1.0
     for sigma, then in pairwise([*schedule.levels(50).tolist(), 0.0]):

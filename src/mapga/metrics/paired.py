@@ -35,12 +35,18 @@ class Tested:
     """What is said of k columns of gaps, each float64 (k,).
 
     Attributes:
-        p: Two-sided p-value of a mean of zero, not corrected for the number of tests.
+        by_sign_flips, by_bootstrap: Two-sided p-values of a mean of zero, not corrected for the number of tests.
         half_width: Of the symmetric bootstrap-t interval of the mean; infinite where n is too small for one.
     """
 
-    p: np.ndarray
+    by_sign_flips: np.ndarray
+    by_bootstrap: np.ndarray
     half_width: np.ndarray
+
+    @property
+    def p(self) -> np.ndarray:
+        """The larger of the two."""
+        return np.maximum(self.by_sign_flips, self.by_bootstrap)
 
 
 def paired_tests(gaps: Sequence[np.ndarray], *, resamples: int = RESAMPLES, seed: int = 0) -> list[Tested]:
@@ -63,7 +69,7 @@ def paired_tests(gaps: Sequence[np.ndarray], *, resamples: int = RESAMPLES, seed
     if any(len(one.gap) != n for one in columns):
         raise ValueError(f"gaps of the same images are tested together, got {[len(one.gap) for one in columns]} images")
     if not n:
-        return [Tested(np.empty(0), np.empty(0)) for _ in columns]
+        return [Tested(np.empty(0), np.empty(0), np.empty(0)) for _ in columns]
     beyond = [np.zeros(one.gap.shape[1]) for one in columns]
     exact = 2**n <= resamples
     for signs in _signs(n, None if exact else resamples, seed):
@@ -124,7 +130,7 @@ def _tested(one: _Gaps, flipped: np.ndarray, drawn: np.ndarray) -> Tested:
     quantile = np.quantile(drawn, LEVEL, axis=0, method="higher")
     with np.errstate(invalid="ignore"):
         width = quantile * one.se
-    return Tested(np.maximum(flipped, studentised), np.where(np.isnan(width), np.inf, width))
+    return Tested(flipped, studentised, np.where(np.isnan(width), np.inf, width))
 
 
 def _signs(n: int, resamples: int | None, seed: int) -> Iterator[np.ndarray]:

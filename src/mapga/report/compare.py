@@ -19,7 +19,7 @@ import numpy as np
 from mapga.metrics.paired import RESAMPLES, Tested, paired_tests, smallest_p
 from mapga.metrics.statistics import resampled_counts
 
-__all__ = ["Column", "Comparison", "Pair", "compare", "holm"]
+__all__ = ["Column", "Comparison", "Pair", "compare", "holm", "skewed"]
 
 LEVEL = 0.95
 SIGNIFICANT, SURE = 0.05, 0.01
@@ -143,6 +143,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
+def skewed(gap: np.ndarray) -> bool:
+    """Whether gaps (n,) are so skewed that their test is wrong clearly more often than it says."""
+    centred = gap - gap.mean()
+    spread = float((centred**2).mean())
+    return spread > 0 and abs(float((centred**3).mean())) / spread**1.5 > _SKEWED * len(gap) ** 0.5
+
+
 def _pairs(column: Column, tested: Tested) -> list[Pair]:
     gaps, corrected = column.gaps, holm(tested.p.tolist())
     return [
@@ -155,7 +162,6 @@ def _pair(column: Column, couple: tuple[int, int], gap: np.ndarray, p: float, ha
     gap = gap[np.isfinite(gap)]
     mean, spread = float(gap.mean()), float(gap.std(ddof=1)) if len(gap) > 1 else 0.0
     better = gap < 0 if column.lower_is_better else gap > 0
-    skewness = float(((gap - mean) ** 3).mean()) / float(gap.std()) ** 3 if spread > 0 else 0.0
     return Pair(
         *couple,
         difference=mean,
@@ -165,7 +171,7 @@ def _pair(column: Column, couple: tuple[int, int], gap: np.ndarray, p: float, ha
         effect=mean / spread if spread > 0 else float("nan"),
         wins=float(better.mean() + (gap == 0).mean() / 2),
         n=len(gap),
-        skewed=abs(skewness) > _SKEWED * len(gap) ** 0.5,
+        skewed=skewed(gap),
     )
 
 

@@ -168,7 +168,7 @@ class Restorer:
                 tracer(state)
 
         # Only the start is drawn around the truth, as sigma n + truth: the solver itself is handed nothing but noise.
-        around = clean / self.job.solver.schedule.sigma_max if self.job.start == "truth" else None
+        around = clean if self.job.start == "truth" else None
         job, shape = self.job, self.job.dataset.image_shape
         with NoiseSource(job.seed, indices, shape, device=job.device, dtype=job.dtype, around=around) as noise:
             return solve(self.job.solver, problem, prior, noise, on_state)

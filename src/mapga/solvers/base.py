@@ -48,7 +48,7 @@ class Solver(ABC):
     """
 
     card: ClassVar[SolverCard]
-    #: Whether its initial state is the schedule's first level times start noise, and nothing else.
+    #: Whether its initial state is start noise of the first level that it visits, and nothing else.
     starts_from_noise: ClassVar[bool] = False
 
     def __init__(self, schedule: Schedule) -> None:

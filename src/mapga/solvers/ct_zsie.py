@@ -57,7 +57,7 @@ class CTZSIE(Solver):
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         operator = linear_operator(problem)
         levels = self.schedule.levels(self.schedule.steps + 1).tolist()
-        x = levels[0] * noise.start()
+        x = noise.start(levels[0])
         if self.start == "y_plus_noise":
             x = x + operator.pinv(problem.y)
         for i, (t, t_next) in enumerate(pairwise(levels)):

@@ -63,7 +63,7 @@ class DDRM(Solver):
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         levels = self.schedule.levels(self.schedule.steps).tolist()
         spectrum = Spectrum.of(problem)
-        x = self.start(spectrum, levels[0], noise.start())
+        x = self.start(spectrum, levels[0], noise.start(1.0))
         for i, (sigma, sigma_next) in enumerate(pairwise([*levels, 0.0])):
             x0 = prior.denoise(x, sigma)
             x = self.step(spectrum, x, x0, sigma, sigma_next, noise.step(i)) if sigma_next > 0 else x0

@@ -100,7 +100,7 @@ class MAPGA(Solver):
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         levels = self.schedule.levels(self.schedule.steps + 1).tolist()
-        z = levels[0] * noise.start()
+        z = noise.start(levels[0])
         for i, (t, t_next) in enumerate(pairwise(levels)):
             for _ in range(self.num_iter):
                 z = z + self.ascent(problem, prior, z, t)

@@ -34,7 +34,7 @@ class MAPGAPGDM(Solver):
         num_iter: Gradient steps a level in the first half, >= 1.
         pgdm_steps: m, >= 1.
         consistency: Whether the first half maps z to the image by C (true) or D (the paper's "(D)").
-        learning_rate: As in MAP-GA.
+        learning_rate, learning_rate_factor, learning_rate_growth: As in MAP-GA.
         r_rule: Rule for r_t^2 in grad log p(y | x); the paper does not state its own.
         sigma_data: Standard deviation of the data for ``r_rule="data"``.
 
@@ -56,6 +56,8 @@ class MAPGAPGDM(Solver):
         pgdm_steps: int = 20,
         consistency: bool = True,
         learning_rate: float | None = None,
+        learning_rate_factor: float = 1.0,
+        learning_rate_growth: float = 0.0,
         r_rule: RRule = "unit",
         sigma_data: float = 0.5,
     ) -> None:
@@ -64,7 +66,8 @@ class MAPGAPGDM(Solver):
             raise ValueError(f"solver.pgdm_steps={pgdm_steps}: at least 1")
         check_r_rule(r_rule, sigma_data)
         self.num_iter, self.pgdm_steps, self.consistency = num_iter, pgdm_steps, consistency
-        self.learning_rate, self.r_rule, self.sigma_data = learning_rate, r_rule, sigma_data
+        self.learning_rate, self.learning_rate_factor = learning_rate, learning_rate_factor
+        self.learning_rate_growth, self.r_rule, self.sigma_data = learning_rate_growth, r_rule, sigma_data
         self.first_half(schedule)  # refuses values that it cannot take
 
     @property
@@ -97,8 +100,15 @@ class MAPGAPGDM(Solver):
 
     def first_half(self, schedule: Schedule) -> MAPGA:
         """MAP-GA without the prior term."""
-        rate = self.learning_rate
-        return MAPGA(schedule, self.num_iter, consistency=self.consistency, use_prior=False, learning_rate=rate)
+        return MAPGA(
+            schedule,
+            self.num_iter,
+            consistency=self.consistency,
+            use_prior=False,
+            learning_rate=self.learning_rate,
+            learning_rate_factor=self.learning_rate_factor,
+            learning_rate_growth=self.learning_rate_growth,
+        )
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         above, below = self.halves(problem.sigma_y)

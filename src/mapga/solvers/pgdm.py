@@ -89,7 +89,7 @@ class PGDM(Solver):
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         levels = self.schedule.levels(self.schedule.steps).tolist()
-        x = levels[0] * noise.start()
+        x = noise.start(levels[0])
         for i, (sigma, sigma_next) in enumerate(pairwise([*levels, 0.0])):
             r2 = posterior_variance(sigma, self.r_rule, self.sigma_data)
             x0, shift = pseudo_inverse_guidance(problem, prior, x, sigma, r2)
