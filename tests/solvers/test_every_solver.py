@@ -168,7 +168,7 @@ def test_it_starts_from_noise_alone_if_it_says_so(name: str):
     solver, prior = SOLVERS[name](Karras(4)), FirstAsked(PRIORS["gaussian"])
     solve(solver, measured(RUNGS["spectral"], noise_of(name)), prior, [0, 1])
     with NoiseSource(0, [0, 1], SHAPE, dtype=torch.float64) as noise:
-        alone = solver.schedule.sigma_max * noise.start()
+        alone = noise.start(solver.schedule.sigma_max)
     assert (prior.first is not None and torch.allclose(prior.first, alone)) == solver.starts_from_noise
 
 

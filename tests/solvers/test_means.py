@@ -102,7 +102,10 @@ def test_pgdms_bias_is_its_own(name: str, eta: float):
     assert x == pytest.approx(RECORDED[name][1], abs=1e-6)
 
 
-@pytest.mark.parametrize(("name", "schedule"), [("ddrm", Karras()), ("ddrm_official_grid", DDPM(sigma_max=160.0, spacing="official"))])
+@pytest.mark.parametrize(
+    ("name", "schedule"),
+    [("ddrm", Karras()), ("ddrm_official_grid", DDPM(sigma_max=160.0, spacing="official"))],
+)
 def test_ddrms_bias_is_its_own(name: str, schedule):
     x = 1.0
     for sigma, then in pairwise([*schedule.levels(50).tolist(), 0.0]):
