@@ -122,6 +122,8 @@ def _run(arguments: argparse.Namespace) -> int:
         from mapga.commands.run import run_one
 
         outcome = run_one(spec)
+    if outcome.warning:
+        _warn(outcome.warning)
     if outcome.message and outcome.status in _BAD:
         _complain(outcome.message)
     if outcome.status in ("done", "partial", "lossy"):
@@ -135,6 +137,8 @@ def _sweep(overrides: Sequence[str]) -> int:
     notice.check()
     outcomes, results = sweep(overrides)
     for outcome in outcomes:
+        if outcome.warning:
+            _warn(outcome.warning)
         if outcome.message:
             _complain(f"{outcome.status} {Path(outcome.folder).name}: {outcome.message}")
     counts = Counter(outcome.status for outcome in outcomes)
@@ -226,6 +230,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
     examine(arguments.overrides, needs(arguments.overrides))
     return DONE
+
+
+def _warn(message: str) -> None:
+    _errors.print("mapga: " + " ".join(message.split()), markup=False, style="yellow")
 
 
 def _complain(message: str) -> None:

@@ -19,9 +19,10 @@ from mapga.files.address import refuse_password
 from mapga.files.need import Need
 from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Node, Slot, metric, tracker
 
-__all__ = ["NAMED", "PROBLEMS", "RunSpec", "digest"]
+__all__ = ["NAMED", "PROBLEMS", "REPLACED", "RunSpec", "digest"]
 
 NAMED = ("dataset", "task", "prior", "solver", "schedule", "metrics", "tracker", "experiment")  # groups of a run
+REPLACED = ".replaced-"  # in the name of a run's folder that another has taken the place of
 PROBLEMS = "problems"  # the folder of what runs share, below their results_dir
 
 # Whatever changes a restored pixel or a number. Not: device, batch size, shard, tracker, launcher, folders.
@@ -193,6 +194,16 @@ class RunSpec:
     @property
     def trace(self) -> bool:
         return bool(self.config.get("trace"))
+
+    @property
+    def allow_code_change(self) -> bool:
+        """Whether it may go on under other sources than it was begun under."""
+        return bool(self.config.get("allow_code_change"))
+
+    @property
+    def redo(self) -> bool:
+        """Whether it is done again if it is done, or was begun under other sources."""
+        return bool(self.config.get("redo"))
 
     @property
     def objective(self) -> str | None:

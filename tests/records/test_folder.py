@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 import numpy as np
 import pytest
@@ -14,8 +13,6 @@ from helpers.runs import NAMES, tiny_spec
 from mapga.files.durable import write_json, write_text
 from mapga.records import Journal, Row, RunFolder, Shard
 from mapga.records import folder as folder_module
-from mapga.records import provenance as provenance_module
-from mapga.records.provenance import provenance
 from mapga.records.store import ImageStore, checksum
 
 _PIXELS = np.arange(32, dtype=np.uint8).reshape(8, 2, 2, 1)
@@ -119,42 +116,3 @@ def test_json_has_no_nan(tmp_path):
     assert list(tmp_path.iterdir()) == []
     write_json(tmp_path / "a.json", {"x": "é", "y": None})
     assert (tmp_path / "a.json").read_text() == '{\n  "x": "é",\n  "y": null\n}\n'
-
-
-# Provenance
-
-
-@pytest.fixture(autouse=True)
-def _forget_the_commit():
-    """A process asks git once."""
-    forget = getattr(provenance_module._git, "cache_clear", lambda: None)
-    forget()
-    yield
-    forget()
-
-
-def test_provenance_knows_code_and_machine():
-    record = provenance("cuda:1")
-    assert record["device"] == "cuda:1" and record["versions"]["torch"] and record["python"].count(".") == 2
-    json.dumps(record, allow_nan=False)
-
-
-def test_provenance_knows_the_commit_of_a_checkout(monkeypatch):
-    answers = {"ls-files": "provenance.py\n", "rev-parse": "abc123\n", "status": " M file\n"}
-
-    def run(command, **options):
-        return subprocess.CompletedProcess(command, 0, answers[command[1]], "")
-
-    monkeypatch.setattr(subprocess, "run", run)
-    assert provenance("cpu")["git"] == {"commit": "abc123", "dirty": True}
-    answers["status"] = ""
-    getattr(provenance_module._git, "cache_clear", lambda: None)()
-    assert provenance("cpu")["git"] == {"commit": "abc123", "dirty": False}
-    getattr(provenance_module._git, "cache_clear", lambda: None)()
-    answers["ls-files"] = ""  # installed somewhere inside another project's checkout
-    assert provenance("cpu")["git"] is None
-
-
-def test_provenance_does_without_git(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    assert provenance("cpu")["git"] is None

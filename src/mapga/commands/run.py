@@ -16,11 +16,12 @@ from mapga.records.audit import damages
 from mapga.records.collect import UNREADABLE, read_run
 from mapga.records.documents import read_summary, rows_text
 from mapga.records.losses import AllLost, Losses
+from mapga.records.origins import other_code
 from mapga.records.recorded import read_recorded
 from mapga.run.assemble import Unsupported, make_dataset, make_job
 from mapga.run.job import Job
 from mapga.run.progress import ProgressDisplay
-from mapga.run.runner import check_data, run_job
+from mapga.run.runner import check_data, refuse_other_code, run_job
 from mapga.run.signals import InterruptedRun, Notice, listening
 from mapga.run.truth import readable
 from mapga.spec import RunSpec
@@ -43,12 +44,14 @@ class Outcome:
             traceback lies in the run's folder.
         folder: The run's folder; empty if it has none.
         message: One line for a person.
+        warning: Another, of a result that stands and should be known for what it is.
         value: Its objective, where it has one and is done: one that lost images is no candidate of a search.
     """
 
     status: Literal["done", "lossy", "partial", "skipped", "refused", "interrupted", "failed"]
     folder: str
     message: str = ""
+    warning: str = ""
     value: float | None = None
 
     def __float__(self) -> float:
@@ -73,13 +76,17 @@ def _run(spec: RunSpec, notice: Notice) -> Outcome:
     try:
         run = RunFolder(spec)
         check_writable(spec.results_dir)
-        if run.done:
+        if run.done and not spec.redo:
             if not (wrong := _wrong(run)):
-                return ended(run, "was finished before")
+                return ended(run, "was finished before", _outdated(run))
+            refuse_other_code(run)
             run.reopen()
             _log.warning("%s was finished, but: %s; what is lost is made again", folder, "; ".join(wrong))
         notice.check()
-        run_job(_made(run), ProgressDisplay())
+        job = _made(run)
+        if spec.redo:
+            _make_way(job)
+        run_job(job, ProgressDisplay())
         return ended(run) if run.done else Outcome("partial", folder)
     except Unsupported as error:
         return Outcome("skipped", folder, str(error))
@@ -99,14 +106,39 @@ def _run(spec: RunSpec, notice: Notice) -> Outcome:
         return Outcome("failed", folder, f"{reason} (traceback in {Path(folder) / 'error.txt'})")
 
 
-def ended(run: RunFolder, message: str = "") -> Outcome:
+def ended(run: RunFolder, message: str = "", warning: str = "") -> Outcome:
     """What became of a run that has its marker: done, or done without the images that it lost."""
     summary = read_summary(run.path)
     if (losses := Losses.told(summary)).lost:
         says = f"{losses}; {run.path.name}/journal.jsonl says which"
-        return Outcome("failed" if losses.all else "lossy", str(run.path), says)
+        return Outcome("failed" if losses.all else "lossy", str(run.path), says, warning)
     mean = None if run.spec.objective is None else summary["metrics"][run.spec.objective]["mean"]
-    return Outcome("done", str(run.path), message, None if mean is None else float(mean))
+    return Outcome("done", str(run.path), message, warning, None if mean is None else float(mean))
+
+
+def _outdated(run: RunFolder) -> str:
+    """That a finished run is of other sources than today's, or ""."""
+    other = other_code(run.path)
+    return f"{run.run_id} was {other}, and its numbers are theirs; redo=true runs it again" if other else ""
+
+
+def _make_way(job: Job) -> None:
+    """Move aside what ``redo=true`` does again: a finished run, or one that other sources began.
+
+    One that these sources began goes on, so that the same command can be interrupted and started again.
+
+    Raises:
+        ConfigError: Other images, or a shard.
+    """
+    run = job.folder
+    if not (run.done or (run.begun and other_code(run.path))):
+        return
+    if not job.shard.whole:
+        raise ConfigError(
+            f"redo=true: one of several shards cannot begin anew for the others; move {run.path} away, or run it whole"
+        )
+    check_data(run, job.dataset)
+    _log.warning("%s is kept as %s", run.run_id, run.set_aside())
 
 
 def _wrong(run: RunFolder) -> list[str]:

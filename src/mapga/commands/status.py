@@ -16,6 +16,7 @@ from mapga.records.collect import Run, collect
 from mapga.records.holder import Holder
 from mapga.records.journal import Journal
 from mapga.records.losses import Losses
+from mapga.records.origins import mixtures, origins
 
 __all__ = ["Standing", "standing", "status_view"]
 
@@ -81,7 +82,8 @@ def status_view(root: Path) -> tuple[Group, Counter[str]]:
     lossy = sum(one.losses is not None and one.losses.lost > 0 for one in standings)
     line = ", ".join(f"{n} {state}" for state, n in counts.items()) or "no runs"
     line += f" ({lossy} of them lost images)" if lossy else ""
-    return Group(table, line, *(escape(trouble) for trouble in troubles)), counts
+    notes = troubles + mixtures({run.folder.name: origins(run.folder) for run in runs if run.status == "done"})
+    return Group(table, line, *map(escape, notes)), counts
 
 
 def _total(folder: Path) -> int | None:

@@ -46,6 +46,7 @@ class RootConfig:
     shard: str = "auto"
     results_dir: str = "results"
     allow_code_change: bool = False
+    redo: bool = False
 
 
 ConfigStore.instance().store(name="root", node=RootConfig)

@@ -13,7 +13,7 @@ import yaml
 from mapga.errors import DamagedError
 from mapga.records.documents import read_json, read_summary
 from mapga.records.losses import Losses
-from mapga.spec import RunSpec
+from mapga.spec import REPLACED, RunSpec
 
 __all__ = ["UNREADABLE", "Run", "StoredProblem", "collect", "read_run", "run_of", "settings", "told_apart"]
 
@@ -77,9 +77,14 @@ class Run:
 
 
 def collect(root: Path) -> tuple[list[Run], list[str]]:
-    """Every run at or below ``root``, in the order of their names, and a line for each that cannot be read."""
+    """Every run at or below ``root``, in the order of their names, and a line for each that cannot be read.
+
+    One that was replaced is passed over, unless ``root`` is it.
+    """
     runs, troubles = [], []
     for path in sorted(root.rglob("config.yaml")):
+        if REPLACED in str(path.parent.relative_to(root)):
+            continue
         try:
             runs.append(_sound(read_run(path.parent)))
         except UNREADABLE as error:

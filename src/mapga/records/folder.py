@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +17,9 @@ from mapga.records.documents import read_summary
 from mapga.records.journal import Journal
 from mapga.records.lock import Lock
 from mapga.records.recorded import Recorded, read_recorded
-from mapga.records.shards import Shard
+from mapga.records.shards import WHOLE, Shard
 from mapga.records.trace import merge_traces
-from mapga.spec import PROBLEMS, RunSpec
+from mapga.spec import PROBLEMS, REPLACED, RunSpec
 
 __all__ = ["RunFolder"]
 
@@ -66,6 +67,25 @@ class RunFolder:
         where = f"{PROBLEMS}/{self.problem_path.name}"
         record = {"names": dict(self.spec.names), "problem": where, **self.spec.config}
         write_text(self.path / "config.yaml", yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
+
+    @property
+    def begun(self) -> bool:
+        """Whether a row is recorded."""
+        return any(True for path in self.path.glob("journal*.jsonl") for _ in Journal(path).rows())
+
+    def set_aside(self) -> Path:
+        """Rename the folder to ``<run>.replaced-<n>``, which reports pass over, so that the run can be done again.
+
+        Raises:
+            LockedError: A process is at work on it.
+            OSError: It cannot be renamed.
+        """
+        with self.lock(WHOLE):
+            places = (self.path.with_name(f"{self.path.name}{REPLACED}{n}") for n in itertools.count(1))
+            aside = next(place for place in places if not place.exists())
+            self.path.rename(aside)
+        (aside / "lock").unlink(missing_ok=True)
+        return aside
 
     def lock(self, shard: Shard) -> Lock:
         """The lock of a shard. Nobody takes it while the run is at work in another division: it would be done twice."""

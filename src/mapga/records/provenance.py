@@ -5,34 +5,55 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
+import json
+import os
 import platform
+import re
 import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mapga import __version__
+from mapga.files.address import bare
 
-__all__ = ["code_identity", "provenance", "submitted_code"]
+__all__ = ["code_identity", "provenance", "results_code", "submitted_code"]
 
-_PACKAGES = ("torch", "numpy", "hydra-core", "omegaconf", "diffusers", "torchmetrics", "lpips", "clean-fid")
+_PACKAGE = Path(__file__).parents[1]
+
+# What an image passes on its way to a number: the rooms with their data, and a run at work. Not: how configs are
+# composed (their values are in the run's id), what is shown, reported, tracked or trained. A comment counts: whether a
+# change matters is not for a program to say.
+_RESULTS = ("datasets", "metrics", "operators", "priors", "solvers", "run")
+_RESULTS_ALONE = ("pixels.py", "problem.py", "rng.py", "schedules.py")
+_READ = (".py", ".csv", ".json", ".safetensors", ".yaml")
+
+_HOST = "MAPGA_RECORD_HOST"
+_AT_LEAST = ("torch", "numpy")  # of a checkout that was never installed, nobody knows what it requires
 
 
-def provenance(device: str) -> dict[str, Any]:
-    """Package version, git commit and dirty flag of the code, versions, and the machine's kind."""
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+def provenance(machine: Mapping[str, Any]) -> dict[str, Any]:
+    """When and by what command a run was begun, by which code, under which versions, and on what kind of machine.
+
+    Readers take a key that is not there for not known: files of earlier versions have fewer.
+
+    Args:
+        machine: What the run computes with. The machine's name is noted only if ``MAPGA_RECORD_HOST`` is 1.
+    """
     return {
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "command": [bare(argument) for argument in sys.argv],
         "mapga": __version__,
         "git": _git(),
+        "code": results_code(),
         "sources": code_identity(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "device": device,
-        "versions": versions,
+        "host": platform.node() if os.environ.get(_HOST) == "1" else None,
+        **machine,
+        "versions": _versions(),
     }
 
 
@@ -42,23 +63,52 @@ def submitted_code() -> dict[str, Any]:
 
 
 @functools.cache
-def code_identity() -> str:
-    """Twelve hex digits of the SHA-256 of our sources and config files, as they were when this process first asked.
+def results_code() -> dict[str, str]:
+    """By package twelve hex digits of the SHA-256 of what can change a result, as it was when this process first asked.
 
-    It tells apart what a commit and a dirty flag do not: two states of a checkout that is being worked on.
+    Runs are compared by it. A package that brings components of its own stands here with its own.
     """
-    package = Path(__file__).parents[1]
+    own = [path for room in _RESULTS for path in (_PACKAGE / room).rglob("*") if path.suffix in _READ]
+    return {"mapga": _hash(_PACKAGE, [*own, *(_PACKAGE / name for name in _RESULTS_ALONE)])}
+
+
+@functools.cache
+def code_identity() -> str:
+    """Twelve hex digits of the SHA-256 of all our sources and config files, as they were when this process first asked.
+
+    It tells apart what a commit and a dirty flag do not: two states of a checkout that is being worked on. Sweeps and
+    their jobs are held to it, since configs decide what they are made of.
+    """
+    roots = (_PACKAGE, _PACKAGE.parents[1] / "conf")  # a checkout keeps conf there, a wheel inside the package
+    hashes = [_hash(root, (path for path in root.rglob("*") if path.suffix in (".py", ".yaml"))) for root in roots]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:12]
+
+
+def _hash(root: Path, paths: Iterable[Path]) -> str:
     total = hashlib.sha256()
-    for root in (package, package.parents[1] / "conf"):  # a checkout keeps conf there, a wheel inside the package
-        for path in sorted(root.rglob("*")):
-            if path.suffix in (".py", ".yaml"):
-                total.update(f"{path.relative_to(root)}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    for path in sorted(paths):
+        total.update(f"{path.relative_to(root)}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     return total.hexdigest()[:12]
+
+
+def _versions() -> dict[str, str]:
+    """The versions of everything that the package requires, extras included, as far as it is installed."""
+    try:
+        required = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in importlib.metadata.requires("mapga") or ()]
+    except importlib.metadata.PackageNotFoundError:
+        required = []
+    versions = {}
+    for package in sorted({*required, *_AT_LEAST} - {"mapga"}):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
 
 
 @functools.cache
 def _git() -> dict[str, Any] | None:
-    """Commit and dirty flag of the checkout this package runs from; None outside of one."""
+    """Commit and dirty flag of the checkout that this package runs from, or that it was built of; None if neither."""
     here = Path(__file__).parent
 
     def ask(*arguments: str) -> str:
@@ -66,9 +116,12 @@ def _git() -> dict[str, Any] | None:
         return done.stdout.strip()
 
     try:
-        tracked = ask("ls-files", Path(__file__).name)
-        if not tracked:
-            return None
-        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain"))}
+        if ask("ls-files", Path(__file__).name):
+            return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain"))}
     except (OSError, subprocess.SubprocessError):
+        pass
+    try:
+        built: dict[str, Any] = json.loads((_PACKAGE / "commit.json").read_text())  # commit_hook.py wrote it
+    except (OSError, ValueError):
         return None
+    return built

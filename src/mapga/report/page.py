@@ -24,7 +24,14 @@ __all__ = ["render_page"]
 
 
 def render_page(
-    title: str, made: Sequence[Board], tables: Sequence[Table], figures: Sequence[Path], folder: Path, *, images: int
+    title: str,
+    made: Sequence[Board],
+    tables: Sequence[Table],
+    figures: Sequence[Path],
+    folder: Path,
+    *,
+    images: int,
+    notes: Sequence[str] = (),
 ) -> tuple[str, list[str]]:
     """The HTML, and a line for what is missing on it.
 
@@ -35,6 +42,7 @@ def render_page(
         figures: PNG files to embed.
         folder: Where the page will lie: links to the runs' configs are relative to it.
         images: Images of each task to show.
+        notes: What a reader must know of the runs.
     """
     pictures, troubles = gallery(made, images)
     shown = [_board(board) for board in made]
@@ -50,7 +58,7 @@ def render_page(
         methods=list(dict.fromkeys(line["method"] for board in shown for line in board["lines"])),
         tables=tables,
         troubles=troubles,
-        notes=_notes(made),
+        notes=[*notes, *_notes(made)],
         figures=embedded,
         data=_script_safe(data),
     )

@@ -11,6 +11,7 @@ from rich.console import Console
 from mapga.errors import ConfigError
 from mapga.files.durable import write_text
 from mapga.records.collect import Run, collect
+from mapga.records.origins import mixtures, origins
 from mapga.report.boards import Board, boards
 from mapga.report.curves import draw_convergence, draw_passes
 from mapga.report.figures import draw_ranks, file_name, leading
@@ -37,7 +38,7 @@ _METRICS_DRAWN = 4  # of each study, in figures
 
 @dataclass(frozen=True)
 class _Content:
-    """What a report says: boards of all studies, everything else as tables, and what could not be read."""
+    """What a report says: boards of all studies, everything else as tables, and what is wrong or mixed."""
 
     boards: list[Board]
     besides: list[Table]
@@ -89,6 +90,7 @@ def write_report(root: Path, *, images: int = 8) -> Path:
         [path for path in figures if not path.name.startswith("grid-")],
         folder,
         images=images,
+        notes=content.troubles,
     )
     content.every_run.notes.extend(missing)
     write_text(folder / "table.md", "\n".join(table.markdown() for table in tables))
@@ -116,6 +118,7 @@ def _content(runs: Sequence[Run], troubles: Sequence[str]) -> _Content:
     besides += [table for study in found if (table := runtime_table(study)) is not None]
     if any(map(is_trial, runs)):
         besides.append(trials_table(runs))
+    said += mixtures({run.folder.name: origins(run.folder) for run in runs if run.status == "done"})
     every_run = make_table([run for run in runs if not is_trial(run)])
     every_run.notes.extend(said)
     return _Content(made, besides, every_run, said)

@@ -19,10 +19,12 @@ from mapga.records.documents import read_json, rows_text
 from mapga.records.journal import Row
 from mapga.records.losses import AllLost, Losses
 from mapga.records.measured import Measured
+from mapga.records.origins import add_origin, other_code
 from mapga.records.provenance import provenance
 from mapga.records.store import ImageStore
 from mapga.run.batch import Restorer, Stores
 from mapga.run.job import Job
+from mapga.run.machine import machine
 from mapga.run.progress import Advance, ProgressDisplay
 from mapga.run.set_scores import score_sets
 from mapga.run.signals import InterruptedRun, Notice, listening
@@ -30,9 +32,10 @@ from mapga.run.summary import summarise
 from mapga.run.truth import had_unreadable, same_truth
 from mapga.tracking.mirror import Mirror
 
-__all__ = ["check_data", "run_job"]
+__all__ = ["check_data", "refuse_other_code", "run_job"]
 
 _log = logging.getLogger(__name__)
+_UNKNOWN: Mapping[str, Any] = {}
 
 
 def run_job(job: Job, display: ProgressDisplay) -> Mapping[str, Any] | None:
@@ -58,12 +61,30 @@ def run_job(job: Job, display: ProgressDisplay) -> Mapping[str, Any] | None:
             raise
 
 
-def check_data(folder: RunFolder, dataset: Dataset, device: str = "") -> None:
+def refuse_other_code(folder: RunFolder) -> None:
+    """Refuse to go on with a run in which images are recorded that other sources made.
+
+    Raises:
+        ConfigError: They are other sources, and the config does not allow it.
+    """
+    if folder.begun and not folder.spec.allow_code_change and (other := other_code(folder.path)):
+        raise ConfigError(
+            f"{folder.run_id} was {other}; redo=true restores all of it again, allow_code_change=true goes on, and "
+            "notes both"
+        )
+
+
+def check_data(folder: RunFolder, dataset: Dataset, origin: Mapping[str, Any] = _UNKNOWN) -> None:
     """Write down what a run and its problem are begun with; refuse to go on with other images.
 
     A fingerprint of another version says nothing of today's, nor does one of pictures that could not be read and may
     have been replaced: the images are compared with the true ones that are stored, and if they are the same, today's
     fingerprint takes its place.
+
+    Args:
+        folder: The run's.
+        dataset: The images of today.
+        origin: Under what the run is begun, if it is; of one that is done nobody knows any more.
 
     Raises:
         ConfigError: The run, or another run of its problem, was begun with other images.
@@ -83,9 +104,9 @@ def check_data(folder: RunFolder, dataset: Dataset, device: str = "") -> None:
             "use another results_dir, or restore the data"
         )
     for path in paths:
-        record = records.get(path) or provenance(device)
+        record = records.get(path) or origin
         if record.get("dataset") != now:
-            write_json(path, record | {"dataset": now})
+            write_json(path, {**record, "dataset": now})
 
 
 def _version(fingerprint: str) -> str:
@@ -103,7 +124,10 @@ class _Runner:
 
     def run(self, display: ProgressDisplay) -> Mapping[str, Any] | None:
         try:
-            check_data(self.folder, self.job.dataset, str(self.job.device))
+            refuse_other_code(self.folder)
+            origin = provenance(machine(self.job.device))
+            check_data(self.folder, self.job.dataset, {} if self.folder.begun else origin)
+            add_origin(self.folder.path, origin, anew=self.alone and not self.folder.begun)
             for folder in (self.folder.path, self.folder.problem_path):
                 remove_leftovers(folder)
             stores = self._stores()
