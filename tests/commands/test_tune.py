@@ -11,16 +11,24 @@ import yaml
 
 from helpers.commands import mapga
 from helpers.folders import summary
-from helpers.runs import tiny_spec
+from helpers.runs import Killed, tiny_spec
+from mapga.cli import main
+from mapga.commands import run, sweep
+from mapga.commands.run import Outcome, run_one
+from mapga.commands.search import told
+from mapga.config.sweep import Sweep
+from mapga.errors import ConfigError
+from mapga.records import Lock
 from mapga.records.collect import Run
 from mapga.report import trials
+from mapga.run.runner import run_job
 
 DIGITS = (
     *("prior=mixture", "prior.components=20", "prior.ode_steps=4", "device=cpu", "metrics=basic", "task=half"),
     *("solver=map_ga_np", "dataset.limit=3"),
 )
 SEARCH = (
-    *("experiment=tune", *DIGITS, "objective=psnr", "hydra.sweeper.direction=maximize", "hydra.sweeper.n_trials=4"),
+    *("experiment=tune", *DIGITS, "objective=psnr", "hydra.sweeper.n_trials=4"),
     *("schedule.steps=range(2,5)", "num_iter=choice(1,2)"),
 )
 
@@ -32,8 +40,6 @@ def _records(results: Path, name: str) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from mapga.cli import main
-
     results = tmp_path_factory.mktemp("search")
     assert main(["run", "-m", *SEARCH, f"results_dir={results}"]) == 0
     return results
@@ -107,3 +113,60 @@ def test_a_search_without_an_objective_is_refused(tmp_path: Path, capsys):
         and "a sweeper that searches needs objective=..." in said.err
         and not list(tmp_path.glob("mnist-*"))
     )
+
+
+@pytest.mark.parametrize("how", ["killed", "asked to stop"])
+def test_a_search_that_was_cut_off_goes_on_as_if_it_had_not_been(
+    searched: Path, tmp_path: Path, how: str, monkeypatch, capsys
+):
+    begun: list[str] = []
+
+    def cut(spec):
+        if len(begun) == 2:
+            if how == "killed":
+                raise Killed
+            return Outcome("interrupted", str(spec.folder), "asked to stop; the same command continues")
+        begun.append(spec.run_id)
+        return run_one(spec)
+
+    monkeypatch.setattr(sweep, "run_one", cut)
+    command = ("run", "-m", *SEARCH, f"results_dir={tmp_path}")
+    if how == "killed":
+        with pytest.raises(Killed):
+            main(list(command))
+    else:
+        said = mapga(capsys, *command)
+        assert said.code == 75 and "the same command continues" in said.err
+    restored: list[str] = []
+    monkeypatch.setattr(
+        run, "run_job", lambda job, display: restored.append(job.folder.run_id) or run_job(job, display)
+    )
+    monkeypatch.setattr(sweep, "run_one", run_one)
+    assert mapga(capsys, *command).code == 0
+    trials_of = (path for path in searched.glob("*/config.yaml") if yaml.safe_load(path.read_text())["objective"])
+    whole = {path.parent.name for path in trials_of}
+    found = {path.parent.name for path in tmp_path.glob("*/done")}
+    assert found == whole and set(restored) == whole - set(begun) and set(begun) < whole
+    best = (tmp_path / "optimization_results.yaml").read_text()
+    assert best == (searched / "optimization_results.yaml").read_text()
+
+
+def test_a_second_search_in_the_same_folder_waits_for_the_first(tmp_path: Path, capsys):
+    with Lock(tmp_path / "search.lock"):
+        said = mapga(capsys, "run", "-m", *SEARCH, f"results_dir={tmp_path}")
+    assert said.code == 1 and "is being worked on by process" in said.err and not list(tmp_path.glob("mnist-*"))
+
+
+@pytest.mark.parametrize(("objective", "right", "wrong"), [("psnr", "max", "min"), ("stlpips_alex", "min", "max")])
+def test_which_way_is_better_is_the_metrics_own(objective: str, right: str, wrong: str):
+    given = ["experiment=tune", f"objective={objective}", "metrics=[basic,offline]", "seed=3"]
+    typed = [*given, f"hydra.sweeper.direction={right}imize"]
+    for one in (given, typed):
+        assert told(Sweep(one), one) == [f"hydra.sweeper.direction={right}imize", "hydra.sweeper.sampler.seed=3"]
+    with pytest.raises(ConfigError, match=f"{objective} is a metric to {right}imize"):
+        told(Sweep(given), [*given, f"hydra.sweeper.direction={wrong}imize"])
+
+
+def test_a_seed_that_is_set_stays():
+    given = ["experiment=tune", "hydra.sweeper.sampler.seed=5"]
+    assert told(Sweep(given), given) == ["hydra.sweeper.direction=minimize"]

@@ -37,6 +37,8 @@ TRIES = {  # VICTIM is a file that must stay as it is, TRAP a pickle that must n
     "within the launcher": ["+hydra.launcher.x._target_=os.remove"],
     "in a list": ["+hydra.sweeper.x=[{_target_: os.remove}]"],
     "a sampler": ["experiment=tune", "hydra.sweeper.sampler._target_=os.remove"],
+    "a study elsewhere": ["experiment=tune", "hydra.sweeper.storage=sqlite:///VICTIM"],
+    "a search space of code": ["experiment=tune", "hydra.sweeper.custom_search_space=os.remove"],
     "logging": ["+hydra.job_logging.handlers.f={class: logging.FileHandler, filename: VICTIM, mode: w}"],
     "logging of hydra": ["+hydra.hydra_logging.handlers.f.class=logging.FileHandler"],
     "another logging": ["hydra/job_logging=default"],

@@ -17,16 +17,16 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from mapga.commands import submission
+from mapga.commands import search, submission
 from mapga.commands.run import Outcome, check_writable, ended, run_one
 from mapga.config.compose import conf_dir, spec_of
 from mapga.config.messages import not_understood, one_line
 from mapga.config.sweep import Sweep
 from mapga.errors import ConfigError
-from mapga.records import RunFolder
+from mapga.records import Lock, LockedError, RunFolder
 from mapga.records.collect import collect
 from mapga.records.provenance import code_identity
-from mapga.run.signals import listening
+from mapga.run.signals import InterruptedRun, listening
 from mapga.spec import RunSpec
 
 __all__ = ["Task", "sweep"]
@@ -47,19 +47,23 @@ def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
     check_writable(results)
     choices = cfg.hydra.runtime.choices
     searches, launcher = choices["hydra/sweeper"] != "basic", choices["hydra/launcher"]
-    if searches and cfg.objective is None:
-        raise ConfigError("a sweeper that searches needs objective=..., one of the run's metrics")
+    of_search = search.told(whole, overrides) if searches else []
     planned = [] if searches else whole.all()
     if launcher in _SLURM:
         from mapga.commands import slurm
 
         slurm.prepare(cfg.hydra.launcher)
     submission.note(results, overrides, planned)
+    lock = results / "search.lock"  # of two searches at once one would take the other's trials for failed
     try:
         # Elsewhere jobs listen for themselves, and who submitted them may die of a signal.
-        with listening() if launcher == "basic" else nullcontext():
+        with listening() if launcher == "basic" else nullcontext(), Lock(lock) if searches else nullcontext():
             task = Task(code_identity(), frozenset(spec.run_id for spec in planned))
-            returned = _launched([*overrides, _in(results)], task)
+            returned = _launched([*overrides, *of_search, _in(results)], task)
+    except InterruptedRun as error:
+        return [Outcome("interrupted", str(results), str(error))], results
+    except LockedError as error:
+        return [Outcome("failed", str(results), str(error))], results
     except RuntimeError as error:  # a process died, and the launcher does not say what became of the others
         if launcher in _SLURM:
             slurm.wait(error)
@@ -124,6 +128,8 @@ class Task:
                 "since, or the plan of the sweep is wrong; submit again",
             )
         outcome = run_one(spec)
+        if outcome.status == "interrupted" and not self.planned:
+            raise InterruptedRun(outcome.message)  # or the search takes it for a failure and draws the next
         if outcome.status == "skipped":
             RunFolder(spec).skip(outcome.message)
         return outcome

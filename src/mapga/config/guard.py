@@ -34,13 +34,15 @@ _OBJECTS = {
     ),
 }
 _NO_LOGGING = {"version": 1, "root": None, "disable_existing_loggers": False}
-_AS_IT_IS = {  # what a key is where nobody has set it
+_AS_IT_IS: dict[str, Any] = {  # what a key is where nobody has set it
     "callbacks": {},
     "env": {},
     "hydra_logging": _NO_LOGGING,
     "job_logging": _NO_LOGGING,
     "job.env_copy": [],
     "job.env_set": {},
+    "sweeper.custom_search_space": None,
+    "sweeper.storage": None,
 }
 
 
