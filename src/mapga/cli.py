@@ -102,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     sync = reading("sync", "mirror finished runs to Weights & Biases, from their journals", _sync, "a results folder")
     modes = ("auto", "online", "offline")
     sync.add_argument("--mode", choices=modes, default=None, help="default: as the run's config")
+    verify = reading("verify", "compare what runs have stored with what they recorded", _verify, "a results folder")
+    again = "solve N images of each finished run again, and compare their pixels"
+    verify.add_argument("--replay", type=int, default=0, metavar="N", help=again)
     export = reading("export", "write a run's restored images as PNG files", _export, "a run's folder")
     export.add_argument("--to", type=Path, default=None, help="where to (default: png/ in the run's folder)")
     return parser
@@ -192,6 +195,12 @@ def _sync(arguments: argparse.Namespace) -> int:
     for trouble in troubles:
         _complain(trouble)
     return FAILED if troubles else DONE
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from mapga.commands.verify import verify
+
+    return FAILED if verify(arguments.folder, arguments.replay, print) else DONE
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -93,7 +93,7 @@ def test_a_run_with_broken_numbers_is_not_done_and_the_rest_is_read(tmp_path, te
     assert {run.names["solver"]: run.status for run in runs} == {"broken": "incomplete", "sound": "done"}
     reason = next(run.reason for run in runs if run.status == "incomplete")
     assert not troubles and not broken.done
-    assert reason.startswith(f"{broken.path / 'metrics.json'} is damaged (") and "writes it again" in reason
+    assert reason.startswith("metrics.json is damaged (") and "writes it again" in reason
 
 
 def test_a_run_without_its_numbers_is_not_done(tmp_path):

@@ -78,12 +78,13 @@ def test_the_marker_is_written_last(folder, monkeypatch):
     assert {"journal.jsonl", "metrics.json"} <= there_before["done"] and "error.txt" not in there_before["done"]
 
 
-def test_costs_survive_a_torn_line(folder):
-    folder.spent({"rows": [0], "forward": 1})
+def test_costs_survive_what_is_torn_and_what_is_no_cost(folder):
+    cost = {"forward": 1, "vjp": 0, "seconds": 1.5, "seconds_network": 1.0}
+    folder.spent({"rows": [0], **cost})
     path = folder.path / "batches.jsonl"
-    path.write_text(path.read_text() + '{"rows": [1], "forw')
-    folder.spent({"rows": [1], "forward": 3})
-    assert folder.costs() == [{"rows": [0], "forward": 1}, {"rows": [1], "forward": 3}]
+    path.write_text(path.read_text() + '[]\n{"a": 1}\n{"rows": [1]}\n{"rows": [[1]]}\n{"rows": [1], "forw')
+    folder.spent({"rows": [1], **cost})
+    assert folder.costs() == [{"rows": [0], **cost}, {"rows": [1], **cost}]
 
 
 def test_a_skip_says_why(folder):

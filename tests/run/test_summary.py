@@ -90,3 +90,10 @@ def test_what_was_run_is_said(folder):
     assert summary["run_id"] == folder.run_id and summary["seed"] == 7
     assert (summary["dataset"], summary["task"], summary["solver"]) == ("tiny", "half", "alpha")
     assert (summary["schedule"], summary["sigma_y_unit"]) == ("karras", "[-1,1]")
+
+
+def test_images_of_unknown_cost_are_said(folder):
+    folder.spent({"rows": [0, 1], "forward": 6, "vjp": 2, "seconds": 4.0, "seconds_network": 3.0})
+    said = summarise(folder, _recorded(1.0, 2.0, 3.0), {"psnr": False}, {}, {})
+    assert said["compute"]["forward"] == 6.0
+    assert said["notes"][0] == "what 1 images cost is not known: batches.jsonl was damaged"

@@ -17,7 +17,7 @@ from mapga.records.collect import UNREADABLE, read_run
 from mapga.records.documents import read_summary, rows_text
 from mapga.records.losses import AllLost, Losses
 from mapga.records.origins import other_code
-from mapga.records.recorded import read_recorded
+from mapga.records.recorded import Recorded, read_recorded
 from mapga.run.assemble import Unsupported, make_dataset, make_job
 from mapga.run.job import Job
 from mapga.run.progress import ProgressDisplay
@@ -155,7 +155,7 @@ def _wrong(run: RunFolder) -> list[str]:
     if run.spec.places:  # the id does not know what lies there
         dataset = make_dataset(run.spec)
         check_data(run, dataset)
-        recorded = read_recorded(run.path, len(dataset), quick=True)
+        recorded = Recorded({}, 0) if wrong else read_recorded(run.path, len(dataset), quick=True)
         failed = [row for row, one in recorded.rows.items() if one.status == "failed" and readable(dataset, row)]
         wrong += [f"{rows_text(failed)} can be read now"] if failed else []
     return wrong

@@ -6,17 +6,19 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
 from mapga.commands import submission
+from mapga.errors import DamagedError
+from mapga.records.audit import broken_stores
 from mapga.records.collect import Run, collect
 from mapga.records.holder import Holder
 from mapga.records.journal import Journal
 from mapga.records.losses import Losses
 from mapga.records.origins import mixtures, origins
+from mapga.records.store import ImageStore
 
 __all__ = ["Standing", "standing", "status_view"]
 
@@ -67,6 +69,7 @@ def standing(run: Run) -> Standing:
 def status_view(root: Path) -> tuple[Group, Counter[str]]:
     """A picture of all runs below a folder for a terminal, and how many are in which state."""
     runs, troubles = collect(root)
+    troubles += dict.fromkeys(line for run in runs for line in broken_stores(run.folder, run.problem_folder))
     standings = [standing(run) for run in runs]
     counts = Counter(one.state for one in standings)
     table = Table("run", "state", "images", "heartbeat", "last line", pad_edge=False)
@@ -88,6 +91,6 @@ def status_view(root: Path) -> tuple[Group, Counter[str]]:
 
 def _total(folder: Path) -> int | None:
     try:
-        return len(np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError):
+        return len(ImageStore.open(folder / "images.npy"))
+    except (OSError, DamagedError):
         return None

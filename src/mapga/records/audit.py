@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,39 +17,70 @@ from mapga.records.measured import Measured
 from mapga.records.recorded import Recorded, read_recorded
 from mapga.records.store import ImageStore
 
-__all__ = ["damages", "unsealed"]
+__all__ = ["broken_stores", "damages", "spoiled", "unsealed"]
 
 _SAME = 1e-9  # relative difference of two means of the same numbers
 
 
-def damages(folder: Path, problem: Path, *, quick: bool = False) -> list[str]:
-    """A line for each thing that is wrong with a run: its pixels and its problem's, journal, summary, features.
+def broken_stores(folder: Path, problem: Path) -> list[str]:
+    """A line for each store of a run that is no store, or not whole: a look at headers and sizes, no pixels."""
+    measured = Measured(problem)
+    found: list[str] = []
+    for path in (folder / "images.npy", measured.truth_path, measured.measurement_path):
+        with _named(found):
+            if path.exists():
+                ImageStore.open(path)
+    return found
+
+
+def spoiled(folder: Path, problem: Path, *, quick: bool = False) -> list[str]:
+    """A line for each store of a run whose pixels are not what was recorded.
 
     Args:
         folder: The run's, finished or not.
         problem: Its problem's.
-        quick: Of larger stores look at a sample of the pixels alone (``ImageStore.sample``).
+        quick: Of larger stores look at a sample alone (``ImageStore.sample``).
     """
-    done = (folder / "done").exists()
-    if not done and not any(folder.glob("journal*.jsonl")):
-        return []
-    found: list[str] = []
-    recorded = Recorded({}, 0)
-    try:
-        recorded = read_recorded(folder, len(ImageStore.open(folder / "images.npy")), quick=quick)
-        if recorded.damaged:
-            found.append(f"images.npy: {rows_text(recorded.damaged)} not what was recorded")
-        found += _shared(problem, recorded, quick) + (list(_numbers(folder, recorded)) if done else [])
-    except DamagedError as error:
-        found.append(str(error))
-    except OSError as error:
-        found.append(f"{error.filename}: {error.strerror}")
+    return _looked_at(folder, problem, quick)[1]
+
+
+def damages(folder: Path, problem: Path, *, quick: bool = False) -> list[str]:
+    """``spoiled``, and a line for each thing that a finished run's other files do not say as its journal does."""
+    recorded, found = _looked_at(folder, problem, quick)
+    if (folder / "done").exists() and recorded.total:
+        with _named(found):
+            found += _numbers(folder, recorded)
     return found
 
 
-def unsealed(folder: Path) -> int:
+def _looked_at(folder: Path, problem: Path, quick: bool) -> tuple[Recorded, list[str]]:
+    found: list[str] = []
+    recorded = Recorded({}, 0)
+    if (folder / "done").exists() or any(folder.glob("journal*.jsonl")):
+        with _named(found):
+            recorded = read_recorded(folder, len(ImageStore.open(folder / "images.npy")), quick=quick)
+            if recorded.damaged:
+                found.append(f"images.npy: {rows_text(recorded.damaged)} not what was recorded")
+        with _named(found):
+            found += _shared(problem, recorded, quick)
+    return recorded, found
+
+
+@contextmanager
+def _named(found: list[str]) -> Iterator[None]:
+    """Add what is damaged to what was found."""
+    try:
+        yield
+    except DamagedError as error:
+        found.append(str(error))
+    except FileNotFoundError as error:
+        found.append(f"{error.filename} is gone")
+    except OSError as error:
+        found.append(f"{error.filename} cannot be read ({error.strerror})")
+
+
+def unsealed(recorded: Recorded) -> int:
     """How many images were recorded by an older version, without a checksum."""
-    recorded = read_recorded(folder, len(ImageStore.open(folder / "images.npy")), quick=True)
     return sum(row.crc is None and row.status != "failed" for row in recorded.rows.values())
 
 

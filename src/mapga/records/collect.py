@@ -15,7 +15,7 @@ from mapga.records.documents import read_json, read_summary
 from mapga.records.losses import Losses
 from mapga.spec import REPLACED, RunSpec
 
-__all__ = ["UNREADABLE", "Run", "StoredProblem", "collect", "read_run", "run_of", "settings", "told_apart"]
+__all__ = ["UNREADABLE", "Run", "StoredProblem", "collect", "read_run", "run_of", "settings", "told_apart", "trouble"]
 
 # What a run's folder raises whose files were damaged, in whatever way.
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError)
@@ -88,8 +88,16 @@ def collect(root: Path) -> tuple[list[Run], list[str]]:
         try:
             runs.append(_sound(read_run(path.parent)))
         except UNREADABLE as error:
-            troubles.append(f"{path.parent}: cannot be read ({type(error).__name__}: {' '.join(str(error).split())})")
+            troubles.append(trouble(path.parent, error))
     return runs, troubles
+
+
+def trouble(folder: Path, error: Exception) -> str:
+    """One line for a run's folder that raised one of ``UNREADABLE``."""
+    if isinstance(error, DamagedError):
+        return str(error)
+    reason = " ".join(str(error).split()) or "nothing is in it"
+    return f"{folder}: cannot be read, its config.yaml is damaged ({reason}); the run's own command writes it again"
 
 
 def read_run(folder: Path) -> Run:
@@ -115,7 +123,7 @@ def run_of(folder: Path, spec: RunSpec, problem: str) -> Run:
         try:
             metrics = read_summary(folder)
         except DamagedError as error:  # then it is not done
-            return found("incomplete", reason=str(error))
+            return found("incomplete", reason=str(error).removeprefix(f"{folder}/"))
         losses = Losses.told(metrics)
         return found("failed", reason=str(losses)) if losses.all else found("done", metrics=metrics)
     if (folder / "skipped.json").exists():

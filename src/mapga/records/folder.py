@@ -124,8 +124,8 @@ class RunFolder:
         self._costs.append([batch])
 
     def costs(self) -> list[dict[str, Any]]:
-        """What each batch cost, in the order noted."""
-        return list(self._costs.read())
+        """What each batch cost, in the order noted; what is no cost is passed over."""
+        return list(filter(_is_cost, self._costs.read()))
 
     def fail(self, traceback: str) -> None:
         """Keep the traceback of a failed attempt."""
@@ -149,3 +149,11 @@ class RunFolder:
         finally:
             os.close(descriptor)
         write_text(self.path / "done", "")
+
+
+def _is_cost(cost: Mapping[str, Any]) -> bool:
+    """Whether a line names rows and, if there are any, says what they cost."""
+    rows, numbers = cost.get("rows"), [cost.get(key) for key in ("forward", "vjp", "seconds", "seconds_network")]
+    if not isinstance(rows, list) or not all(isinstance(row, int) for row in rows):
+        return False
+    return not rows or all(isinstance(number, int | float) for number in numbers)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from mapga.errors import ConfigError
-from mapga.records.journal import Journal
+from mapga.errors import ConfigError, DamagedError
+from mapga.records.documents import rows_text
+from mapga.records.journal import Journal, Row
+from mapga.records.recorded import read_recorded
 from mapga.records.store import ImageStore
 
 __all__ = ["export_images"]
@@ -21,20 +23,37 @@ def export_images(folder: Path, to: Path | None = None) -> Path:
         to: Where to; default ``png/`` in the run's folder.
 
     Raises:
-        ConfigError: The folder is not a run's, or the pictures cannot be written.
+        ConfigError: The folder is not a run's, or is damaged, or the pictures cannot be written.
     """
     if not (folder / "images.npy").exists():
         raise ConfigError(f"{folder} holds no images.npy; name the folder that 'mapga run' printed")
+    store = ImageStore.open(folder / "images.npy")
+    rows = _restored(folder, store)
     to = folder / "png" if to is None else to
     try:
         to.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"--to={to}: cannot be written ({error.strerror}); choose another folder") from error
-    images = ImageStore.open(folder / "images.npy")
-    for journal in sorted(folder.glob("journal*.jsonl")):
-        for row in Journal(journal).rows():
-            if row.status == "done":
-                picture = images.read([row.row])[0]
-                grey = picture.shape[-1] == 1
-                Image.fromarray(picture[..., 0] if grey else picture).save(to / f"{row.index:06d}.png")
+    for row in rows:
+        picture = store.read([row.row])[0]
+        grey = picture.shape[-1] == 1
+        Image.fromarray(picture[..., 0] if grey else picture).save(to / f"{row.index:06d}.png")
     return to
+
+
+def _restored(folder: Path, store: ImageStore) -> list[Row]:
+    """The images that a run has restored, by its journals.
+
+    Raises:
+        ConfigError: There is none.
+        DamagedError: Their pixels are not what was recorded.
+    """
+    named = {row.row for path in folder.glob("journal*.jsonl") for row in Journal(path).rows()}
+    recorded = read_recorded(folder, len(store))
+    if lost := sorted({*recorded.damaged, *(row for row in named if row >= len(store))}):
+        raise DamagedError(
+            f"{store.path}: {rows_text(lost)} not what was recorded; the run's own command restores what is lost"
+        )
+    if not (done := [row for row in recorded.rows.values() if row.status == "done"]):
+        raise ConfigError(f"{folder}: no restored image is recorded in its journal; go on with the run first")
+    return done

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from mapga.errors import ConfigError
 from mapga.files.durable import write_text
+from mapga.records.audit import spoiled
 from mapga.records.collect import Run, collect
 from mapga.records.origins import mixtures, origins
 from mapga.report.boards import Board, boards
@@ -70,6 +71,7 @@ def write_report(root: Path, *, images: int = 8) -> Path:
     if not root.is_dir():
         raise ConfigError(f"{root} is not a folder; name the results_dir of your runs")
     runs, troubles = collect(root)
+    troubles += _spoiled(runs)
     check_disjoint(runs)
     if not runs and not troubles:
         raise ConfigError(f"{root} holds no runs; make one with: mapga run results_dir={root}")
@@ -101,6 +103,12 @@ def write_report(root: Path, *, images: int = 8) -> Path:
     write_text(folder / "index.html", html)
     _print(content, figures)
     return folder
+
+
+def _spoiled(runs: Sequence[Run]) -> list[str]:
+    """A line for each finished run whose pictures, or those of its problem, are not what was recorded."""
+    found = [(run, spoiled(run.folder, run.problem_folder, quick=True)) for run in runs if run.status == "done"]
+    return [f"{run.folder.name}: {line} (mapga verify looks closer)" for run, lines in found for line in lines]
 
 
 def _content(runs: Sequence[Run], troubles: Sequence[str]) -> _Content:

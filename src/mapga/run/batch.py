@@ -97,6 +97,8 @@ class Restorer:
     def restore(self, rows: Sequence[int], on_step: Callable[[], object]) -> tuple[list[Row], dict[str, Any]]:
         """Restore some rows, with their pixels on disk on return; the journal rows, and what it cost."""
         items, failed = self._read(rows)
+        if failed:
+            self.stores.measured.unreadable(failed)
         rows = [row for row in rows if row not in failed]
         if not rows:
             return list(failed.values()), _NOTHING | {"device": str(self.job.device)}
@@ -109,8 +111,7 @@ class Restorer:
         steps = diverged.tolist()  # waits for the device
         seconds = time.perf_counter() - begun
 
-        restored = to_uint8(torch.nan_to_num(x), self.job.rounding)
-        restored[[k for k, step in enumerate(steps) if step]] = 0
+        restored = self._rounded(x, steps)
         self._keep(rows, truth, problem)
         self.stores.restored.write(rows, restored)
         if tracer is not None:
@@ -132,6 +133,21 @@ class Restorer:
         if items:
             truth, _, problem = self._measured(items)
             self._keep([row for row in rows if row not in failed], truth, problem)
+
+    def again(self, rows: Sequence[int]) -> dict[int, np.ndarray]:
+        """What solving some rows gives now, uint8 (H, W, C) by row, of those that can be read; nothing is written."""
+        items, failed = self._read(rows)
+        if not items:
+            return {}
+        _, clean, problem = self._measured(items)
+        x, diverged = self._solve(items, clean, problem, Meter(self.job.device), lambda: None, None)
+        return dict(zip((row for row in rows if row not in failed), self._rounded(x, diverged.tolist()), strict=True))
+
+    def _rounded(self, x: Tensor, steps: Sequence[int]) -> np.ndarray:
+        """Restored images as they are stored, uint8 (B, H, W, C); those that diverged are black."""
+        restored = to_uint8(torch.nan_to_num(x), self.job.rounding)
+        restored[[k for k, step in enumerate(steps) if step]] = 0
+        return restored
 
     def _measured(self, items: Sequence[Item]) -> tuple[np.ndarray, Tensor, Problem]:
         """The true images, as stored and as the solver's device sees them, and their measurements."""
@@ -182,8 +198,6 @@ class Restorer:
             except UnreadableImageError as error:
                 _log.warning("row %d failed: %s; the run goes on", row, error)
                 failed[row] = Row(row, self.job.dataset.index(row), None, "failed", None, {})
-        if failed:
-            self.stores.measured.unreadable(failed)
         return items, failed
 
     def _score(

@@ -90,7 +90,7 @@ def check_data(folder: RunFolder, dataset: Dataset, origin: Mapping[str, Any] = 
         ConfigError: The run, or another run of its problem, was begun with other images.
     """
     now = dataset.fingerprint()
-    remedy = "remove it, and the same command writes one of today's code and data"
+    remedy = "remove it, and the same command writes what is known today"
     paths = [place / "provenance.json" for place in (folder.path, folder.problem_path)]
     records = {path: read_json(path, remedy) for path in paths if path.exists()}
     others = {path: before for path, record in records.items() if (before := str(record.get("dataset"))) != now}

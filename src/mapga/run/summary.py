@@ -45,6 +45,9 @@ def summarise(
         for cost in costs
         if "out_of_memory_with" in cost
     ]
+    priced = {row for cost in costs for row in cost["rows"]}
+    if unknown := sum(row.status != "failed" and key not in priced for key, row in recorded.rows.items()):
+        notes.append(f"what {unknown} images cost is not known: batches.jsonl was damaged")
     counted, stated = compute["forward"] + compute["vjp"], folder.spec.passes
     if any(cost["rows"] for cost in costs) and not math.isclose(counted, stated):  # plans and budgets go by the card
         notes.append(f"{counted:g} passes per image were counted, and the solver's card states {stated}: mend the card")
