@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 import math
@@ -102,6 +103,34 @@ def test_smoke(tmp_path, table, capsys):
     capsys.readouterr()
 
 
+def test_the_levels_in_the_document_are_those_that_were_measured():
+    folder = Path(__file__).parents[1] / "experiments" / "paired_tests"
+    with (folder / "levels.csv").open(newline="") as file:
+        measured = {(line["gaps"], int(line["n"])): line for line in csv.DictReader(file)}
+    lines = [line for line in (folder / "README.md").read_text().splitlines() if line.startswith("| ")]
+    kinds = [cell.strip() for cell in lines[0].split("|")[2:-1]]
+    cells = {}
+    for line in lines[2:]:
+        n, *texts = (cell.strip() for cell in line.split("|")[1:-1])
+        cells |= {(kind, int(n)): text for kind, text in zip(kinds, texts, strict=True)}
+    parts = ("sign_flips", "bootstrap_t", "larger")
+    assert cells == {
+        place: "{} / {} / **{}**".format(*(f"{100 * float(line[part]):.1f}" for part in parts))
+        + f" [{100 * float(line['called_skewed']):.0f}]"
+        for place, line in measured.items()
+    }
+
+
+def test_the_simulation_of_levels_runs(tmp_path, monkeypatch, capsys):
+    simulate = _script("paired_tests/simulate.py")
+    monkeypatch.setattr(
+        "sys.argv", ["simulate.py", "--draws", "25", "--resamples", "99", "--to", str(tmp_path / "x.csv")]
+    )
+    assert simulate.main() == 0
+    assert len((tmp_path / "x.csv").read_text().splitlines()) == 1 + 4 * 7
+    capsys.readouterr()
+
+
 def test_only_the_start_is_drawn_around_the_truth():
     around = torch.full((2, 1, 4, 4), 3.0)
     with NoiseSource(0, [5, 6], (1, 4, 4), around=around) as noise, NoiseSource(0, [5, 6], (1, 4, 4)) as plain:
@@ -169,13 +198,17 @@ def test_images_of_a_table_are_the_same_for_all_its_methods(tmp_path, capsys):
     assert len(problems) == 1 and np.load(problems[0] / "truth.npy").shape == (2, 32, 32, 1)
 
 
-@pytest.fixture
-def flow():
-    path = Path(__file__).parents[1] / "experiments/mnist/flow.py"
-    spec = importlib.util.spec_from_file_location("flow", path)
+def _script(name: str):
+    path = Path(__file__).parents[1] / "experiments" / name
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def flow():
+    return _script("mnist/flow.py")
 
 
 def test_the_flow_in_the_place_of_c_is_the_exact_consistency_function(flow):

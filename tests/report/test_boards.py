@@ -55,6 +55,19 @@ def test_only_the_best_and_its_ties_are_bold(tmp_path):
     assert marks == {"alpha": (True, ""), "beta": (True, ""), "gamma": (False, "**")}
 
 
+def test_a_board_says_where_its_test_is_not_what_it_seems(tmp_path):
+    few, skewed = _numbers(0.0), _numbers(0.0)
+    skewed["psnr"] = (few["psnr"] + np.exp(1.5 * np.random.default_rng(1).normal(size=40))).tolist()
+    for solver, numbers in (("alpha", few), ("beta", skewed)):
+        measured(tmp_path / "skewed", solver, numbers)
+        measured(tmp_path / "few", solver, {"psnr": numbers["psnr"][:5]})
+    (note,) = _boards(tmp_path / "skewed")["psnr", "best"].cautions
+    assert "8 of 100" in note and note.endswith(": half")
+    (note,) = (board := _boards(tmp_path / "few")["psnr", "best"]).cautions
+    assert note == "too few images for any difference to be significant: half (5 images, 1 pairs)"
+    assert note in board_table(board).notes
+
+
 def test_lower_may_be_better(tmp_path):
     for solver, shift in (("alpha", 0.0), ("beta", 1.0)):
         measured(tmp_path, solver, {"lpips_alex": _numbers(shift)["psnr"]}, lower=True)

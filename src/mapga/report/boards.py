@@ -20,7 +20,7 @@ from mapga.report.choices import (
     metric_card,
     protocols,
 )
-from mapga.report.compare import Column, Comparison, Pair, compare
+from mapga.report.compare import Column, Comparison, Pair, compare, starless
 from mapga.report.coverage import cell_of
 from mapga.report.scores import Scores, read_scores
 from mapga.report.studies import Study
@@ -55,6 +55,23 @@ class Board:
     def of_sets(self) -> bool:
         """Whether it is a number of a whole set, which no single image has."""
         return "|" in self.protocol
+
+    @property
+    def cautions(self) -> list[str]:
+        """Where its paired tests say less, or more, than they seem to."""
+        few, skewed = [], []
+        for task, found in self.pairs.items():
+            if starless(pairs := [pair for *_, pair in found]):
+                few.append(f"{task} ({max(pair.n for pair in pairs)} images, {len(pairs)} pairs)")
+            elif any(pair.skewed for pair in pairs):
+                skewed.append(task)
+        notes = [f"too few images for any difference to be significant: {', '.join(few)}"] if few else []
+        if skewed:
+            notes.append(
+                "a few images weigh so much in a difference that p < 0.05 may come by chance in more than 8 of 100 cases "
+                f"(experiments/paired_tests): {', '.join(skewed)}"
+            )
+        return notes
 
     @property
     def title(self) -> str:

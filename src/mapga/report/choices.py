@@ -40,7 +40,7 @@ class Cell:
         mean, low, high: Its number and 95 % interval (None where there is none).
         coverage: The images behind it.
         ranked: Whether it is of every image that the others have; one that is not is never best.
-        best: No method is better, or the difference to the best may be chance.
+        best: No method is better, or the test cannot tell it from the best.
         stars: How sure it is that it is worse than the best (Holm): "*" p < 0.05, "**" p < 0.01.
         reason: Why there is no number.
     """

@@ -19,7 +19,7 @@ import numpy as np
 from mapga.metrics.paired import RESAMPLES, Tested, paired_tests, smallest_p
 from mapga.metrics.statistics import resampled_counts
 
-__all__ = ["Column", "Comparison", "Pair", "compare", "holm", "skewed"]
+__all__ = ["Column", "Comparison", "Pair", "compare", "holm", "skewed", "starless"]
 
 LEVEL = 0.95
 SIGNIFICANT, SURE = 0.05, 0.01
@@ -86,19 +86,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A column: the interval of each method's mean (NaN without numbers), and every pair that shares images.
-
-    Attributes:
-        starless: Whether so few images were shared that no difference between so many pairs can be significant.
-    """
+    """A column: the interval of each method's mean (NaN without numbers), and every pair that shares images."""
 
     intervals: list[tuple[float, float]]
     pairs: list[Pair]
-
-    @property
-    def starless(self) -> bool:
-        most = max((pair.n for pair in self.pairs), default=0)
-        return bool(self.pairs) and smallest_p(most) * len(self.pairs) >= SIGNIFICANT
 
     def between(self, one: int, other: int) -> Pair | None:
         """The pair of two methods, whichever comes first."""
@@ -141,6 +132,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
         worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[place]))
         corrected[place] = worst
     return corrected
+
+
+def starless(pairs: Sequence[Pair]) -> bool:
+    """Whether the pairs of a column share so few images that no difference can be significant, however large."""
+    return bool(pairs) and smallest_p(max(pair.n for pair in pairs)) * len(pairs) >= SIGNIFICANT
 
 
 def skewed(gap: np.ndarray) -> bool:

@@ -69,6 +69,7 @@ def _notes(made: Sequence[Board]) -> list[str]:
     """What a reader of the tables must know of their images."""
     studies = dict.fromkeys(board.study for board in made)
     notes = [note for study in studies for note in left_out(study.runs, study.whole)]
+    notes += dict.fromkeys(f"{board.metric}: {note}" for board in made for note in board.cautions)
     return notes + perfect_note(cell.coverage for board in made for cell in board.cells.values())
 
 
@@ -147,7 +148,7 @@ def _against_others(board: Board, task: str, method: str) -> list[list[str]]:
             sign = 1 if method == first else -1
             low, high = sorted((sign * pair.low, sign * pair.high))
             wins = pair.wins if method == first else 1 - pair.wins
-            numbers = [f"{sign * pair.difference:+.4g}", f"{low:+.4g} – {high:+.4g}", f"{pair.p:.3g}{pair.stars}"]
+            numbers = [f"{sign * pair.difference:+.4g}", _span(low, high), f"{pair.p:.3g}{pair.stars}"]
             effect = "–" if math.isnan(pair.effect) else f"{sign * pair.effect:+.2f}"
             lines.append([second if method == first else first, *numbers, effect, f"{100 * wins:.0f} %", str(pair.n)])
     return lines
@@ -159,3 +160,7 @@ def _script_safe(value: Any) -> Markup:
     for mark in "<>&\u2028\u2029":
         text = text.replace(mark, f"\\u{ord(mark):04x}")
     return Markup(text)
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:+.4g} – {high:+.4g}" if math.isfinite(low) else "too few images"

@@ -19,9 +19,9 @@ __all__ = ["beside_csv", "beside_tables", "board_table", "has_ablation", "order_
 
 _NONE = "–"
 _LEGEND = (
-    "mean [95 % bootstrap interval over images]; bold: the best of a column, and those whose paired difference to it "
-    "may be chance; * p < 0.05, ** p < 0.01: worse than the best (paired bootstrap, 5,000 resamples, Holm-corrected "
-    "over all pairs of a column)"
+    "mean [95 % bootstrap interval over images]; bold: the best of a column, and what the test cannot tell from it; "
+    "* p < 0.05, ** p < 0.01: worse than the best (paired over images: the larger p-value of sign flips and of a "
+    "studentised bootstrap, Holm-corrected over all pairs of a column)"
 )
 _SETS = "a distance of sets has no numbers of images: its ties are overlapping intervals, and it has no stars"
 
@@ -40,7 +40,7 @@ def board_table(board: Board, *, intervals: bool = True) -> Table:
         cells = [_entry(board, board.cells.get((task, method), Cell()), intervals) for task in board.study.tasks]
         lines.append([Entry(method), *([Entry(settings[method])] if fixed else []), *cells])
     notes = [_LEGEND, *([_SETS] if board.of_sets else [])]
-    notes += perfect_note(cell.coverage for cell in board.cells.values())
+    notes += [*board.cautions, *perfect_note(cell.coverage for cell in board.cells.values())]
     notes += left_out(board.study.runs, board.study.whole)
     if fixed:
         notes.append("each method with one setting for all tasks: the one that ranks best on average")
