@@ -68,8 +68,8 @@ class Board:
         notes = [f"too few images for any difference to be significant: {', '.join(few)}"] if few else []
         if skewed:
             notes.append(
-                "a few images weigh so much in a difference that p < 0.05 may come by chance in more than 8 of 100 cases "
-                f"(experiments/paired_tests): {', '.join(skewed)}"
+                "so few images weigh so much in a difference that p < 0.05 may come by chance in more than 8 of 100 "
+                f"cases (experiments/paired_tests): {', '.join(skewed)}"
             )
         return notes
 
