@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO := results/demo
 TABLES := table1 table2 table3 table4 table5
 ARGS ?=
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo $(TABLES) test check lint format benchmark clean
@@ -37,8 +38,8 @@ $(TABLES): $(STAMP)
 	$(BIN)/mapga run -m experiment=$@ results_dir=results/$@ $(ARGS)
 	$(BIN)/mapga report results/$@
 
-test: $(STAMP)  ## run the tests
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## run the tests, on two cores (WORKERS=8 on more; each takes about 1.5 GB)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(STAMP)  ## formatting, style, types, import directions
 	$(BIN)/ruff format --check .
