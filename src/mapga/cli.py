@@ -1,4 +1,4 @@
-"""``mapga <command>``: what a person types. Exit codes: 0 done, 2 bad input, 1 anything failed or lost, 75 to stop."""
+"""``mapga <command>``: what a person types. Exit codes: 0 done, 2 bad input, 1 failed or lost, 75: again, to go on."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ _OF_TRAIN = (
     "mapga train dataset=image_folder dataset.root=... heldout.root=... stages.denoiser.steps=..."
 )
 _OF_FETCH = "Fetch what a run needs: mapga prefetch experiment=... | dataset=... | prior=... | metrics=..."
-_BAD = {"failed": FAILED, "lossy": FAILED, "refused": BAD_INPUT, "skipped": BAD_INPUT, "interrupted": EXIT_CODE}
+_BAD = {"failed": FAILED, "lossy": FAILED, "refused": BAD_INPUT, "skipped": BAD_INPUT, "interrupted": EXIT_CODE,
+        "locked": EXIT_CODE}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -145,13 +146,17 @@ def _sweep(overrides: Sequence[str]) -> int:
         if outcome.message:
             _complain(f"{outcome.status} {Path(outcome.folder).name}: {outcome.message}")
     counts = Counter(outcome.status for outcome in outcomes)
-    _errors.print(f"{len(outcomes)} runs: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
+    line = f"{len(outcomes)} runs: " + ", ".join(f"{n} {status}" for status, n in counts.items())
+    before = sum(outcome.before for outcome in outcomes)
+    _errors.print(line + (f" ({before} were finished before)" if before else ""))
     print(results)
     if counts["interrupted"]:
         return EXIT_CODE
     if counts["failed"] or counts["lossy"]:
         return FAILED
-    return BAD_INPUT if counts["refused"] else DONE
+    if counts["refused"]:
+        return BAD_INPUT
+    return EXIT_CODE if counts["locked"] else DONE
 
 
 def _report(arguments: argparse.Namespace) -> int:

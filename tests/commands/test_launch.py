@@ -14,6 +14,7 @@ from PIL import Image
 
 from helpers.commands import TINY, mapga, tiny
 from mapga import solvers
+from mapga.commands import sweep as sweep_module
 
 CLASSES = {"ct_zsie": solvers.CTZSIE, "ddrm": solvers.DDRM, "pinv": solvers.PseudoInverse}
 
@@ -126,14 +127,64 @@ def test_an_unforeseen_error_while_building_is_recorded(tmp_path, capsys, monkey
     assert str(folder / "error.txt") in said.err
 
 
-def test_a_run_in_work_elsewhere_fails_and_harms_nothing(tmp_path, capsys):
-    folder = Path(mapga(capsys, "run", *tiny(tmp_path)).last)
+def _held(folder: Path) -> None:
+    """As if another process worked on a run."""
     (folder / "done").unlink()
     owner = {"host": os.uname().nodename, "pid": os.getppid(), "token": "theirs", "time": 0}
     (folder / "lock").write_text(json.dumps(owner))
+
+
+def test_a_run_in_work_elsewhere_is_left_to_it(tmp_path, capsys):
+    folder = Path(mapga(capsys, "run", *tiny(tmp_path)).last)
+    _held(folder)
     said = mapga(capsys, "run", *tiny(tmp_path))
-    assert said.code == 1 and f"process {os.getppid()}" in said.err and said.err.count("\n") == 1
+    assert said.code == 75 and f"process {os.getppid()}" in said.err and said.err.count("\n") == 1
     assert (folder / "lock").exists() and not (folder / "error.txt").exists()
+
+
+def test_a_sweep_that_meets_a_run_in_work_elsewhere_goes_on_and_looks_again(tmp_path, capsys, monkeypatch, ran):
+    sweep = ["run", "-m", *tiny(tmp_path, "solver=ddrm,ct_zsie")]
+    assert mapga(capsys, *sweep).code == 0
+    folders = _folders(tmp_path)
+    _held(folders["ddrm"])
+    (folders["ct_zsie"] / "done").unlink()
+    said = mapga(capsys, *sweep)
+    assert said.code == 75 and "2 runs: 1 locked, 1 done" in said.err and (folders["ct_zsie"] / "done").exists()
+    assert f"locked {folders['ddrm'].name}: {folders['ddrm'].name} is being worked on by process" in said.err
+
+    (folders["ct_zsie"] / "done").unlink()
+
+    original = sweep_module.run_one
+
+    def run_one(spec):
+        outcome = original(spec)
+        if outcome.status == "locked":
+            (folders["ddrm"] / "done").touch()  # the other process finishes it now
+        return outcome
+
+    monkeypatch.setattr(sweep_module, "run_one", run_one)
+    said = mapga(capsys, *sweep)
+    assert said.code == 0 and "2 runs: 2 done" in said.err
+
+
+def test_a_finished_sweep_is_not_launched_again(tmp_path, capsys, monkeypatch):
+    sweep = ["run", "-m", *tiny(tmp_path, "solver=pinv,ct_zsie")]
+    assert mapga(capsys, *sweep).code == 0
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    monkeypatch.setattr(sweep_module, "run_one", lambda spec: pytest.fail("launched again"))
+    for launcher in ("basic", "joblib"):
+        monkeypatch.setattr(sweep_module.Plugins, "instantiate_launcher", lambda *_: pytest.fail("launched again"))
+        said = mapga(capsys, *sweep, f"hydra/launcher={launcher}")
+        assert said.code == 0 and said.err == "2 runs: 2 done (2 were finished before)\n"
+        assert said.last == str(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_what_is_left_of_a_sweep_is_launched(tmp_path, capsys, ran):
+    assert mapga(capsys, "run", *tiny(tmp_path, "solver=ddrm")).code == 0
+    said = mapga(capsys, "run", "-m", *tiny(tmp_path, "solver=pinv,ddrm,ct_zsie"))
+    assert said.code == 0 and "3 runs: 3 done (1 were finished before)" in said.err
+    assert ran == {"pinv": 1, "ddrm": 1, "ct_zsie": 1}
 
 
 def _same_results(one: Path, two: Path) -> bool:
@@ -188,6 +239,8 @@ def test_a_finished_run_is_not_passed_off_for_other_images(tmp_path, capsys):
     assert mapga(capsys, *run, f"dataset.root={tmp_path / 'a'}").code == 0
     said = mapga(capsys, *run, f"dataset.root={tmp_path / 'b'}")
     assert said.code == 2 and "other images" in said.err and said.err.count("\n") == 1
+    said = mapga(capsys, *run, "-m", "seed=0,1", f"dataset.root={tmp_path / 'b'}")
+    assert said.code == 2 and "other images" in said.err and "2 runs: 1 refused, 1 done" in said.err
 
 
 def test_an_unreadable_image_fails_alone(tmp_path, capsys, caplog):

@@ -11,7 +11,8 @@ from hydra.core.config_store import ConfigStore
 
 from helpers.commands import mapga, tiny
 from mapga.commands import sweep as sweep_module
-from mapga.config.compose import compose_run
+from mapga.commands.run import run_one
+from mapga.config.compose import compose_run, spec_of
 from mapga.errors import ConfigError
 from mapga.records import Shard
 from mapga.records.provenance import code_identity
@@ -37,16 +38,25 @@ def test_a_sweep_in_processes_of_joblib_is_the_same(tmp_path, capsys):
 
 
 def test_a_sweep_of_which_a_process_died_is_told_from_its_folders(tmp_path, capsys, monkeypatch):
-    real = sweep_module.Hydra.multirun
+    class Dying:
+        def launch(self, jobs, initial_job_idx):
+            run_one(spec_of(compose_run(jobs[0])))
+            raise RuntimeError("a worker was killed\nby the system")
 
-    def dying(self, *args, overrides, **kwargs):
-        real(self, *args, overrides=[text for text in overrides if not text.startswith("seed")], **kwargs)
-        raise RuntimeError("a worker was killed\nby the system")
-
-    monkeypatch.setattr(sweep_module.Hydra, "multirun", dying)
-    said = mapga(capsys, "run", "-m", *tiny(tmp_path, "seed=0,1"))
+    monkeypatch.setattr(sweep_module.Plugins, "instantiate_launcher", lambda *_: Dying())
+    said = mapga(capsys, "run", "-m", *tiny(tmp_path, "seed=0,1", "hydra/launcher=joblib"))
     assert said.code == 1 and "2 runs: 1 done, 1 failed" in said.err
     assert "its process ended without a word (RuntimeError: a worker was killed)" in said.err
+
+
+def test_a_search_of_which_a_process_died_has_failed(tmp_path, capsys, monkeypatch):
+    def dying(self, *args, **kwargs):
+        raise RuntimeError("a worker was killed")
+
+    monkeypatch.setattr(sweep_module.Hydra, "multirun", dying)
+    given = ["hydra/sweeper=optuna", "objective=psnr", "seed=choice(0,1)"]
+    said = mapga(capsys, "run", "-m", *tiny(tmp_path, *given))
+    assert said.code == 1 and "the search has ended: its process ended without a word" in said.err
 
 
 def test_a_launcher_that_is_not_installed(tmp_path, capsys, monkeypatch):

@@ -12,7 +12,7 @@ RUN = ("run", "mode=smoke", "prior=none", "solver=pinv", "device=cpu")
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}"])
-def test_a_finished_run_without_its_numbers_says_what_to_do(tmp_path, capsys, text):
+def test_a_finished_run_without_its_numbers_writes_them_again(tmp_path, capsys, text):
     run = [*RUN, f"results_dir={tmp_path}"]
     metrics = Path(mapga(capsys, *run).last) / "metrics.json"
     before = metrics.read_text()
@@ -20,7 +20,4 @@ def test_a_finished_run_without_its_numbers_says_what_to_do(tmp_path, capsys, te
         metrics.unlink()
     else:
         metrics.write_text(text)
-    said = mapga(capsys, *run)
-    assert said.code == 1 and said.err.count("\n") == 1 and f"{metrics}: cannot be read" in said.err
-    (metrics.parent / "done").unlink()
     assert mapga(capsys, *run).code == 0 and metrics.read_text() == before

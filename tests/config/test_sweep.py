@@ -59,6 +59,8 @@ SWEEPS = {
     "a value that reads another": ["num_iter=1,2", "solver=map_ga", "dataset.limit='${num_iter}'"],
     "a kind that a value has to have": ["seed=1,2", "task=half,box50", "batch_size='${seed}'"],
     "a range": ["seed=range(3)", "dtype=float32,float64"],
+    "whole numbers that others ask for": ["num_iter=1,4", "solver=map_ga", "dataset.limit=5,8", "task.sigma_y=0,1"],
+    "whole numbers, one of which is none": ["dataset.limit=5,null,07", "seed=0,-1"],
 }
 
 
@@ -109,7 +111,8 @@ def test_a_point_that_cannot_be_composed_is_refused_from_another_process(monkeyp
 @pytest.mark.parametrize(
     ("overrides", "count", "compositions"),
     [
-        (["experiment=demo", "seed=range(15)"], 420, 1 + 1 + (3 + 6 + 14) + 14),
+        (["experiment=demo", "seed=range(15)"], 420, 1 + 1 + (3 + 6) + 6),  # whole numbers change their key
+        (["seed=range(300)", "schedule.steps=3,4"], 600, 1 + 1 + 1),
         (["experiment=table1"], 392, 1 + 1 + (6 + 7 + 6) + 7),
         (["experiment=mnist"], 42, 1 + 1 + (5 + 6) + 6),
         (["task=half"], 1, 2),

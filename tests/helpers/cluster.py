@@ -30,18 +30,23 @@ def absent() -> str:
 class Cluster:
     """Daemons on free ports, and the environment in which SLURM's commands find them.
 
+    Args:
+        folder: For all that they write.
+        cpus: Of the node.
+        most: Tasks that an array may have.
+
     Attributes:
         environment: ``SLURM_CONF`` and whatever this process has.
     """
 
-    def __init__(self, folder: Path, *, cpus: int = 4) -> None:
+    def __init__(self, folder: Path, *, cpus: int = 4, most: int = 5) -> None:
         self.folder = folder
         for name in ("state", "spool"):
             (folder / name).mkdir()
         (folder / "munge.key").write_bytes(secrets.token_bytes(128))
         (folder / "munge.key").chmod(0o400)
         (folder / "cgroup.conf").write_text("")
-        (folder / "slurm.conf").write_text(self._conf(cpus))
+        (folder / "slurm.conf").write_text(self._conf(cpus, most))
         self.environment = os.environ | {
             "SLURM_CONF": str(folder / "slurm.conf"),
             "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
@@ -88,7 +93,7 @@ class Cluster:
         log = (self.folder / f"{command[0]}.out").open("ab")
         self._daemons.append(subprocess.Popen(command, env=self.environment, stdout=log, stderr=subprocess.STDOUT))
 
-    def _conf(self, cpus: int) -> str:
+    def _conf(self, cpus: int, most: int) -> str:
         of, host = self.folder, socket.gethostname()
         controller, node = free_ports(2)
         return f"""
@@ -118,6 +123,7 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 KillWait=20
 RequeueExit=75
+MaxArraySize={most}
 NodeName=node NodeHostname={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
 PartitionName=main Nodes=node Default=YES MaxTime=INFINITE State=UP
 """

@@ -110,6 +110,8 @@ def test_a_sweep_that_is_cancelled_killed_and_out_of_time(cluster, tmp_path, cap
     said = sweep.communicate()[0]
     assert requeued and len(victims) == 3
     assert f"Requeued job {late} " in (results / ".submitit" / f"{late}_0_log.out").read_text()
+    arrays = {path.name.split("_")[0] for path in (results / ".submitit").glob("*_log.out")}
+    assert len(arrays) == 3  # the cluster takes five tasks in one
     assert sweep.returncode == 1 and "12 runs: " in said and "Traceback" not in said, said
     done = {path.parent for path in results.glob("*/done")}
     assert len(done) == 10 and victims["out of time"] in done
@@ -119,7 +121,7 @@ def test_a_sweep_that_is_cancelled_killed_and_out_of_time(cluster, tmp_path, cap
 
     again = mapga(cluster, "run", "-m", *SWEEP, *ON_SLURM, f"results_dir={results}")
     said = again.communicate(timeout=PATIENCE)[0]
-    assert again.returncode == 0 and "12 runs: 12 done" in said, said
+    assert again.returncode == 0 and "12 runs: 12 done (10 were finished before)" in said, said
     assert main(["run", "-m", *SWEEP, f"results_dir={tmp_path / 'plain'}"]) == 0
     assert table(results) == table(tmp_path / "plain")
     for path in (tmp_path / "plain").glob("*/images.npy"):
@@ -135,6 +137,16 @@ def test_a_partition_that_there_is_not(cluster, tmp_path):
     assert said.returncode == 2 and out.count("\n") == 1
     assert "hydra.launcher.partition=mian: there is none of that name; did you mean 'main'? choose main" in out
     assert not list(tmp_path.glob("mnist*"))
+
+
+def test_what_sbatch_refuses_is_its_own_reason(cluster, tmp_path):
+    refused = mapga(
+        cluster, "run", "-m", *SWEEP, *ON_SLURM, "hydra.launcher.constraint=a100", f"results_dir={tmp_path}"
+    )
+    out = refused.communicate(timeout=PATIENCE)[0]
+    assert refused.returncode == 2 and out.count("\n") == 1
+    assert "hydra/launcher=slurm: sbatch refused the sweep: " in out and "Invalid feature specification" in out
+    assert not list(tmp_path.glob("mnist*")) and not cluster.queue()
 
 
 def test_a_controller_that_cannot_be_reached(cluster, tmp_path):

@@ -6,10 +6,12 @@ import errno
 import logging
 import tempfile
 import traceback
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
+from mapga.datasets.base import Dataset
 from mapga.errors import ConfigError
 from mapga.records import LockedError, RunFolder
 from mapga.records.audit import damages
@@ -24,11 +26,13 @@ from mapga.run.progress import ProgressDisplay
 from mapga.run.runner import check_data, refuse_other_code, run_job
 from mapga.run.signals import InterruptedRun, Notice, listening
 from mapga.run.truth import readable
-from mapga.spec import RunSpec
+from mapga.spec import RunSpec, digest
 
-__all__ = ["Outcome", "check_writable", "ended", "run_one"]
+__all__ = ["Outcome", "check_writable", "ended", "finished", "run_one"]
 
 _log = logging.getLogger(__name__)
+
+_Ending = TypeVar("_Ending", bound="Outcome | None")
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -40,19 +44,21 @@ class Outcome:
     Attributes:
         status: ``"done"``; ``"lossy"``: done, but for images that were lost; ``"partial"``: this shard is done, others
             are not; ``"skipped"``: the solver cannot serve the task; ``"refused"``: bad input; ``"interrupted"``: a
-            signal asked to stop, and the same command goes on; ``"failed"``: no image was restored, or an error, whose
-            traceback lies in the run's folder.
+            signal asked to stop, and the same command goes on; ``"locked"``: another process works on it;
+            ``"failed"``: no image was restored, or an error, whose traceback lies in the run's folder.
         folder: The run's folder; empty if it has none.
         message: One line for a person.
         warning: Another, of a result that stands and should be known for what it is.
         value: Its objective, where it has one and is done: one that lost images is no candidate of a search.
+        before: Whether it was finished before, so that nothing was to be done.
     """
 
-    status: Literal["done", "lossy", "partial", "skipped", "refused", "interrupted", "failed"]
+    status: Literal["done", "lossy", "partial", "skipped", "refused", "interrupted", "locked", "failed"]
     folder: str
     message: str = ""
     warning: str = ""
     value: float | None = None
+    before: bool = False
 
     def __float__(self) -> float:
         """What a sweeper that searches is told.
@@ -68,33 +74,56 @@ class Outcome:
 def run_one(spec: RunSpec) -> Outcome:
     """Run it, or what is left of it. Raises nothing that a job can cause."""
     with listening() as notice:
-        return _run(spec, notice)
+        if (before := finished(spec)) is not None:
+            return before
+        return _guarded(spec, lambda run: _worked(run, notice))
 
 
-def _run(spec: RunSpec, notice: Notice) -> Outcome:
+def finished(spec: RunSpec, datasets: dict[str, Dataset] | None = None) -> Outcome | None:
+    """How a run ended that was finished before; None if it was not. Raises nothing that a job can cause.
+
+    One of which something has been damaged since is not finished, nor is any with ``redo=true``.
+
+    Args:
+        spec: The run.
+        datasets: Those that were looked at already, by digest, for many runs of the same images.
+    """
+    known = {} if datasets is None else datasets
+
+    def look(run: RunFolder) -> Outcome | None:
+        return None if _wrong(run, known) else replace(ended(run), warning=_outdated(run), before=True)
+
+    return _guarded(spec, look) if RunFolder(spec).done and not spec.redo else None
+
+
+def _worked(run: RunFolder, notice: Notice) -> Outcome:
+    check_writable(run.spec.results_dir)
+    if run.done and not run.spec.redo and (wrong := _wrong(run, {})):
+        refuse_other_code(run)
+        run.reopen()
+        _log.warning("%s was finished, but: %s; what is lost is made again", run.path, "; ".join(wrong))
+    notice.check()
+    job = _made(run)
+    if run.spec.redo:
+        _make_way(job)
+    run_job(job, ProgressDisplay())
+    return ended(run) if run.done else Outcome("partial", str(run.path))
+
+
+def _guarded(spec: RunSpec, work: Callable[[RunFolder], _Ending]) -> _Ending | Outcome:
+    """What came of some work on a run, whatever it raised."""
     folder = str(spec.folder)
     try:
-        run = RunFolder(spec)
-        check_writable(spec.results_dir)
-        if run.done and not spec.redo:
-            if not (wrong := _wrong(run)):
-                return ended(run, "was finished before", _outdated(run))
-            refuse_other_code(run)
-            run.reopen()
-            _log.warning("%s was finished, but: %s; what is lost is made again", folder, "; ".join(wrong))
-        notice.check()
-        job = _made(run)
-        if spec.redo:
-            _make_way(job)
-        run_job(job, ProgressDisplay())
-        return ended(run) if run.done else Outcome("partial", folder)
+        return work(RunFolder(spec))
     except Unsupported as error:
         return Outcome("skipped", folder, str(error))
     except ConfigError as error:
         return Outcome("refused", folder, str(error))
     except InterruptedRun as error:
         return Outcome("interrupted", folder, str(error))
-    except (LockedError, AllLost) as error:
+    except LockedError as error:
+        return Outcome("locked", folder, str(error))
+    except AllLost as error:
         return Outcome("failed", folder, str(error))
     except OSError as error:
         if error.errno not in _UNWRITABLE:
@@ -106,14 +135,14 @@ def _run(spec: RunSpec, notice: Notice) -> Outcome:
         return Outcome("failed", folder, f"{reason} (traceback in {Path(folder) / 'error.txt'})")
 
 
-def ended(run: RunFolder, message: str = "", warning: str = "") -> Outcome:
+def ended(run: RunFolder) -> Outcome:
     """What became of a run that has its marker: done, or done without the images that it lost."""
     summary = read_summary(run.path)
     if (losses := Losses.told(summary)).lost:
         says = f"{losses}; {run.path.name}/journal.jsonl says which"
-        return Outcome("failed" if losses.all else "lossy", str(run.path), says, warning)
+        return Outcome("failed" if losses.all else "lossy", str(run.path), says)
     mean = None if run.spec.objective is None else summary["metrics"][run.spec.objective]["mean"]
-    return Outcome("done", str(run.path), message, warning, None if mean is None else float(mean))
+    return Outcome("done", str(run.path), value=None if mean is None else float(mean))
 
 
 def _outdated(run: RunFolder) -> str:
@@ -141,8 +170,12 @@ def _make_way(job: Job) -> None:
     _log.warning("%s is kept as %s", run.run_id, run.set_aside())
 
 
-def _wrong(run: RunFolder) -> list[str]:
+def _wrong(run: RunFolder, datasets: dict[str, Dataset]) -> list[str]:
     """What has become of a finished run since: damaged files, and pictures that could not be read and now can.
+
+    Args:
+        run: The run.
+        datasets: Those that were made already, by digest; one that is not is added.
 
     Raises:
         ConfigError: It was begun with other images.
@@ -153,8 +186,10 @@ def _wrong(run: RunFolder) -> list[str]:
     except UNREADABLE:
         wrong.append("config.yaml cannot be read")
     if run.spec.places:  # the id does not know what lies there
-        dataset = make_dataset(run.spec)
-        check_data(run, dataset)
+        key = digest(run.spec.config["dataset"])
+        if key not in datasets:
+            datasets[key] = make_dataset(run.spec)
+        check_data(run, dataset := datasets[key])
         recorded = Recorded({}, 0) if wrong else read_recorded(run.path, len(dataset), quick=True)
         failed = [row for row, one in recorded.rows.items() if one.status == "failed" and readable(dataset, row)]
         wrong += [f"{rows_text(failed)} can be read now"] if failed else []

@@ -1,27 +1,36 @@
-"""SLURM as a launcher: what must hold before a sweep is submitted, and how its jobs are followed.
+"""SLURM as a launcher: what must hold before a sweep is submitted, its arrays, and how their jobs are followed.
 
 Needs submitit; imported only for ``hydra/launcher=slurm``.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
 import shutil
 import subprocess
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from submitit import SlurmJob
-from submitit.core.utils import FailedSubmissionError
+from submitit import AutoExecutor, Job, SlurmJob
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+from submitit.helpers import Checkpointable
 from submitit.slurm.slurm import SlurmInfoWatcher
 
+from mapga.commands.run import Outcome
 from mapga.errors import ConfigError, closest
+from mapga.spec import RunSpec
 
-__all__ = ["prepare", "wait"]
+__all__ = ["check_taken", "launch", "prepare"]
 
 _PATIENCE = 20.0  # seconds that a controller may take to answer
 _POLL = 30  # most seconds between two looks at the queue
+_MAX_ARRAY = 1001  # SLURM's own MaxArraySize, where the cluster does not say
+_ANYWHERE = ("timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name",
+             "stderr_to_stdout")  # fmt: skip  # what submitit calls by one name on all clusters
 
 
 def prepare(launcher: Mapping[str, Any]) -> None:
@@ -50,24 +59,62 @@ def prepare(launcher: Mapping[str, Any]) -> None:
     SlurmJob.watcher = Queue(delay_s=_POLL)
 
 
-def wait(error: RuntimeError) -> None:
-    """After one job was lost, wait until the others have left the queue.
+def launch(
+    launcher: Mapping[str, Any],
+    specs: Sequence[RunSpec],
+    work: Callable[[RunSpec], Outcome],
+    lost: Callable[[RunSpec, Exception], Outcome],
+) -> list[Outcome]:
+    """Submit runs, a job each, in as few arrays as the cluster takes, and wait for all of them.
+
+    Args:
+        launcher: The config's ``hydra.launcher``.
+        specs: The runs.
+        work: What a job does; pickled.
+        lost: How a run ended whose job did not say.
 
     Raises:
-        ConfigError: The sweep was not taken at all.
+        ConfigError: The cluster refuses the first array. Runs of one that it refuses later are refused, and those that
+            were submitted go on.
     """
-    if isinstance(error, FailedSubmissionError):
-        raise ConfigError(f"hydra/launcher=slurm: sbatch refused the sweep: {' '.join(str(error).split())}") from error
-    while isinstance(SlurmJob.watcher, Queue) and SlurmJob.watcher.busy():
-        time.sleep(1.0)
+    executor = _executor(launcher)
+    jobs: list[Job[Outcome]] = []
+    refusal = ""
+    for part in _parts(specs, _max_array()):
+        try:
+            with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
+                jobs += executor.map_array(_Job(work), part)
+        except (FailedJobError, FailedSubmissionError) as error:
+            refusal = _refusal(error)
+            if not jobs:
+                raise ConfigError(refusal) from error
+            break
+    outcomes = [_outcome(job, spec, lost) for job, spec in zip(jobs, specs, strict=False)]
+    return outcomes + [Outcome("refused", str(spec.folder), refusal) for spec in specs[len(jobs) :]]
+
+
+def check_taken(error: Exception) -> None:
+    """Do nothing unless an error of submitit is a refusal.
+
+    Raises:
+        ConfigError: The cluster did not take what was submitted, with sbatch's reason.
+    """
+    if isinstance(error, FailedJobError | FailedSubmissionError):
+        raise ConfigError(_refusal(error)) from error
+
+
+@dataclass(frozen=True)
+class _Job(Checkpointable):
+    """One run as a job, which is submitted again, as it is, when its time is up."""
+
+    work: Callable[[RunSpec], Outcome]
+
+    def __call__(self, spec: RunSpec) -> Outcome:
+        return self.work(spec)
 
 
 class Queue(SlurmInfoWatcher):
     """Follows jobs by ``squeue``, which every cluster has; submitit asks ``sacct``, which needs accounting."""
-
-    def busy(self) -> bool:
-        """Whether a job is still queued or running."""
-        return any(not self.is_done(job) for job in self._registered)
 
     def read_info(self, string: bytes | str) -> dict[str, dict[str, str]]:
         text = string if isinstance(string, str) else string.decode()
@@ -76,6 +123,36 @@ class Queue(SlurmInfoWatcher):
 
     def _make_command(self) -> list[str] | None:
         return ["squeue", "--noheader", "--array", "--format=%i"] if self._registered - self._finished else None
+
+
+def _executor(launcher: Mapping[str, Any]) -> AutoExecutor:
+    given = {key: value for key, value in launcher.items() if key != "_target_"}
+    folder, timeouts = str(given.pop("submitit_folder")), given.pop("max_num_timeout")
+    executor = AutoExecutor(folder=Path(folder).expanduser(), cluster="slurm", slurm_max_num_timeout=timeouts)
+    executor.update_parameters(**{key if key in _ANYWHERE else f"slurm_{key}": value for key, value in given.items()})
+    return executor
+
+
+def _parts(specs: Sequence[RunSpec], most: int) -> Iterator[Sequence[RunSpec]]:
+    return (specs[start : start + most] for start in range(0, len(specs), most))
+
+
+def _max_array() -> int:
+    """How many jobs an array may have."""
+    said = re.search(r"^MaxArraySize\s*=\s*(\d+)", _ask("scontrol", "show", "config"), re.MULTILINE)
+    return max(1, int(said[1]) if said else _MAX_ARRAY)
+
+
+def _outcome(job: Job[Outcome], spec: RunSpec, lost: Callable[[RunSpec, Exception], Outcome]) -> Outcome:
+    try:
+        return job.results()[0]
+    except Exception as error:  # killed, cancelled, or raised by the job itself
+        return lost(spec, error)
+
+
+def _refusal(error: Exception) -> str:
+    reason = " ".join(str(error).split()).removeprefix("sbatch: error: ")
+    return f"hydra/launcher=slurm: sbatch refused the sweep: {reason}"
 
 
 def _ask(*command: str) -> str:

@@ -1,27 +1,31 @@
-"""``mapga run -m``: a sweep through the chosen Hydra launcher."""
+"""``mapga run -m``: a sweep, one run after the other, or through a launcher of Hydra's or SLURM's arrays."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from omegaconf import DictConfig, open_dict
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mapga.commands import search, submission
-from mapga.commands.run import Outcome, check_writable, ended, run_one
+from mapga.commands.run import Outcome, check_writable, ended, finished, run_one
 from mapga.config.compose import conf_dir, spec_of
 from mapga.config.messages import not_understood, one_line
 from mapga.config.sweep import Sweep
+from mapga.datasets.base import Dataset
 from mapga.errors import ConfigError
 from mapga.records import Lock, LockedError, RunFolder
 from mapga.records.collect import collect
@@ -37,6 +41,8 @@ _SLURM = ("slurm", "submitit_slurm")  # ours, and the plugin's own that it is ma
 def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
     """Run every combination of swept values; the outcome of each, and the folder that they lie in.
 
+    Runs that were finished before are not launched; those at work elsewhere are looked at once more at the end.
+
     Raises:
         ConfigError: A sweep that cannot be composed, or a launcher that cannot take it.
     """
@@ -45,32 +51,36 @@ def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
     whole = Sweep(overrides)
     results, cfg = whole.results_dir, whole.cfg
     check_writable(results)
-    choices = cfg.hydra.runtime.choices
-    searches, launcher = choices["hydra/sweeper"] != "basic", choices["hydra/launcher"]
+    searches, launcher = cfg.hydra.runtime.choices["hydra/sweeper"] != "basic", _launcher(cfg)
     of_search = search.told(whole, overrides) if searches else []
     planned = [] if searches else whole.all()
-    if launcher in _SLURM:
-        from mapga.commands import slurm
-
-        slurm.prepare(cfg.hydra.launcher)
-    submission.note(results, overrides, planned)
-    lock = results / "search.lock"  # of two searches at once one would take the other's trials for failed
-    try:
-        # Elsewhere jobs listen for themselves, and who submitted them may die of a signal.
-        with listening() if launcher == "basic" else nullcontext(), Lock(lock) if searches else nullcontext():
-            task = Task(code_identity(), frozenset(spec.run_id for spec in planned))
-            returned = _launched([*overrides, *of_search, _in(results)], task)
-    except InterruptedRun as error:
-        return [Outcome("interrupted", str(results), str(error))], results
-    except LockedError as error:
-        return [Outcome("failed", str(results), str(error))], results
-    except RuntimeError as error:  # a process died, and the launcher does not say what became of the others
+    datasets: dict[str, Dataset] = {}
+    outcomes = {k: end for k, spec in enumerate(planned) if (end := finished(spec, datasets)) is not None}
+    left = {k: spec for k, spec in enumerate(planned) if k not in outcomes}
+    if searches or left:
         if launcher in _SLURM:
-            slurm.wait(error)
-        return [_found(spec, error) for spec in planned], results
-    if searches:  # it returns nothing, and says what it found in a file
-        return _trials(results, cfg.objective), results
-    return returned, results
+            from mapga.commands import slurm
+
+            slurm.prepare(_settings(cfg))
+        submission.note(results, overrides, planned)
+    task = Task(code_identity(), frozenset(spec.run_id for spec in planned))
+    given = [*overrides, *of_search, _in(results)]
+    if searches:
+        return _searched(given, task, cfg, results), results
+    jobs = [job for k, job in enumerate(whole.jobs) if k in left]
+    outcomes |= zip(left, _launched(given, task, cfg, list(left.values()), jobs), strict=True)
+    locked = [k for k, outcome in outcomes.items() if outcome.status == "locked"]
+    outcomes |= {k: end for k in locked if (end := finished(planned[k], datasets)) is not None}
+    return [outcomes[k] for k in range(len(planned))], results
+
+
+def _launcher(cfg: DictConfig) -> str:
+    return str(cfg.hydra.runtime.choices["hydra/launcher"])
+
+
+def _settings(cfg: DictConfig) -> Mapping[str, Any]:
+    plain: dict[str, Any] = OmegaConf.to_container(cfg.hydra.launcher, resolve=True)  # type: ignore
+    return plain
 
 
 def _in(results: Path) -> str:
@@ -79,23 +89,66 @@ def _in(results: Path) -> str:
     return f'hydra.sweep.dir="{quoted}"'
 
 
-def _launched(overrides: Sequence[str], task: Task) -> list[Outcome]:
+def _launched(
+    overrides: Sequence[str], task: Task, cfg: DictConfig, specs: Sequence[RunSpec], jobs: Sequence[Sequence[str]]
+) -> list[Outcome]:
+    """What became of the runs of a sweep that were left, ``specs``, of which ``jobs`` are the overrides."""
+    if not specs:
+        return []
+    if _launcher(cfg) == "basic":
+        with listening():  # elsewhere jobs listen for themselves, and who submitted them may die of a signal
+            return [task.again(spec) for spec in specs]
+    if _launcher(cfg) in _SLURM:
+        from mapga.commands import slurm
+
+        return slurm.launch(_settings(cfg), specs, task.again, _found)
+    try:
+        with _hydra(overrides) as hydra:
+            master = hydra.compose_config("run", [*overrides], RunMode.MULTIRUN, with_log_configuration=False)
+            context = HydraContext(hydra.config_loader, Callbacks(master))
+            launcher = Plugins.instance().instantiate_launcher(context, task, master)
+            return [job.return_value for job in launcher.launch(jobs, initial_job_idx=0)]
+    except RuntimeError as error:  # a process died, and the launcher does not say what became of the others
+        return [_found(spec, error) for spec in specs]
+
+
+def _searched(overrides: Sequence[str], task: Task, cfg: DictConfig, results: Path) -> list[Outcome]:
+    """The trials of a search: its sweeper returns nothing, and says what it found in a file."""
+    died = []
+    lock = Lock(results / "search.lock")  # of two searches at once one would take the other's trials for failed
+    try:
+        with listening() if _launcher(cfg) == "basic" else nullcontext(), lock, _hydra(overrides) as hydra:
+            hydra.multirun("run", task_function=task, overrides=[*overrides], with_log_configuration=False)
+    except InterruptedRun as error:
+        return [Outcome("interrupted", str(results), str(error))]
+    except LockedError as error:
+        return [Outcome("locked", str(results), str(error))]
+    except RuntimeError as error:
+        if _launcher(cfg) in _SLURM:
+            from mapga.commands import slurm
+
+            slurm.check_taken(error)
+        died = [Outcome("failed", "", f"the search has ended: {_wordless(error)}")]
+    return _trials(results, cfg.objective) + died
+
+
+@contextmanager
+def _hydra(overrides: Sequence[str]) -> Iterator[Hydra]:
+    """Hydra's own machinery, with its errors as ours."""
     GlobalHydra.instance().clear()
     try:
-        hydra = Hydra.create_main_hydra2("mapga", create_config_search_path(str(conf_dir())))
-        returned = hydra.multirun("run", task_function=task, overrides=list(overrides), with_log_configuration=False)
+        yield Hydra.create_main_hydra2("mapga", create_config_search_path(str(conf_dir())))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from error
     except ValueError as error:
         raise ConfigError(not_understood(overrides, error)) from error
     finally:
         GlobalHydra.instance().clear()
-    return [job.return_value for batch in returned or () for job in batch]
 
 
 @dataclass(frozen=True)
 class Task:
-    """One job of a sweep, in whatever process the launcher runs it.
+    """One job of a sweep, in whatever process it is run.
 
     Attributes:
         submitted: ``code_identity`` of the process that submitted the sweep.
@@ -106,18 +159,24 @@ class Task:
     planned: frozenset[str] = frozenset()
 
     def __call__(self, cfg: DictConfig) -> Outcome:
-        if self.submitted != (now := code_identity()) and not cfg.allow_code_change:
+        """The run that a launcher of Hydra has composed."""
+        return self._run(lambda: _whole(cfg), code_may_change=cfg.allow_code_change)
+
+    def again(self, spec: RunSpec) -> Outcome:
+        """A run that was planned, with the files that it names as they are now."""
+        allowed = bool(spec.config["allow_code_change"])
+        return self._run(lambda: RunSpec.of(spec.composed, spec.names), code_may_change=allowed)
+
+    def _run(self, make: Callable[[], RunSpec], *, code_may_change: bool) -> Outcome:
+        if self.submitted != (now := code_identity()) and not code_may_change:
             return Outcome(
                 "refused",
                 "",
                 f"the code has changed since the sweep was submitted (sources {self.submitted}, now {now}); submit "
                 "again, or allow_code_change=true",
             )
-        whole = cfg.copy()
-        with open_dict(whole):
-            whole.hydra = {"runtime": {"choices": HydraConfig.get().runtime.choices}}
         try:
-            spec = spec_of(whole)
+            spec = make()
         except ConfigError as error:
             return Outcome("refused", "", str(error))
         if self.planned and spec.run_id not in self.planned:
@@ -135,6 +194,14 @@ class Task:
         return outcome
 
 
+def _whole(cfg: DictConfig) -> RunSpec:
+    """What a launcher's config stands for; it hands that over without Hydra's own part."""
+    whole = cfg.copy()
+    with open_dict(whole):
+        whole.hydra = {"runtime": {"choices": HydraConfig.get().runtime.choices}}
+    return spec_of(whole)
+
+
 def _trials(results: Path, objective: str) -> list[Outcome]:
     """The trials that lie in a results folder; the sweeper noted the best in ``optimization_results.yaml``."""
     trials = [run for run in collect(results)[0] if run.spec.objective == objective]
@@ -144,7 +211,7 @@ def _trials(results: Path, objective: str) -> list[Outcome]:
     ]
 
 
-def _found(spec: RunSpec, error: RuntimeError) -> Outcome:
+def _found(spec: RunSpec, error: Exception) -> Outcome:
     """How a run ended whose process may have died, from its folder."""
     run = RunFolder(spec)
     if run.done:
@@ -153,5 +220,9 @@ def _found(spec: RunSpec, error: RuntimeError) -> Outcome:
         return Outcome("skipped", str(run.path), str(json.loads((run.path / "skipped.json").read_text())["reason"]))
     if (run.path / "error.txt").exists():
         return Outcome("failed", str(run.path), f"traceback in {run.path / 'error.txt'}")
+    return Outcome("failed", str(run.path), _wordless(error))
+
+
+def _wordless(error: Exception) -> str:
     reason = str(error).strip().partition("\n")[0]
-    return Outcome("failed", str(run.path), f"its process ended without a word ({type(error).__name__}: {reason})")
+    return f"its process ended without a word ({type(error).__name__}: {reason})"

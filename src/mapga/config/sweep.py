@@ -3,8 +3,9 @@
 A composition takes a tenth of a second or more. So each option of each axis is composed once, alone, against the
 sweep's first point, and what it changes is noted: keys, with interpolations as they are written, and choices. Where the
 options of a point change different things, the point is the first one with all their changes; elsewhere Hydra composes
-it. Of the former a sample in which every option meets others is composed too, and compared. All that is composed is
-known from the start, so that the cores of the machine share it.
+it. Of the former a sample in which every option meets others is composed too, and compared. Whole numbers of one key,
+such as seeds, are not composed each: they change that key. All that is composed is known from the start, so that the
+cores of the machine share it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -86,6 +88,13 @@ class Sweep:
         """The overrides of each run, in launch order."""
         return itertools.product(*self.axes)
 
+    @property
+    def jobs(self) -> Iterator[list[str]]:
+        """The overrides of each run but for Hydra's own, which are the sweep's."""
+        return (
+            [text for text in point if not text.lstrip("+~").startswith(("hydra.", "hydra/"))] for point in self.points
+        )
+
     def all(self) -> list[RunSpec]:
         """Every run, in launch order."""
         try:
@@ -103,7 +112,7 @@ class Sweep:
         Raises:
             Interaction: The sample shows that runs are not what they seemed; those that were yielded may be wrong.
         """
-        with _composing([*self._alone.values(), *self._sample]) as composed:
+        with _composing(list(dict.fromkeys([*self._alone.values(), *self._sample]))) as composed:
             for point in self.points:
                 leaves = self._joined(point, composed)
                 if leaves is None:
@@ -122,19 +131,37 @@ class Sweep:
         """The first point with one option changed, for each but the first of its axis; the quickest axis first."""
         first = [axis[0] for axis in self.axes]
         swept = [(place, option) for place in reversed(range(len(first))) for option in self.axes[place][1:]]
-        return {(place, option): (*first[:place], option, *first[place + 1 :]) for place, option in swept}
+        return {
+            (place, option): (*first[:place], option, *first[place + 1 :])
+            for place, option in swept
+            if (place, option) not in self._numbers
+        }
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[int, str], _Leaves]:
+        """What the options of an axis of whole numbers change, where the first point has one at its key: that key."""
+        found: dict[tuple[int, str], _Leaves] = {}
+        for place, axis in enumerate(self.axes):
+            numbers = [re.fullmatch(r"([\w.]+)=(-?[1-9]\d*|0)", option) for option in axis]
+            path = tuple(axis[0].partition("=")[0].split("."))
+            if type(self._first.get(path)) is int and all(numbers):
+                found |= {(place, one[0]): {path: int(one[2])} for one in numbers[1:] if one}
+        return found
 
     @cached_property
     def _sample(self) -> set[_Point]:
         """Points in which every option but the first of its axis meets others that are not the first of theirs."""
-        swept = max(map(len, self.axes), default=1)
+        composed = {place for place, _ in self._alone}
+        swept = max(
+            (len(axis) if place in composed else min(len(axis), 2) for place, axis in enumerate(self.axes)), default=1
+        )
         return {tuple(axis[1 + k % (len(axis) - 1)] if len(axis) > 1 else axis[0] for axis in self.axes)
                 for k in range(swept - 1)}  # fmt: skip
 
     @cached_property
     def _changes(self) -> dict[tuple[int, str], _Leaves]:
         """What choosing an option changes of the first point, as far as it was asked for."""
-        return {}
+        return dict(self._numbers)
 
     def _joined(self, point: _Point, composed: Callable[[_Point], _Leaves]) -> _Leaves | None:
         """The first point with the changes of a point's options; None where two of them change one thing."""

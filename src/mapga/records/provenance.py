@@ -91,6 +91,7 @@ def _hash(root: Path, paths: Iterable[Path]) -> str:
     return total.hexdigest()[:12]
 
 
+@functools.cache
 def _versions() -> dict[str, str]:
     """The versions of everything that the package requires, extras included, as far as it is installed."""
     try:
