@@ -147,6 +147,7 @@ def test_the_smoke_mode_makes_any_run_tiny():
 
 def test_presets_of_map_ga_are_the_papers_four():
     presets = {name: spec(f"solver={name}").node(SOLVER).namespace for name in options("solver") if "map_ga" in name}
+    presets = {name: a for name, a in presets.items() if "capped" not in name}  # which are ours
     flags = {name: (a.consistency, a.use_prior) for name, a in presets.items() if "pgdm" not in name}
     assert flags == {
         "map_ga": (True, True),

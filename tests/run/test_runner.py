@@ -153,6 +153,23 @@ def test_a_nan_in_one_image_leaves_the_others_alone(tmp_path, step):
     assert summary["metrics"]["psnr"]["mean"] == pytest.approx(mean, abs=1e-12) and summary["metrics"]["psnr"]["n"] == 7
 
 
+@pytest.mark.parametrize(("largest", "status"), [(9.9, "done"), (10.1, "diverged"), (-10.1, "diverged")])
+def test_an_answer_far_beyond_the_range_of_images_is_none(tmp_path, largest, status):
+    class Unstable(MAPGA):
+        def iterate(self, problem, prior, noise):
+            for state in super().iterate(problem, prior, noise):
+                x = state.x.clone()
+                if 5 in noise.indices:
+                    x[noise.indices.index(5), 0, 1, 2] = largest
+                yield State(state.step, state.sigma, x, x)
+
+    job = tiny_job(tmp_path, solver=Unstable(Karras(steps=3)))
+    run_quietly(job)
+    rows = {row.row: row for row in Journal(job.folder.path / "journal.jsonl").rows()}
+    assert rows[5].status == status and rows[5].step == (3 if status == "diverged" else None)
+    assert {rows[k].status for k in rows if k != 5} == {"done"}
+
+
 def test_a_run_in_which_every_image_diverges_is_not_done(tmp_path):
     class Hopeless(MAPGA):
         def iterate(self, problem, prior, noise):

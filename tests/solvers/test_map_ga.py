@@ -9,7 +9,7 @@ import torch
 
 from helpers.noise import FixedNoise, ZeroNoise
 from helpers.operators import DenseOperator, case
-from helpers.priors import gaussian, gaussian_posterior, mixture, standard
+from helpers.priors import CountingPrior, gaussian, gaussian_posterior, mixture, standard
 from mapga.operators import BlockMean, CentralBox, Diagonal, Identity, SeparableBlur
 from mapga.priors import GaussianPrior
 from mapga.problem import Problem, measure
@@ -119,6 +119,30 @@ def test_single_precision_survives_the_tiny_variance():
         0.6,
     )
     torch.testing.assert_close(low.double(), exact, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(("sigma_y", "weight"), [(0.0, 1.0), (0.05, 626.0)])
+def test_the_prior_terms_weight_is_the_papers_or_capped(sigma_y, weight):
+    """The difference that the prior term makes to a step is w J^T (D(x, sigma_eps) - x), by the formula."""
+    problem = measure(images(1), OPERATORS["mask"], sigma_y, seed=0, indices=[0])
+    z, prior = images(1, seed=3), PRIORS["gaussian"]
+    steps = {
+        name: MAPGA(Karras(), **arguments).ascent(problem, prior, z, 0.6)
+        for name, arguments in (("paper", {}), ("capped", {"prior_weight": "capped"}), ("none", {"use_prior": False}))
+    }
+    term = vjp(lambda latent: prior.consistency(latent, 0.6), z, lambda x: prior.denoise(x, prior.sigma_min) - x)[1]
+    torch.testing.assert_close(steps["paper"] - steps["none"], weight * term, rtol=1e-8, atol=1e-10)
+    torch.testing.assert_close(steps["capped"] - steps["none"], term, rtol=1e-8, atol=1e-10)
+
+
+def test_a_network_and_noise_are_cautioned_and_what_cannot_diverge_is_not():
+    network = CountingPrior(SHAPE)
+    network.sigma_max = 80.0  # finite, as of all that is trained
+    said = MAPGA(Karras()).caution(0.05, network)
+    assert "by 626 at sigma_y = 0.05" in said and "map_ga_capped" in said
+    assert MAPGA(Karras()).caution(0.0, network) is None and MAPGA(Karras()).caution(0.05, PRIORS["gaussian"]) is None
+    for arguments in ({"use_prior": False}, {"prior_weight": "capped"}, {"learning_rate": 4e-6}):
+        assert MAPGA(Karras(), **arguments).caution(0.05, network) is None
 
 
 # The maximum

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +28,9 @@ __all__ = ["Unsupported", "make_dataset", "make_job", "make_prior", "make_tracke
 
 _SOME_NOISE = 0.05  # a usual sigma_y, for asking what a solver supports
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+_log = logging.getLogger(__name__)
 
 
 class Unsupported(ConfigError):
@@ -57,6 +61,8 @@ def make_job(spec: RunSpec) -> Job:
             f"solver={spec.names['solver']} cannot serve task={spec.names['task']} with sigma_y={sigma_y:g} and "
             f"prior={spec.names['prior']}: {reason} (supported here: {', '.join(able)})"
         )
+    if warning := solver.caution(sigma_y, prior):
+        _log.warning("%s: solver=%s: %s", spec.run_id, spec.names["solver"], warning)
     return Job(
         folder=RunFolder(spec),
         dataset=dataset,

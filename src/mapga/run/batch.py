@@ -27,9 +27,10 @@ from mapga.run.meter import Meter, MeteredPrior
 from mapga.run.tracer import Tracer
 from mapga.solvers.base import Solver, State
 
-__all__ = ["Restorer", "Stores", "solve"]
+__all__ = ["ABSURD", "Restorer", "Stores", "solve"]
 
 _log = logging.getLogger(__name__)
+ABSURD = 10.0  # images lie in [-1, 1]: an answer ten times as large is no image, though every pixel of it is a number
 _NOTHING = {
     "rows": [],
     "forward": 0,
@@ -50,7 +51,8 @@ def solve(
 
     Returns:
         x: The last state, (B, C, H, W).
-        diverged_at: For each image the first step whose state was not finite, 0 if none, int64 (B,), on the device.
+        diverged_at: For each image the first step whose state was not finite, or the last if the answer lies beyond
+            ``ABSURD``; 0 if neither; int64 (B,), on the device.
     """
     x, diverged_at = torch.empty(0), None
     with torch.no_grad():
@@ -63,7 +65,8 @@ def solve(
             on_state(state)
     if diverged_at is None:
         raise RuntimeError(f"{type(solver).__name__} yielded no state")
-    return x, diverged_at
+    beyond = x.flatten(1).abs().amax(1) > ABSURD
+    return x, torch.where(beyond & (diverged_at == 0), solver.n_steps, diverged_at)
 
 
 @dataclass(frozen=True)

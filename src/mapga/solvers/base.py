@@ -71,6 +71,10 @@ class Solver(ABC):
         """A reason of its own why it cannot serve a problem, said before those of its card; None without one."""
         return None
 
+    def caution(self, sigma_y: float, prior: Prior) -> str | None:
+        """What a person should know before a run that is possible and likely to go wrong; None without it."""
+        return None
+
     def _unmet(self, operator: Operator, sigma_y: float, prior: Prior) -> Iterator[str]:
         """What its card says it needs and this problem, prior or schedule lacks, as reasons."""
         schedule = self.schedule

@@ -17,6 +17,11 @@ which trajectories end:
 With the paper's lambda (growth 0) a step hardly moves z while t >> s: of Gaussian data dC/dz = s / sqrt(s^2 + t^2), so
 that a step takes away the part s^2 / (s^2 + t^2) of the residual. With growth 1 it would be all of it at every level.
 
+**Differs from the paper:** ``prior_weight="capped"``. The prior term of a step is w (D(x, sigma_eps) - x) with
+w = lambda / sigma_eps^2 = 1 + sigma_y^2 / sigma_eps^2: 1 without noise, 626 at sigma_y = 0.05. A network's error at
+sigma_eps is multiplied by it, and the ascent diverges; capped, w is at most 1, which weighs the prior less than its
+posterior does.
+
 Source: Gutha, Vinuesa, Azizpour, "Inverse problems with diffusion models: a MAP estimation perspective", WACV 2025,
 arXiv 2407.20784, Algorithm 2.
 """
@@ -26,7 +31,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mapga.card import Needs, SolverCard
 from mapga.priors.base import Prior
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["MAPGA"]
 
 _SIGMA_DATA = 0.5  # of images in [-1, 1], as in EDM
+_STABLE = 2.0  # a gradient step of a quadratic converges below twice its scale
 
 
 class MAPGA(Solver):
@@ -61,6 +67,7 @@ class MAPGA(Solver):
         learning_rate: lambda > 0; None for the paper's sigma_y^2 + sigma_eps^2.
         learning_rate_factor: > 0; lambda is multiplied by it.
         learning_rate_growth: >= 0; how lambda grows with the noise level, 0 for the paper's, which does not.
+        prior_weight: Of the prior term: ``"paper"``, lambda / sigma_eps^2; ``"capped"``, no more than 1.
 
     Raises:
         ValueError: A value outside these ranges.
@@ -84,6 +91,7 @@ class MAPGA(Solver):
         learning_rate: float | None = None,
         learning_rate_factor: float = 1.0,
         learning_rate_growth: float = 0.0,
+        prior_weight: Literal["paper", "capped"] = "paper",
     ) -> None:
         super().__init__(schedule)
         if num_iter < 1:
@@ -96,7 +104,16 @@ class MAPGA(Solver):
             raise ValueError(f"solver.learning_rate_growth={learning_rate_growth}: 0 or more, and finite")
         self.num_iter, self.consistency, self.use_prior = num_iter, consistency, use_prior
         self.learning_rate, self.learning_rate_factor = learning_rate, learning_rate_factor
-        self.learning_rate_growth = learning_rate_growth
+        self.learning_rate_growth, self.prior_weight = learning_rate_growth, prior_weight
+
+    def caution(self, sigma_y: float, prior: Prior) -> str | None:
+        weight = self.rate(sigma_y, prior) / prior.sigma_min**2
+        if not self.use_prior or self.prior_weight == "capped" or weight <= _STABLE or math.isinf(prior.sigma_max):
+            return None  # an exact prior's denoiser has no error that could be multiplied
+        return (
+            f"its prior term multiplies the denoiser's error by {weight:.0f} at sigma_y = {sigma_y:g}, so that images "
+            "are likely to diverge; map_ga_capped and map_ga_d_capped cap it, map_ga_np and map_ga_d_np leave it out"
+        )
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         levels = self.schedule.levels(self.schedule.steps + 1).tolist()
@@ -112,15 +129,19 @@ class MAPGA(Solver):
         """C(z, t), or D(z, t) in the (D) variants."""
         return prior.consistency(z, t) if self.consistency else prior.denoise(z, t)
 
+    def rate(self, sigma_y: float, prior: Prior) -> float:
+        """lambda, without its growth."""
+        return self.learning_rate_factor * (self.learning_rate or sigma_y**2 + prior.sigma_min**2)
+
     def ascent(self, problem: Problem, prior: Prior, z: Tensor, t: float) -> Tensor:
         """lambda grad_z log p(C(z, t) | y), without the prior term in the (NP) variants."""
         variance = prior.sigma_min**2
-        rate = self.learning_rate_factor * (self.learning_rate or problem.sigma_y**2 + variance)
-        rate *= 1 + self.learning_rate_growth * (t / _SIGMA_DATA) ** 2
+        rate = self.rate(problem.sigma_y, prior) * (1 + self.learning_rate_growth * (t / _SIGMA_DATA) ** 2)
+        prior_rate = rate if self.prior_weight == "paper" else min(rate, variance)
 
         def direction(x: Tensor) -> Tensor:
             # rate / variance is applied as one factor: 1 / sigma_eps^2 = 250,000 alone would cost precision.
             g = rate / variance * posterior_residual(problem, x, variance)
-            return g + rate * prior.score(x, prior.sigma_min) if self.use_prior else g
+            return g + prior_rate * prior.score(x, prior.sigma_min) if self.use_prior else g
 
         return vjp(lambda latent: self.image(prior, latent, t), z, direction)[1]
