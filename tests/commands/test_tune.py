@@ -21,6 +21,7 @@ from mapga.errors import ConfigError
 from mapga.records import Lock
 from mapga.records.collect import Run
 from mapga.report import trials
+from mapga.run import batch
 from mapga.run.runner import run_job
 
 DIGITS = (
@@ -104,6 +105,20 @@ def test_the_best_trial_comes_first_though_it_be_zero(monkeypatch, lower, order)
 def test_an_objective_that_is_not_measured_is_refused(tmp_path: Path, capsys):
     said = mapga(capsys, "run", *DIGITS, "objective=lpips", f"results_dir={tmp_path}")
     assert said.code == 2 and "objective='lpips': choose null or psnr or ssim or consistency" in said.err
+
+
+def test_a_search_in_which_every_trial_lost_images_has_no_best(tmp_path: Path, capsys, monkeypatch):
+    real = batch.solve
+
+    def solve(*args, **kwargs):
+        x, diverged_at = real(*args, **kwargs)
+        diverged_at[0] = 1
+        return x, diverged_at
+
+    monkeypatch.setattr(batch, "solve", solve)
+    said = mapga(capsys, "run", "-m", *SEARCH, "hydra.sweeper.n_trials=2", f"results_dir={tmp_path}")
+    assert said.code == 1 and "the search has no best trial" in said.err and "3 runs: 2 lossy, 1 failed" in said.err
+    assert not (tmp_path / "optimization_results.yaml").exists()
 
 
 def test_a_search_without_an_objective_is_refused(tmp_path: Path, capsys):

@@ -118,7 +118,12 @@ def _searched(overrides: Sequence[str], task: Task, cfg: DictConfig, results: Pa
     lock = Lock(results / "search.lock")  # of two searches at once one would take the other's trials for failed
     try:
         with listening() if _launcher(cfg) == "basic" else nullcontext(), lock, _hydra(overrides) as hydra:
-            hydra.multirun("run", task_function=task, overrides=[*overrides], with_log_configuration=False)
+            try:
+                hydra.multirun("run", task_function=task, overrides=[*overrides], with_log_configuration=False)
+            except ValueError as error:
+                if "No trials are completed" not in str(error):  # optuna's word for it
+                    raise
+                died = [Outcome("failed", "", "the search has no best trial: none restored all its images")]
     except InterruptedRun as error:
         return [Outcome("interrupted", str(results), str(error))]
     except LockedError as error:
