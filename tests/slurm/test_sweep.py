@@ -112,11 +112,12 @@ def test_a_sweep_that_is_cancelled_killed_and_out_of_time(cluster, tmp_path, cap
     assert f"Requeued job {late} " in (results / ".submitit" / f"{late}_0_log.out").read_text()
     arrays = {path.name.split("_")[0] for path in (results / ".submitit").glob("*_log.out")}
     assert len(arrays) == 3  # the cluster takes five tasks in one
-    assert sweep.returncode == 1 and "12 runs: " in said and "Traceback" not in said, said
+    assert sweep.returncode == 75 and "12 runs: 10 done, 1 failed, 1 interrupted" in said, said
+    assert "Traceback" not in said
     done = {path.parent for path in results.glob("*/done")}
     assert len(done) == 10 and victims["out of time"] in done
-    for role in ("killed", "cancelled"):
-        assert victims[role] not in done and f"failed {victims[role].name}" in said
+    for role, ended in (("killed", "failed"), ("cancelled", "interrupted")):
+        assert victims[role] not in done and f"{ended} {victims[role].name}" in said
     assert not (victims["cancelled"] / "lock").exists()  # it heard, and finished its image
 
     again = mapga(cluster, "run", "-m", *SWEEP, *ON_SLURM, f"results_dir={results}")

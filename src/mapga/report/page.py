@@ -115,7 +115,8 @@ def _key(board: Board, task: str, method: str) -> str:
 
 def _cells(made: Sequence[Board], folder: Path) -> dict[str, Any]:
     """For each cell the runs it was chosen from, and the config of the one that stands for it."""
-    cells, configs = {}, {}
+    cells: dict[str, Any] = {}
+    configs: dict[str, str] = {}
     for board in made:
         for (task, method), cell in board.cells.items():
             runs = []
@@ -133,7 +134,7 @@ def _cells(made: Sequence[Board], folder: Path) -> dict[str, Any]:
                         "link": Path(os.path.relpath(run.folder / "config.yaml", folder)).as_posix(),
                     }
                 )
-                if cell.run is not None and run.folder == cell.run.folder:
+                if cell.run is not None and run.folder == cell.run.folder and run.folder.name not in configs:
                     configs[run.folder.name] = yaml.safe_dump(dict(run.spec.config), sort_keys=False)
             others = _against_others(board, task, method)
             cells[_key(board, task, method)] = {"task": task, "method": method, "runs": runs, "pairs": others}

@@ -12,7 +12,7 @@ from mapga.node import DATASET
 from mapga.records.collect import Run, told_apart
 from mapga.report.coverage import whole
 
-__all__ = ["Study", "studies"]
+__all__ = ["Study", "first_seeds", "studies"]
 
 _ORDER = ("box50", "half", "expand", "box25", "sr2x", "altlines", "deblur", "supres4x")  # the paper's
 _SOLVERS = ("pinv", "ddrm", "ct_zsie", "pgdm", "map_ga_d_np", "map_ga_d", "map_ga_np", "map_ga")
@@ -98,6 +98,14 @@ def studies(runs: Sequence[Run]) -> list[Study]:
         more = " ".join(f"{key}={one[key]}" for key in differing)
         found.append(Study(title + (f", {more}" if more else ""), tuple(family)))
     return sorted(found, key=lambda study: study.title)
+
+
+def first_seeds(found: Sequence[Study]) -> list[Study]:
+    """Those that are drawn: of studies which differ in their seed alone the one of the least."""
+    first: dict[str, Study] = {}
+    for study in sorted(found, key=lambda study: study.runs[0].spec.seed):
+        first.setdefault(repr(_ground(study.runs[0]) | {"seed": None}), study)
+    return [study for study in found if study in first.values()]
 
 
 def _title(run: Run) -> str:

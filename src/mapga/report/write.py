@@ -28,7 +28,7 @@ from mapga.report.sheets import (
     pairs_csv,
     runtime_table,
 )
-from mapga.report.studies import Study, studies
+from mapga.report.studies import Study, first_seeds, studies
 from mapga.report.table import csv_text, make_table
 from mapga.report.trials import check_disjoint, is_trial, trials_table
 
@@ -126,6 +126,8 @@ def _content(runs: Sequence[Run], troubles: Sequence[str]) -> _Content:
     besides += [table for study in found if (table := runtime_table(study)) is not None]
     if any(map(is_trial, runs)):
         besides.append(trials_table(runs))
+    if repeated := len(found) - len(first_seeds(found)):
+        said.append(f"figures are of the first seed alone; tables and page hold {repeated} studies of other seeds too")
     said += mixtures({run.folder.name: origins(run.folder) for run in runs if run.status == "done"})
     every_run = make_table([run for run in runs if not is_trial(run)])
     every_run.notes.extend(said)
@@ -135,7 +137,8 @@ def _content(runs: Sequence[Run], troubles: Sequence[str]) -> _Content:
 def _figures(content: _Content, folder: Path, images: int) -> list[Path]:
     """Draw what can be drawn; the PNG files."""
     drawn = []
-    for study in dict.fromkeys(board.study for board in content.boards):
+    chosen = first_seeds(list(dict.fromkeys(board.study for board in content.boards)))
+    for study in chosen:
         first = next(board for board in content.boards if board.study is study)
         for task in study.tasks:
             path = folder / file_name("grid", study.title, task)
@@ -144,7 +147,7 @@ def _figures(content: _Content, folder: Path, images: int) -> list[Path]:
         path = folder / file_name("convergence", study.title)
         if draw_convergence(first, path):
             drawn.append(path)
-    for board in leading(content.boards, _METRICS_DRAWN):
+    for board in leading([board for board in content.boards if board.study in chosen], _METRICS_DRAWN):
         for kind, draw in (("passes", draw_passes), ("ranks", draw_ranks)):
             path = folder / file_name(kind, board.study.title, board.metric, board.protocol)
             if draw(board, path):
