@@ -278,3 +278,26 @@ def test_run_mends_it_or_says_what_to_do(place, damage, half):
     assert ("what 3 images cost is not known" in place.file("metrics.json").read_text()) is lost
     assert place("verify").code == 0
     assert place("run").code == 0 and not place.caplog.text  # nothing is left to do
+
+
+def test_the_advice_to_replace_a_picture_works(place, tmp_path):
+    """A picture cut short fails alone; once it is replaced the same command restores it, finished run or not."""
+    root = Path(place.spec.config["dataset"]["root"])
+    own = shutil.copytree(root, tmp_path / "own")
+    dataset = {**place.spec.config["dataset"], "root": str(own)}
+    place.spec = RunSpec(
+        {**place.spec.config, "dataset": dataset, "results_dir": str(tmp_path / "new")}, place.spec.names
+    )
+    place.run_path, place.problem = place.spec.folder, place.spec.problem_folder
+    (own / "2.png").write_bytes((root / "2.png").read_bytes()[:150])
+    for _ in range(2):  # tried again, in vain
+        said = place("run")
+        assert said.code == 1 and "1 of 6 images lost: 1 could not be read" in said.err
+    shutil.copyfile(root / "2.png", own / "2.png")
+    assert place("run").code == 0 and "row 2 can be read now" in place.caplog.text
+    there = RunSpec({**place.spec.config, "results_dir": str(tmp_path / "results")}, place.spec.names)
+    for name in ("images.npy", "journal.jsonl"):
+        assert (place.run_path / name).read_bytes() == (there.folder / name).read_bytes()
+    shutil.copyfile(root / "3.png", own / "2.png")
+    said = place("run")
+    assert said.code == 2 and "was begun with other images" in said.err

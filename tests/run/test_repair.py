@@ -13,6 +13,7 @@ import pytest
 from helpers.forks import forked, waited
 from helpers.runs import Killed, TinyImages, run_quietly, tiny_job, what_lasts
 from mapga.files.durable import neighbour_of
+from mapga.records import Journal
 from mapga.records.audit import damages
 from mapga.run import runner
 from mapga.schedules import Karras
@@ -163,3 +164,20 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     run_quietly(job)
     hidden = {path.name for folder in (job.folder.path, job.folder.problem_path) for path in folder.glob(".*")}
     assert hidden == {mine.name}
+
+
+def test_a_trace_has_no_batch_twice_after_a_kill(tmp_path):
+    """A kill between the trace's line and the journal's, then other batches."""
+    run_quietly(plain := tiny_job(tmp_path / "plain", trace=True))
+    killed = tiny_job(tmp_path / "killed", trace=True)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Journal, "append", lambda self, rows: (_ for _ in ()).throw(Killed))
+        run_quietly(killed)
+    trace = killed.folder.path / "trace.jsonl"
+    assert json.loads(trace.read_text())["rows"] == [0, 1, 2]
+    run_quietly(tiny_job(tmp_path / "killed", trace=True))
+    assert trace.read_bytes() == (plain.folder.path / "trace.jsonl").read_bytes()
+    for shard in ("0/2", "1/2"):
+        run_quietly(shards := tiny_job(tmp_path / "shards", trace=True, shard=shard))
+    lines = [json.loads(line)["rows"] for line in (shards.folder.path / "trace.jsonl").read_text().splitlines()]
+    assert sorted(row for rows in lines for row in rows) == list(range(8))
