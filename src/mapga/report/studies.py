@@ -91,11 +91,13 @@ def studies(runs: Sequence[Run]) -> list[Study]:
         groups.setdefault(repr(_ground(run)), []).append(run)
     titles = [_title(family[0]) for family in groups.values()]
     flat = [_ground(family[0]) for family in groups.values()]
+    alike: dict[str, list[dict[str, Any]]] = {}
+    for title, one in zip(titles, flat, strict=True):
+        alike.setdefault(title, []).append(one)
+    differing = {title: _differing(grounds) for title, grounds in alike.items()}
     found = []
     for family, title, one in zip(groups.values(), titles, flat, strict=True):
-        alike = [other for other, name in zip(flat, titles, strict=True) if name == title]
-        differing = [key for key in one if len({repr(other.get(key)) for other in alike}) > 1]
-        more = " ".join(f"{key}={one[key]}" for key in differing)
+        more = " ".join(f"{key}={value}" for key, value in one.items() if key in differing[title])
         found.append(Study(title + (f", {more}" if more else ""), tuple(family)))
     return sorted(found, key=lambda study: study.title)
 
@@ -106,6 +108,12 @@ def first_seeds(found: Sequence[Study]) -> list[Study]:
     for study in sorted(found, key=lambda study: study.runs[0].spec.seed):
         first.setdefault(repr(_ground(study.runs[0]) | {"seed": None}), study)
     return [study for study in found if study in first.values()]
+
+
+def _differing(grounds: Sequence[dict[str, Any]]) -> set[str]:
+    """The keys in which studies differ."""
+    keys = {key for one in grounds for key in one}
+    return {key for key in keys if len({repr(one.get(key)) for one in grounds}) > 1}
 
 
 def _title(run: Run) -> str:
