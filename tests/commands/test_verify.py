@@ -14,7 +14,7 @@ import pytest
 from helpers.commands import mapga
 from helpers.folders import finished, unfinished
 from mapga.cli import main
-from mapga.files.durable import neighbour_of
+from mapga.files.durable import neighbour_of, write_json
 from mapga.files.jsonl import JSONLines
 from mapga.records import Journal
 
@@ -74,7 +74,20 @@ def test_a_config_of_another_run_is_damage(tmp_path, capsys):
     (one.path / "config.yaml").write_text((other.path / "config.yaml").read_text())
     said = mapga(capsys, "verify", str(tmp_path))
     assert said.code == 1 and f"config.yaml is that of {other.run_id}" in said.out
-    assert said.out.splitlines()[-1].startswith("of each that is damaged: start its own command again (mapga run")
+    assert (
+        said.out.splitlines()[-1] == "of each that is damaged: its own command, started again, makes what is lost again"
+    )
+
+
+def test_the_command_that_repairs_is_the_one_that_made_the_run(tmp_path, capsys):
+    for solver in ("one", "two"):
+        folder = finished(tmp_path, solver)
+        (folder.path / "metrics.json").unlink()
+        argv = ["/somewhere/bin/mapga", "run", "-m", "solver=one,two", "results_dir=my results"]
+        write_json(folder.path / "provenance.json", {"command": argv, "dataset": "2:1234"})
+    said = mapga(capsys, "verify", str(tmp_path))
+    assert said.code == 1
+    assert said.out.splitlines()[-1].strip() == "mapga run -m solver=one,two 'results_dir=my results'"
 
 
 def test_a_features_file_of_other_images_is_damage(tmp_path, capsys):

@@ -72,13 +72,14 @@ def _told(spec: RunSpec, tell: Callable[[Planned], object]) -> Planned:
 
 def heading() -> str:
     """Above the lines of a plan."""
-    return f"{'run':<54} {'state':<10} {'images left':>11} {'passes per image':>16}"
+    return f"{'run':<54} {'state':<20} {'images left':>11} {'passes per image':>16}"
 
 
 def line(run: Planned) -> str:
     """A run of a plan, for a terminal."""
     left = "?" if run.images_left is None else run.images_left
-    return f"{run.folder.name:<54} {run.state:<10} {left:>11} {run.passes:>16}"
+    state = run.state if run.standing is None else run.standing.shown
+    return f"{run.folder.name:<54} {state:<20} {left:>11} {run.passes:>16}"
 
 
 def totals(runs: Sequence[Planned]) -> list[str]:

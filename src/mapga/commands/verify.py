@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from mapga.errors import ConfigError
 from mapga.records.audit import damages, unsealed
 from mapga.records.collect import UNREADABLE, Run, read_run, trouble
 from mapga.records.documents import read_json, rows_text
+from mapga.records.origins import origins
 from mapga.records.recorded import read_recorded
 from mapga.records.store import ImageStore
 from mapga.spec import REPLACED, RunSpec
@@ -19,7 +21,7 @@ __all__ = ["verify"]
 
 _LEVELS = 1  # grey levels by which an image that is solved again may differ, where another device rounds otherwise
 _LEFTOVER = re.compile(r"\..+\.[^/]*\d")  # what a killed process may leave: mapga.files.durable
-_REMEDY = "start its own command again (mapga run, with the overrides that made it), which makes what is lost again"
+_REMEDY = "its own command, started again, makes what is lost again"
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,23 @@ def verify(root: Path, replay: int, say: Callable[[str], object]) -> int:
     folders = [folder for folder in folders if REPLACED not in str(folder.relative_to(root))]
     if not folders:
         raise ConfigError(f"{root} holds no runs; make one with: mapga run results_dir={root}")
-    damaged = 0
+    damaged = []
     for folder in folders:
         verdict = _looked_at(folder, replay)
-        damaged += bool(verdict.damaged)
+        damaged += [folder] if verdict.damaged else []
         say(str(verdict))
-    say(f"{len(folders)} runs: {len(folders) - damaged} sound, {damaged} damaged")
+    say(f"{len(folders)} runs: {len(folders) - len(damaged)} sound, {len(damaged)} damaged")
     if damaged:
         say(f"of each that is damaged: {_REMEDY}")
-    return damaged
+        for command in dict.fromkeys(filter(None, map(_command, damaged))):
+            say(f"  {command}")
+    return len(damaged)
+
+
+def _command(folder: Path) -> str:
+    """What a run was begun by, as it was typed; "" if nobody knows."""
+    known = [origin["command"] for origin in origins(folder) if isinstance(origin.get("command"), list)]
+    return shlex.join(["mapga", *map(str, known[0][1:])]) if known else ""
 
 
 def _looked_at(folder: Path, replay: int) -> _Verdict:
