@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from mapga.config.compose import conf_dir
+from mapga.config.files import conf_dir
 from mapga.files.durable import write_json
 from mapga.records import RunFolder
 from mapga.records.store import ImageStore

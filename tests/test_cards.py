@@ -13,7 +13,7 @@ import yaml
 
 from mapga.card import Card, DatasetCard, MetricCard, OperatorCard, PriorCard, SolverCard
 from mapga.catalogue import kinds
-from mapga.config.compose import conf_dir
+from mapga.config.files import conf_dir
 from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Slot, incomplete, metric, tracker
 
 ROOMS: list[tuple[Slot, type[Card]]] = [

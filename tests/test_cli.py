@@ -135,7 +135,7 @@ def test_results_that_cannot_be_written(tmp_path, capsys, monkeypatch):
     def refuse(**_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("mapga.commands.run.tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("mapga.files.writable.tempfile.TemporaryFile", refuse)
     said = mapga(capsys, "run", *tiny(tmp_path / "results"))
     assert said.code == 2 and "cannot be written (Permission denied)" in said.err and list(tmp_path.iterdir()) == []
 

@@ -16,7 +16,8 @@ import yaml
 
 from helpers.priors import gaussian, standard
 from mapga.cli import main
-from mapga.config.compose import compose_run, options, spec_of
+from mapga.config.compose import compose_run, spec_of
+from mapga.config.files import options
 from mapga.config.sweep import runs as runs_of
 from mapga.node import SCHEDULE, SOLVER
 from mapga.operators import Diagonal

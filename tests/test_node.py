@@ -12,7 +12,7 @@ import pytest
 
 from mapga import catalogue
 from mapga.card import Card, SolverCard, carded
-from mapga.errors import ConfigError, closest
+from mapga.errors import BrokenModuleError, ConfigError, closest
 from mapga.node import Node, Slot, incomplete
 
 
@@ -273,12 +273,46 @@ def test_an_incomplete_card_is_refused_with_what_it_lacks(monkeypatch):
 
 
 def test_two_modules_of_a_room_may_not_export_one_name(monkeypatch, tmp_path):
-    (tmp_path / "room").mkdir()
-    for name, value in (("__init__", ""), ("one", "__all__ = ['X']; X = 1"), ("two", "__all__ = ['X']; X = 2.5")):
-        (tmp_path / "room" / f"{name}.py").write_text(value)
-    monkeypatch.syspath_prepend(tmp_path)
+    _room(tmp_path, monkeypatch, one="__all__ = ['X']; X = 1", two="__all__ = ['X']; X = 2.5")
     with pytest.raises(ImportError, match=r"two modules export 'X', the second is room\.two"):
         catalogue.exported("room")
+
+
+def _room(folder, monkeypatch, **modules: str) -> None:
+    (folder / "room").mkdir()
+    for name, text in {"__init__": "", **modules}.items():
+        (folder / "room" / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(folder)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "room"]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "x = 1\ndef (:\n",
+            r"room\.one cannot be imported: SyntaxError: .*one\.py, line 2\); mend it, or move it away",
+        ),
+        ("\nimport nothing_of_that_name", r"room\.one cannot be imported: ModuleNotFoundError: .*one\.py, line 2\)"),
+        ("\n\n1 / 0", r"room\.one cannot be imported: ZeroDivisionError: division by zero \(.*one\.py, line 3\)"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_with_its_line(monkeypatch, tmp_path, text, message):
+    _room(tmp_path, monkeypatch, one=text)
+    with pytest.raises(BrokenModuleError, match=message):
+        catalogue.exported("room")
+
+
+def test_a_class_that_its_module_does_not_export_is_named(monkeypatch, tmp_path):
+    base = "__all__ = ['Thing']\nclass Thing: ...\n"
+    _room(tmp_path, monkeypatch, base=base, lamp="from room.base import Thing\nclass Lamp(Thing): ...\n")
+    with pytest.raises(
+        ConfigError, match=r"lamp\._target_='room\.Lamp': room\.lamp does not export it; name it in its __all__"
+    ):
+        build(Slot("lamp", "room", "Thing"), {"_target_": "room.Lamp"})
+    with pytest.raises(ConfigError, match=r"'room\.Thing' is not one of ours"):  # exported, and no component
+        build(Slot("lamp", "room", "Thing"), {"_target_": "room.Thing"})
 
 
 @pytest.mark.parametrize("kind", ["Path", "os.PathLike", "list[str] | None", "dict[str, str]", "Any", None])

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
-__all__ = ["door", "exported", "kinds"]
+from mapga.errors import BrokenModuleError
+
+__all__ = ["door", "exported", "kinds", "unexported"]
 
 
 @cache
@@ -21,19 +25,49 @@ def exported(package: str) -> dict[str, Any]:
     """Every name in the ``__all__`` of a package's modules.
 
     Raises:
-        ImportError: Two modules export one name.
+        BrokenModuleError: A module that cannot be imported, or two that export one name.
     """
-    room = import_module(package)
-    inside = pkgutil.iter_modules(getattr(room, "__path__", ()))
-    modules = [f"{package}.{found.name}" for found in inside if not found.ispkg]
     found: dict[str, Any] = {}
-    for name in modules or [package]:  # a small room is one module
-        module = import_module(name)
+    for module in _modules(package):
         for key in getattr(module, "__all__", ()):
             value = getattr(module, key)
             if found.setdefault(key, value) is not value:
-                raise ImportError(f"{package}: two modules export {key!r}, the second is {name}; rename one")
+                raise BrokenModuleError(
+                    f"{package}: two modules export {key!r}, the second is {module.__name__}; rename one"
+                )
     return found
+
+
+def unexported(package: str, name: str) -> str | None:
+    """The module of a package that defines a class which its ``__all__`` does not name; None if there is none."""
+    for module in _modules(package):
+        defined = getattr(vars(module).get(name), "__module__", None) == module.__name__
+        if defined and name not in getattr(module, "__all__", ()):
+            return module.__name__
+    return None
+
+
+def _modules(package: str) -> Iterator[ModuleType]:
+    room = _imported(package)
+    inside = [found.name for found in pkgutil.iter_modules(getattr(room, "__path__", ())) if not found.ispkg]
+    yield from (_imported(f"{package}.{name}") for name in inside)
+    if not inside:  # a small room is one module
+        yield room
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except BrokenModuleError:
+        raise
+    except Exception as error:  # whatever someone's file does when it is read
+        what, last = str(error), traceback.extract_tb(error.__traceback__)[-1]
+        file, line = last.filename, last.lineno
+        if isinstance(error, SyntaxError):
+            what, file, line = error.msg, error.filename or name, error.lineno
+        raise BrokenModuleError(
+            f"{name} cannot be imported: {type(error).__name__}: {what} ({file}, line {line}); mend it, or move it away"
+        ) from error
 
 
 @cache

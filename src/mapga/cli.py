@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 from rich.live import Live
 
 from mapga import __version__
-from mapga.errors import ConfigError
+from mapga.commands.unforeseen import unforeseen
+from mapga.errors import ConfigError, bad_input, told
 from mapga.run.signals import EXIT_CODE, InterruptedRun, listening
 
 __all__ = ["main"]
 
 _Command = Callable[[argparse.Namespace], int]
 
-_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+_errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
+_LONGEST = 300  # characters of a word that is printed whole
 
 _OF_RUN = (
     "Restore the images of a dataset and score them. Overrides are Hydra's: task=half solver=ddrm schedule.steps=50. "
@@ -44,16 +49,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     arguments = _parse(argv)
     try:
-        return int(arguments.command(arguments))
-    except ConfigError as error:
-        _complain(str(error))
-        return BAD_INPUT
+        code = int(arguments.command(arguments))
+        sys.stdout.flush()
     except InterruptedRun as error:
         _complain(str(error))
         return EXIT_CODE
     except KeyboardInterrupt:
         _complain("interrupted; the same command continues where it stopped")
         return FAILED
+    except Exception as error:
+        if not isinstance(error, BrokenPipeError):  # who read what is printed has seen enough
+            _complain(told(error) or unforeseen(error))
+        _let_go_of_stdout()
+        return BAD_INPUT if bad_input(error) else FAILED
+    return code
+
+
+def _let_go_of_stdout() -> None:
+    """Where what is printed cannot be written, the interpreter must not try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):  # a stdout without a descriptor
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as everything else here does."""
+
+    def error(self, message: str) -> NoReturn:
+        _complain(f"{message}; '{self.prog} --help' says what there is")
+        self.exit(BAD_INPUT)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -69,7 +95,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mapga", description="Restoration with diffusion priors: runs and reports.")
+    parser = _Parser(prog="mapga", description="Restoration with diffusion priors: runs and reports.")
     parser.add_argument("--version", action="version", version=f"mapga {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -180,7 +206,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
     if not arguments.folder.is_dir():
         raise ConfigError(f"{arguments.folder} is not a folder; name the results_dir of your runs")
-    console = Console(width=None if Console().is_terminal else 160)
+    console = Console(width=None if Console().is_terminal else 160, emoji=False)
     view, counts = status_view(arguments.folder)
     if arguments.watch:
         with Live(view, console=console, auto_refresh=False) as live:
@@ -251,7 +277,8 @@ def _warn(message: str) -> None:
 
 
 def _complain(message: str) -> None:
-    _errors.print("mapga: " + " ".join(message.split()), markup=False, style="red")
+    words = (word if len(word) <= _LONGEST else f"{word[:40]}...{word[-40:]}" for word in message.split())
+    _errors.print("mapga: " + " ".join(words), markup=False, style="red")
 
 
 if __name__ == "__main__":

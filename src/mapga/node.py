@@ -15,8 +15,8 @@ from types import SimpleNamespace
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mapga.card import Card, SolverCard
-from mapga.catalogue import kinds
-from mapga.errors import ConfigError, closest
+from mapga.catalogue import kinds, unexported
+from mapga.errors import ConfigError, closest, told
 
 __all__ = ["DATASET", "OPERATOR", "PRIOR", "SCHEDULE", "SOLVER", "Node", "Slot", "incomplete", "metric", "tracker"]
 
@@ -96,6 +96,8 @@ class Node:
             raise ConfigError(f"unknown key '{slot.key}.{unknown[0]}'{closest(unknown[0], own)} {takes}")
         hints = _hints(make)
         checked = {name: _as_kind(f"{slot.key}.{name}", value, hints[name]) for name, value in arguments.items()}
+        if empty := [name for name in card.places if checked.get(name) == ""]:
+            raise ConfigError(f"{slot.key}.{empty[0]} is empty; name a file or folder, or leave it out")
         for name in own:
             if parameters[name].default is inspect.Parameter.empty and name not in arguments:
                 raise ConfigError(f"missing key '{slot.key}.{name}': {make.__qualname__} needs it")
@@ -109,9 +111,13 @@ class Node:
     @property
     def namespace(self) -> SimpleNamespace:
         """Its arguments with defaults filled in, as the functions on a card take them."""
+        return SimpleNamespace(**{**self.defaults, **self.arguments})
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The arguments that may be left out, with what they are then."""
         parameters = _parameters(self.make).values()
-        defaults = {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
-        return SimpleNamespace(**{**defaults, **self.arguments})
+        return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
 
     def build(self, given: Mapping[str, Any] | None = None) -> Any:
         """The component, handed those of the ``given`` arguments that its card asks for.
@@ -125,7 +131,7 @@ class Node:
         except ConfigError:
             raise
         except (ValueError, TypeError, OSError) as error:
-            text = str(error)
+            text = told(error) or str(error)
             named = text.startswith(f"{self.slot.key}.")
             raise ConfigError(text if named else f"{self.slot.key}: {text}") from error
 
@@ -170,6 +176,8 @@ def _resolve(slot: Slot, node: object) -> Callable[..., Any]:
         raise ConfigError(f"{slot.key}._target_={target!r} is not one of ours; {allowed}")
     name, _, constructor = target.removeprefix(slot.package + ".").partition(".")
     if name not in choices:
+        if module := unexported(slot.package, name):
+            raise ConfigError(f"{slot.key}._target_={target!r}: {module} does not export it; name it in its __all__")
         raise ConfigError(f"{slot.key}._target_={target!r} is not one of ours{closest(name, list(choices))} {allowed}")
     if not constructor:
         return choices[name]

@@ -40,6 +40,8 @@ __all__ = [
 
 SIGMA_MIN = 0.002  # epsilon of the papers: where trajectories end
 SIGMA_MAX = 80.0  # T of the papers: where they start
+_LARGEST = 700.0  # ln of the largest number, about
+_MOST_STEPS = 1_000_000  # a slip of the finger would take all memory for its levels
 
 
 def check_decreasing(levels: Sequence[float]) -> None:
@@ -74,7 +76,7 @@ class Schedule(ABC):
     """Strictly decreasing noise levels from sigma_max to sigma_min.
 
     Args:
-        steps: Iterations of the solver, >= 1.
+        steps: Iterations of the solver, 1 .. 1,000,000.
         sigma_max: First level, in [-1, 1] pixel units.
         sigma_min: Last level, 0 < sigma_min < sigma_max.
 
@@ -83,8 +85,8 @@ class Schedule(ABC):
     """
 
     def __init__(self, steps: int = 20, sigma_max: float = SIGMA_MAX, sigma_min: float = SIGMA_MIN) -> None:
-        if steps < 1:
-            raise ValueError(f"schedule.steps={steps}: a solver needs at least 1 step")
+        if not 1 <= steps <= _MOST_STEPS:
+            raise ValueError(f"schedule.steps={steps}: a solver makes at least 1 step, and at most {_MOST_STEPS:,}")
         if not 0 < sigma_min < sigma_max < math.inf:
             raise ValueError(
                 f"schedule.sigma_max={sigma_max}, schedule.sigma_min={sigma_min}: need 0 < sigma_min < sigma_max"
@@ -142,6 +144,10 @@ class Karras(Spaced):
         super().__init__(steps, sigma_max, sigma_min)
         if not 0 < rho < math.inf:
             raise ValueError(f"schedule.rho={rho}: the curvature is positive (7 is the published choice)")
+        if math.log(sigma_max) / rho > _LARGEST:
+            raise ValueError(
+                f"schedule.rho={rho}: sigma_max^(1/rho) is too large a number; choose 1 or more (7 is usual)"
+            )
         self.rho = rho
 
     def _curve(self, u: Tensor) -> Tensor:

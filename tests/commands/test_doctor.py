@@ -9,11 +9,12 @@ import io
 import re
 
 import pytest
+from PIL import Image
 
 from helpers.commands import mapga
 from mapga import __version__
 from mapga.cli import main
-from mapga.config.compose import options
+from mapga.config.files import options
 
 PRIOR = ("prior=mixture", "prior.components=5", "device=cpu")
 
@@ -45,7 +46,20 @@ def _cells(line: str) -> list[str]:
 
 
 def test_what_cannot_be_served_has_its_reason(said):
-    assert re.search(r"^\* map_ga_pgdm: .*noise|^\* map_ga_pgdm: .*sigma_y", said, re.MULTILINE)
+    assert re.search(r"^\* map_ga_pgdm\b.*: .*(noise|sigma_y)", said, re.MULTILINE)
+
+
+def test_a_task_that_images_of_this_shape_cannot_have_is_a_no_with_its_reason(tmp_path, capsys):
+    for k in range(2):
+        Image.new("L", (15, 15), 100 * k).save(tmp_path / f"{k}.png")
+    given = ["dataset=image_folder", f"dataset.root={tmp_path}", "dataset.channels=1", "prior=none", "device=cpu"]
+    answer = mapga(capsys, "doctor", *given)
+    assert answer.code == 0 and answer.err == ""
+    assert answer.out.count("* task=supres4x: task.operator: factor=4 does not divide an image of 15x15") == 1
+    (pinv,) = re.findall(r"^│ (pinv.*)│$", answer.out, re.MULTILINE)
+    (names,) = re.findall(r"^┃ (solver.*)┃$", answer.out, re.MULTILINE)
+    verdicts = dict(zip([name.strip() for name in names.split("┃")], _cells(pinv), strict=True))
+    assert verdicts["supres4x"] == "no" and verdicts["half"] == "yes"
 
 
 def test_a_part_that_is_not_installed_names_its_extra(capsys, monkeypatch):

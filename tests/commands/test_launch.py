@@ -256,3 +256,11 @@ def test_an_unreadable_image_fails_alone(tmp_path, capsys, caplog):
     summary = json.loads((Path(said.last) / "metrics.json").read_text())
     assert (summary["n_images"], summary["n_failed"], summary["metrics"]["psnr"]["n"]) == (2, 1, 1)
     assert "1.png" in caplog.text
+
+
+def test_points_that_are_one_run_are_done_once_and_planned_once(tmp_path, capsys, caplog, ran):
+    sweep = tiny(tmp_path, "seed=1,1")
+    said = mapga(capsys, "run", "-m", *sweep)
+    assert said.code == 0 and "1 runs: 1 done" in said.err and ran == {"ct_zsie": 1}
+    assert "seed=1 and seed=1 are one run" in caplog.text
+    assert "1 runs: 1 done" in mapga(capsys, "plan", *sweep).out

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from mapga.config.compose import compose_run, conf_dir, group, options, spec_of
+from mapga.config.compose import compose_run, group, spec_of
+from mapga.config.files import conf_dir, options
 from mapga.config.schema import RootConfig
 from mapga.errors import ConfigError
 

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from helpers.runs import TinyImages, tiny_prior
-from mapga.config.compose import compose_run, conf_dir, options, spec_of
+from mapga.config.compose import compose_run, spec_of
+from mapga.config.files import conf_dir, options
 from mapga.config.sweep import Sweep
 from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Node
 from mapga.run.assemble import make_prior

@@ -148,3 +148,44 @@ def test_results_lie_in_one_folder(tmp_path):
     assert Sweep(["experiment=demo", f"results_dir={tmp_path}"]).results_dir == tmp_path
     with pytest.raises(ConfigError, match="results_dir takes one folder"):
         Sweep(["results_dir=a,b"])
+
+
+def test_a_glob_is_the_choices_it_matches():
+    assert [run.names["task"] for run in runs(["task=glob(box*)"])] == ["box25", "box50"]
+    assert runs(["task=glob([box*,half],exclude=box25)", "seed=1,2"]) == runs(["task=box50,half", "seed=1,2"])
+    with pytest.raises(ConfigError, match=r"task=glob\(zz\*\): nothing of that name; choose among altlines, box25"):
+        runs(["task=glob(zz*)"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "places", "said"),
+    [
+        (["seed=1,1"], {1}, "seed=1 and seed=1 are one run"),
+        (["seed=1,2,01"], {2}, "seed=1 and seed=01 are one run"),
+        (["schedule.rho=7,6,7.0", "seed=1,2"], {4, 5}, "schedule.rho=7 and schedule.rho=7.0 are one run"),
+        (["batch_size=1,2"], {1}, "batch_size=1 and batch_size=2 are one run"),
+        (["seed=1,2"], set(), ""),
+    ],
+)
+def test_points_that_are_one_run_are_said(caplog, overrides, places, said):
+    found = Sweep(overrides)
+    assert found.repeats(found.all()) == places
+    assert said in caplog.text and len(caplog.records) == len(places)
+
+
+def test_points_that_differ_in_where_images_lie_alone_are_refused():
+    found = Sweep(["dataset=image_folder", "dataset.root=a,b", "prior=none", "solver=pinv"])
+    with pytest.raises(
+        ConfigError, match=r"dataset\.root=a and dataset\.root=b are one run, image_folder-.*results_dir of its own"
+    ):
+        found.repeats(found.all())
+
+
+def test_of_a_key_that_is_given_twice_the_last_counts():
+    assert runs(["seed=1,2", "seed=3"]) == runs(["seed=3"])
+
+
+@pytest.mark.parametrize("values", ["range(0)", "range(5,1)", "range(1,5,0)", "range(0,1000000000)"])
+def test_an_axis_has_some_values_and_not_endlessly_many(values):
+    with pytest.raises(ConfigError, match=re.escape(f"seed={values}")):
+        Sweep([f"seed={values}"])

@@ -19,7 +19,7 @@ from helpers.matrices import (
     official_blur_matrix,
     truncated,
 )
-from mapga.config.compose import conf_dir, options
+from mapga.config.files import conf_dir, options
 from mapga.node import OPERATOR, Node
 from mapga.operators import (
     AlternateRows,

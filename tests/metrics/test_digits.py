@@ -53,5 +53,5 @@ def test_other_images_are_refused(digits: tuple[np.ndarray, np.ndarray]) -> None
     images, _ = digits
     with pytest.raises(ValueError, match="needs labels"):
         DigitAccuracy()(Scored(images, images))
-    with pytest.raises(ValueError, match=r"expected 32x32 grey digits.*\(200, 28, 28, 1\)"):
+    with pytest.raises(ValueError, match=r"expected 32x32 grey digits.*\(1, 28, 28\)"):
         FDDigits().features(images[:, 2:-2, 2:-2])

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from helpers.pictures import with_noise
-from mapga.config.compose import compose_run, options, spec_of
+from mapga.config.compose import compose_run, spec_of
+from mapga.config.files import options
 from mapga.datasets.mnist import MNIST
 from mapga.metrics.base import ImageMetric, Scored, SetMetric
 from mapga.metrics.reference import paired_reference

@@ -36,7 +36,7 @@ def examine(overrides: Sequence[str], found: Sequence[Need]) -> None:
     Raises:
         ConfigError: Overrides that cannot be composed.
     """
-    console = Console(highlight=False, width=None if Console().is_terminal else 160)
+    console = Console(highlight=False, emoji=False, width=None if Console().is_terminal else 160)
     spec = spec_of(compose_run(overrides))
     console.print(f"mapga {__version__}, Python {platform.python_version()} on {platform.platform()}")
     console.print(", ".join(f"{package} {importlib.metadata.version(package)}" for package in _VERSIONS))
@@ -63,9 +63,12 @@ def examine(overrides: Sequence[str], found: Sequence[Need]) -> None:
     for solver in solvers:
         table.add_row(solver, *(_verdict(*matrix[solver, task]) for task in tasks))
     console.print(table)
-    reasons = {f"{solver}: {reason}": None for (solver, _), pair in matrix.items() for reason in pair if reason}
-    for reason in reasons:
-        console.print(f"* {escape(reason)}")
+    reasons: dict[str, dict[str, None]] = {}
+    for (solver, _), pair in matrix.items():
+        for reason in filter(None, pair):
+            reasons.setdefault(reason, {})[solver] = None
+    for reason, of in reasons.items():
+        console.print(f"* {'' if len(of) == len(solvers) else ', '.join(of) + ': '}{escape(reason)}")
 
 
 def _installed(package: str) -> bool:

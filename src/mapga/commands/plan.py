@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,9 +57,20 @@ def plan(overrides: Sequence[str], tell: Callable[[Planned], object] = lambda ru
     sweep = Sweep(overrides)
     known = submission.recall(sweep.results_dir, overrides)
     try:
-        return [_told(spec, tell) for spec in known or sweep.runs()]
+        return _listed(sweep, known or sweep.runs(), tell)
     except Interaction:
-        return [_told(spec, tell) for spec in sweep.composed()]
+        return _listed(sweep, sweep.composed(), tell)
+
+
+def _listed(sweep: Sweep, specs: Iterable[RunSpec], tell: Callable[[Planned], object]) -> list[Planned]:
+    """Each run once, though several points of the sweep may be it."""
+    points, found = [], {}
+    for spec in specs:
+        points.append(spec)
+        if spec.run_id not in found:
+            found[spec.run_id] = _told(spec, tell)
+    sweep.repeats(points)
+    return list(found.values())
 
 
 def _told(spec: RunSpec, tell: Callable[[Planned], object]) -> Planned:

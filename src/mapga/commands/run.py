@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import tempfile
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, TypeVar
 
+from mapga.commands.unforeseen import unforeseen
 from mapga.datasets.base import Dataset
-from mapga.errors import ConfigError
+from mapga.errors import ConfigError, bad_input, told
+from mapga.files.writable import check_writable
 from mapga.records import LockedError, RunFolder
 from mapga.records.audit import damages
 from mapga.records.collect import UNREADABLE, read_run
@@ -28,13 +27,11 @@ from mapga.run.signals import InterruptedRun, Notice, listening
 from mapga.run.truth import readable
 from mapga.spec import RunSpec, digest
 
-__all__ = ["Outcome", "check_writable", "ended", "finished", "run_one"]
+__all__ = ["Outcome", "ended", "finished", "run_one"]
 
 _log = logging.getLogger(__name__)
 
 _Ending = TypeVar("_Ending", bound="Outcome | None")
-
-_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -91,13 +88,15 @@ def finished(spec: RunSpec, datasets: dict[str, Dataset] | None = None) -> Outco
     known = {} if datasets is None else datasets
 
     def look(run: RunFolder) -> Outcome | None:
-        return None if _wrong(run, known) else replace(ended(run), warning=_outdated(run), before=True)
+        if not run.done or _wrong(run, known):
+            return None
+        return replace(ended(run), warning=_outdated(run), before=True)
 
-    return _guarded(spec, look) if RunFolder(spec).done and not spec.redo else None
+    return None if spec.redo else _guarded(spec, look)
 
 
 def _worked(run: RunFolder, notice: Notice) -> Outcome:
-    check_writable(run.spec.results_dir)
+    check_writable("results_dir", run.spec.results_dir)
     if run.done and not run.spec.redo and (wrong := _wrong(run, {})):
         refuse_other_code(run)
         run.reopen()
@@ -112,27 +111,20 @@ def _worked(run: RunFolder, notice: Notice) -> Outcome:
 
 def _guarded(spec: RunSpec, work: Callable[[RunFolder], _Ending]) -> _Ending | Outcome:
     """What came of some work on a run, whatever it raised."""
-    folder = str(spec.folder)
+    run, folder = RunFolder(spec), str(spec.folder)
     try:
-        return work(RunFolder(spec))
+        return work(run)
     except Unsupported as error:
         return Outcome("skipped", folder, str(error))
-    except ConfigError as error:
-        return Outcome("refused", folder, str(error))
     except InterruptedRun as error:
         return Outcome("interrupted", folder, str(error))
     except LockedError as error:
         return Outcome("locked", folder, str(error))
     except AllLost as error:
         return Outcome("failed", folder, str(error))
-    except OSError as error:
-        if error.errno not in _UNWRITABLE:
-            return Outcome("failed", folder, f"{error} (traceback in {Path(folder) / 'error.txt'})")
-        where = error.filename or folder
-        return Outcome("failed", folder, f"{where}: {error.strerror}; mend that, and the same command continues")
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        return Outcome("failed", folder, f"{reason} (traceback in {Path(folder) / 'error.txt'})")
+        line = told(error) or unforeseen(error, run.path / "error.txt")
+        return Outcome("refused" if bad_input(error) else "failed", folder, line)
 
 
 def ended(run: RunFolder) -> Outcome:
@@ -200,28 +192,8 @@ def _made(run: RunFolder) -> Job:
     """The job of a run; an error that is nobody's bad input leaves its traceback in the run's folder."""
     try:
         return make_job(run.spec)
-    except ConfigError:
+    except Exception as error:
+        if not bad_input(error):
+            run.open()
+            run.fail(traceback.format_exc())
         raise
-    except Exception:
-        run.open()
-        run.fail(traceback.format_exc())
-        raise
-
-
-def check_writable(folder: Path) -> None:
-    """Refuse a results folder that cannot be written, without making it.
-
-    Raises:
-        ConfigError: Naming the part of the path that is in the way.
-    """
-    there = folder
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if not there.is_dir():
-        raise ConfigError(f"results_dir={folder}: {there} is a file; choose another folder")
-    try:
-        tempfile.TemporaryFile(dir=there).close()
-    except OSError as error:
-        raise ConfigError(
-            f"results_dir={folder}: {there} cannot be written ({error.strerror}); choose another folder"
-        ) from error

@@ -21,12 +21,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mapga.commands import search, submission
-from mapga.commands.run import Outcome, check_writable, ended, finished, run_one
-from mapga.config.compose import conf_dir, spec_of
+from mapga.commands.run import Outcome, ended, finished, run_one
+from mapga.config.compose import spec_of
+from mapga.config.files import conf_dir
 from mapga.config.messages import not_understood, one_line
 from mapga.config.sweep import Sweep
 from mapga.datasets.base import Dataset
 from mapga.errors import ConfigError
+from mapga.files.writable import check_writable
 from mapga.records import Lock, LockedError, RunFolder
 from mapga.records.collect import collect
 from mapga.records.provenance import code_identity
@@ -50,14 +52,16 @@ def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
     Plugins.instance()  # finds launchers and sweepers
     whole = Sweep(overrides)
     results, cfg = whole.results_dir, whole.cfg
-    check_writable(results)
     searches, launcher = cfg.hydra.runtime.choices["hydra/sweeper"] != "basic", _launcher(cfg)
     of_search = search.told(whole, overrides) if searches else []
     planned = [] if searches else whole.all()
+    repeats = whole.repeats(planned)
+    points = [k for k in range(len(planned)) if k not in repeats]
     datasets: dict[str, Dataset] = {}
-    outcomes = {k: end for k, spec in enumerate(planned) if (end := finished(spec, datasets)) is not None}
-    left = {k: spec for k, spec in enumerate(planned) if k not in outcomes}
+    outcomes = {k: end for k in points if (end := finished(planned[k], datasets)) is not None}
+    left = {k: planned[k] for k in points if k not in outcomes}
     if searches or left:
+        check_writable("results_dir", results)
         if launcher in _SLURM:
             from mapga.commands import slurm
 
@@ -71,7 +75,7 @@ def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
     outcomes |= zip(left, _launched(given, task, cfg, list(left.values()), jobs), strict=True)
     locked = [k for k, outcome in outcomes.items() if outcome.status == "locked"]
     outcomes |= {k: end for k in locked if (end := finished(planned[k], datasets)) is not None}
-    return [outcomes[k] for k in range(len(planned))], results
+    return [outcomes[k] for k in points], results
 
 
 def _launcher(cfg: DictConfig) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mapga.config.compose import compose_training
 from mapga.errors import ConfigError
+from mapga.files.writable import check_writable
 from mapga.node import DATASET, Node, tracker
 from mapga.run.assemble import make_trackers
 from mapga.tracking.mirror import Mirror
@@ -32,6 +33,7 @@ def train(overrides: Sequence[str], say: Callable[[str], None]) -> Path:
     """
     config = compose_training([_translated(text) for text in overrides])
     recipe: dict[str, Any] = config["train"]
+    output = _output(config)
     from mapga.training import read_stages, run_stage  # diffusers and accelerate take seconds to import
 
     try:
@@ -40,7 +42,6 @@ def train(overrides: Sequence[str], say: Callable[[str], None]) -> Path:
         if config["only"] is not None and config["only"] not in names:
             raise ConfigError(f"only={config['only']}: the recipe's stages are {', '.join(names)}")
         dataset, heldout = (Node.read(DATASET, recipe[key]).build() for key in ("dataset", "heldout"))
-        output = Path(config["output"] or f"checkpoints/{config['recipe']}").expanduser()
         # Of several processes the first has the losses.
         first = os.environ.get("RANK", "0") == "0"
         nodes = {name: Node.read(tracker(name), node) for name, node in config["tracker"].items()} if first else {}
@@ -58,6 +59,16 @@ def train(overrides: Sequence[str], say: Callable[[str], None]) -> Path:
                 say(f"{stage.name}: {weights}")
     except (ValueError, FloatingPointError, FileNotFoundError) as error:
         raise ConfigError(str(error)) from error
+    return output
+
+
+def _output(config: Mapping[str, Any]) -> Path:
+    """The folder of its stages, which can be written."""
+    stated = f"checkpoints/{config['recipe']}" if config["output"] is None else config["output"]
+    if not isinstance(stated, str) or not stated:
+        raise ConfigError(f"output={stated}: name a folder, or leave it out for checkpoints/<recipe>")
+    output = Path(stated).expanduser()
+    check_writable("output", output)
     return output
 
 

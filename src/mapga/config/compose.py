@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mapga.config.files import conf_dir, options, stated
 from mapga.config.guard import check_hydra
 from mapga.config.messages import not_understood, one_line, parsed
 from mapga.config.schema import RootConfig, check_keys
-from mapga.errors import ConfigError
+from mapga.errors import ConfigError, closest
 from mapga.files.address import refuse_password
 from mapga.spec import NAMED, RunSpec
 
-__all__ = ["compose_run", "compose_training", "conf_dir", "group", "options", "spec_of"]
+__all__ = ["compose_run", "compose_training", "group", "spec_of"]
 
-
-def conf_dir() -> Path:
-    """The folder of config groups: in the package of an installed wheel, at the top of a checkout."""
-    package = Path(__file__).parents[1]
-    return package / "conf" if (package / "conf").is_dir() else package.parents[1] / "conf"
+TRAINING = ("prior", "dataset", "heldout", "stages", "tracker", "output", "only")  # what `mapga train` is told
+COMPONENTS = ("dataset", "task", "prior", "solver", "schedule")
 
 
 def compose_run(overrides: Sequence[str]) -> DictConfig:
@@ -35,7 +34,7 @@ def compose_run(overrides: Sequence[str]) -> DictConfig:
     Raises:
         ConfigError: A group, key or value that Hydra refuses, or what ``check_hydra`` refuses, on one line.
     """
-    cfg = _compose("run", overrides)
+    cfg = _compose("run", overrides, list(RootConfig.__dataclass_fields__))
     check_hydra(cfg.hydra)
     return cfg
 
@@ -46,7 +45,10 @@ def compose_training(overrides: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigError: As ``compose_run``.
     """
-    cfg = _compose("training", overrides)
+    cfg = _compose("training", overrides, TRAINING)
+    check_hydra(cfg.hydra)
+    if unknown := [str(key) for key in cfg if key not in ("train", *TRAINING, "hydra")]:
+        raise ConfigError(f"unknown key '{unknown[0]}'{closest(unknown[0], TRAINING)} known are {', '.join(TRAINING)}")
     plain = _plain(OmegaConf.masked_copy(cfg, ["train", "tracker", "output", "only"]))
     refuse_password(plain, "")
     return {"recipe": str(cfg.hydra.runtime.choices.train), **plain}
@@ -67,12 +69,7 @@ def spec_of(cfg: DictConfig) -> RunSpec:
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from error
     assert isinstance(typed, DictConfig)
-    return RunSpec.of(_plain(typed), names)
-
-
-def options(group: str) -> list[str]:
-    """The names of a config group's files; empty for what is no group."""
-    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    return RunSpec.of(stated(_plain(typed), names), names)
 
 
 def group(name: str, run: RunSpec) -> dict[str, dict[str, Any]]:
@@ -84,19 +81,45 @@ def group(name: str, run: RunSpec) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _compose(name: str, overrides: Sequence[str]) -> DictConfig:
+def _compose(name: str, overrides: Sequence[str], keys: Sequence[str]) -> DictConfig:
     for one in parsed(overrides):
-        key, value = one.get_key_element(), None if one.is_delete() else one.value()
-        if "." not in key and value in (None, "") and not one.is_delete() and (names := options(key)):
-            raise ConfigError(f"{one.input_line}: choose one of {', '.join(names)}")
+        _check_choice(one)
     try:
         if not GlobalHydra.instance().is_initialized():  # once, for a sweep's tens of compositions
             initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="mapga")
-        return compose(name, overrides=list(overrides), return_hydra_config=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "provider=", UserWarning)  # a folder of configs that is not there
+            return compose(name, overrides=list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error)) from error
+        raise ConfigError(one_line(error, keys)) from error
+    except UserWarning as warning:
+        raise ConfigError(f"hydra.searchpath: {warning}; mend the path") from warning
+    except RecursionError as error:
+        raise ConfigError("a config file holds itself, by an alias (&name, *name); write it out") from error
     except ValueError as error:
         raise ConfigError(not_understood(overrides, error)) from error
+
+
+def _check_choice(override: Override) -> None:
+    """Refuse what is no choice of a group, and a group that a run cannot be without.
+
+    Raises:
+        ConfigError: Naming the choices.
+    """
+    key, given = override.key_or_group, override.input_line
+    names = options(key)
+    if not names or "/" in key or override.is_sweep_override():
+        return
+    choose = f"choose one of {', '.join(names)}"
+    if override.is_delete():
+        if key in COMPONENTS:
+            raise ConfigError(f"{given}: a run cannot be without; {choose}")
+        return
+    value = override.value()
+    if value in ("", {}) or not isinstance(value, str | list | dict):
+        raise ConfigError(f"{given}: {choose}")
+    if key in COMPONENTS and isinstance(value, str) and "/" in value:
+        raise ConfigError(f"{given}: it is part of the names of folders, so choose by name; {choose}")
 
 
 def _plain(cfg: DictConfig) -> dict[str, Any]:

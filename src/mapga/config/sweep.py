@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import multiprocessing
 import os
 import re
@@ -24,23 +25,28 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mapga.config.compose import compose_run, spec_of
+from mapga.config.files import options, stated
 from mapga.config.messages import one_line, parsed
 from mapga.config.schema import check_keys
 from mapga.errors import ConfigError
+from mapga.node import DATASET
 from mapga.spec import NAMED, RunSpec
 
 __all__ = ["Interaction", "Sweep", "runs"]
+
+_log = logging.getLogger(__name__)
 
 _Point = tuple[str, ...]  # an override of each axis
 _Leaves = dict[tuple[str, ...], Any]
 _GONE = object()  # the value of a key that an option takes away
 _CHOICES = "hydra.runtime.choices"
 _PROCESSES = 8  # a composition is short, and login nodes are shared
+_MOST = 100_000  # values of an axis: more are a slip of the finger, and take the memory of a machine
 
 
 class Interaction(Exception):
@@ -78,7 +84,8 @@ class Sweep:
         named = {one.get_key_element() for one in given}
         own = parsed(f"{key}={value}" for key, value in params.items() if key not in named)
         self.cfg = first
-        self.axes = [_values(one) for one in (*own, *given)]
+        axes = {one.get_key_element(): _values(one) for one in (*own, *given)}  # of a key given twice the last one
+        self.axes = list(axes.values())
         if own_of_hydra := [axis[0] for axis in self.axes if len(axis) > 1 and axis[0].lstrip("+").startswith("hydra")]:
             raise ConfigError(f"{own_of_hydra[0].partition('=')[0]}: what is Hydra's own takes one value, and no list")
         self.results_dir = _folder(first.results_dir, [axis[0] for axis in self.axes if len(axis) > 1])
@@ -101,6 +108,33 @@ class Sweep:
             return list(self.runs())
         except Interaction:
             return list(self.composed())
+
+    def repeats(self, specs: Sequence[RunSpec]) -> frozenset[int]:
+        """The places in launch order of points whose run an earlier point is; each is said in a warning.
+
+        Args:
+            specs: Every run, in launch order.
+
+        Raises:
+            ConfigError: Two points that differ in a place on this machine, of which a run's id knows nothing.
+        """
+        points, found = list(self.points), set()
+        swept = [k for k, axis in enumerate(self.axes) if len(axis) > 1]
+        first: dict[str, int] = {}
+        for place, spec in enumerate(specs):
+            before = first.setdefault(spec.run_id, place)
+            if before == place:
+                continue
+            differ = [k for k in swept if points[before][k] != points[place][k]] or swept
+            one, other = (" ".join(point[k] for k in differ) for point in (points[before], points[place]))
+            if _place(spec) != _place(specs[before]):
+                raise ConfigError(
+                    f"{one} and {other} are one run, {spec.run_id}: where images lie is no part of it; run each by "
+                    "itself, with a results_dir of its own"
+                )
+            _log.warning("%s and %s are one run, %s; it is done once", one, other, spec.run_id)
+            found.add(place)
+        return frozenset(found)
 
     def composed(self) -> Iterator[RunSpec]:
         """Every run, by Hydra's own composition."""
@@ -179,6 +213,12 @@ class Sweep:
         return {path: value for path, value in joined.items() if value is not _GONE}
 
 
+def _place(spec: RunSpec) -> list[Any]:
+    """Where a run's images lie on this machine."""
+    node = spec.node(DATASET)
+    return [node.arguments.get(place) for place in node.card.places]
+
+
 def _folder(results_dir: str, swept: Sequence[str]) -> Path:
     if any(text.partition("=")[0] == "results_dir" for text in swept):
         raise ConfigError("results_dir takes one folder, and no list of them: all runs of a sweep lie in it")
@@ -186,12 +226,29 @@ def _folder(results_dir: str, swept: Sequence[str]) -> Path:
 
 
 def _values(override: Override) -> list[str]:
+    """The values that an override stands for, each as an override.
+
+    Raises:
+        ConfigError: There is none, or no end of them.
+    """
+    given, key = override.input_line or "", override.get_key_element()
     if not override.is_sweep_override():
-        return [override.input_line or ""]
-    key, value = override.get_key_element(), override.value()
+        return [given]
+    value = override.value()
     if isinstance(value, IntervalSweep):  # a search chooses from it; one value stands for it here
         return [f"{key}={value.start}"]
-    return [f"{key}={one}" for one in override.sweep_string_iterator()]
+    if isinstance(value, Glob):
+        known = options(key)
+        if not (found := value.filter(known)):
+            raise ConfigError(f"{given}: nothing of that name; choose among {', '.join(known) or 'values, not files'}")
+    else:
+        try:
+            found = list(itertools.islice(override.sweep_string_iterator(), _MOST + 1))
+        except ValueError as error:
+            raise ConfigError(f"{given}: {error}") from error
+        if not 1 <= len(found) <= _MOST:
+            raise ConfigError(f"{given}: {'no value' if not found else f'more than {_MOST:,} values'}; mend the list")
+    return [f"{key}={one}" for one in found]
 
 
 @contextmanager
@@ -254,7 +311,7 @@ def _spec(leaves: _Leaves, point: _Point) -> RunSpec:
         except ConfigError:
             found = _resolved(json.dumps(config))
         config |= {name: found[name] for name in waiting}
-    return RunSpec.of(config, names)
+    return RunSpec.of(stated(config, names), names)
 
 
 @cache

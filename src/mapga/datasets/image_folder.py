@@ -97,7 +97,7 @@ class ImageFolder(Dataset):
             try:
                 with Image.open(path) as picture:
                     size, found, wrong = upright_size(picture), bands(picture.mode), objection(picture)
-            except (UnidentifiedImageError, OSError) as error:
+            except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
                 raise ValueError(f"{path}: unreadable picture ({error}); remove or replace it") from None
             first = first or size
             if size != first:

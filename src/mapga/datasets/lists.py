@@ -53,15 +53,18 @@ def read_list(path: Path, n_classes: int | None = None) -> list[Listed]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"dataset.list={path}: no such file; give a CSV with the header file,model_label")
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        if "file" not in columns:
-            raise ValueError(f"dataset.list={path}: its first line is {','.join(columns)}, not file,model_label")
-        entries = [
-            Listed(line["file"], _label(line.get("model_label"), n_classes, f"{path}:{number}"))
-            for number, line in enumerate(reader, start=2)
-        ]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            columns, lines = reader.fieldnames or [], list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"dataset.list={path}: no CSV in UTF-8 ({error}); mend the file") from error
+    if "file" not in columns:
+        raise ValueError(f"dataset.list={path}: its first line is {','.join(columns)}, not file,model_label")
+    entries = [
+        Listed(line["file"], _label(line.get("model_label"), n_classes, f"{path}:{number}"))
+        for number, line in enumerate(lines, start=2)
+    ]
     if not entries:
         raise ValueError(f"dataset.list={path}: it names no file")
     return entries

@@ -26,12 +26,21 @@ _GREY = ("1", "L", "I", *_SIXTEEN)
 
 
 def pictures_below(root: Path, suffixes: Sequence[str]) -> list[Path]:
-    """The pictures at any depth, sorted by path: linked folders are entered, hidden files and folders passed over."""
-    found = []
+    """The pictures at any depth, sorted by path: linked folders are entered, hidden files and folders passed over.
+
+    Raises:
+        ValueError: The name of one is no text, so that no record could hold it.
+    """
+    found: list[Path] = []
     for folder, folders, files in os.walk(root, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = (Path(folder) / name for name in files if not name.startswith("."))
         found += [path for path in paths if path.suffix.lower() in suffixes and path.is_file()]
+    for path in found:
+        try:
+            path.as_posix().encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{path.as_posix()!a}: its name is not UTF-8; rename the file") from None
     return sorted(found)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 __all__ = [
     "creating",
+    "naming",
     "neighbour_of",
     "remove_leftovers",
     "replacing",
@@ -110,10 +111,23 @@ def _lives(pid: int) -> bool:
 
 
 @contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have a failed write, which names no file or a neighbour that nobody knows, name the file that is written."""
+    try:
+        yield
+    except OSError as error:
+        unknown = error.filename is None or str(error.filename) == str(neighbour_of(path))
+        if error.errno is not None and unknown:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def _neighbour(path: Path) -> Iterator[Path]:
     neighbour = neighbour_of(path)
     try:
-        yield neighbour
+        with naming(path):
+            yield neighbour
     finally:
         neighbour.unlink(missing_ok=True)
 

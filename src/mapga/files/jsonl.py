@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import zlib
@@ -58,7 +59,7 @@ class JSONLines:
                 lines = b"\n" + lines  # seal a torn line off
             written = os.write(descriptor, lines)
             if written != len(lines):
-                raise OSError(f"{self.path}: the disk took {written} of {len(lines)} bytes")
+                raise OSError(errno.ENOSPC, f"the disk took {written} of {len(lines)} bytes", str(self.path))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

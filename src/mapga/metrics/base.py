@@ -156,6 +156,20 @@ class Metric(ABC):
         """What must be fetched or installed before it can work, each with its source; [] if ready."""
         return [need.problem for need in self.needs() if need.problem is not None]
 
+    def objection(self, image_shape: tuple[int, int, int], *, labelled: bool) -> str | None:
+        """Why it cannot score a dataset's images (C, H, W), with labels or without, in one line; None if it can."""
+        return None
+
+    def check(self, images: np.ndarray, *, labelled: bool = True) -> None:
+        """Refuse images (B, H, W, C) that it cannot score.
+
+        Raises:
+            ValueError: What ``objection`` says.
+        """
+        _, height, width, channels = images.shape
+        if wrong := self.objection((channels, height, width), labelled=labelled):
+            raise ValueError(wrong)
+
     def to(self, device: torch.device | str) -> Self:
         """Compute on ``device`` from now on."""
         self.device = str(device)

@@ -33,11 +33,14 @@ class DigitAccuracy(ImageMetric):
     name = "digit_accuracy"
     lower_is_better = False
 
+    def objection(self, image_shape: tuple[int, int, int], *, labelled: bool) -> str | None:
+        return (
+            _not_digits(self.name, image_shape) if labelled else f"{self.name} needs labels; use it with dataset=mnist"
+        )
+
     def __call__(self, batch: Scored) -> np.ndarray:
-        if batch.labels is None:
-            raise ValueError("digit_accuracy needs labels; use it with dataset=mnist")
+        self.check(batch.restored, labelled=batch.labels is not None)
         classifier = _classifier(self.device)
-        _check_digits(batch.restored, self.name)
         read = per_image(
             lambda x: classifier.logits(x.numpy()).argmax(dim=1), torch.from_numpy(np.array(batch.restored))
         )
@@ -61,9 +64,12 @@ class FDDigits(FrechetDistance):
     def __init__(self, reference: str = "truth") -> None:
         super().__init__(reference)
 
+    def objection(self, image_shape: tuple[int, int, int], *, labelled: bool) -> str | None:
+        return _not_digits(self.name, image_shape)
+
     def features(self, images: np.ndarray) -> np.ndarray:
+        self.check(images)
         classifier = _classifier(self.device)
-        _check_digits(images, self.name)
         return per_image(lambda x: classifier.features(x.numpy()), torch.from_numpy(np.array(images))).cpu().numpy()
 
     def extractor_hash(self) -> str:
@@ -79,6 +85,7 @@ def _classifier(device: str) -> DigitClassifier:
     return DigitClassifier(device=device)
 
 
-def _check_digits(images: np.ndarray, name: str) -> None:
-    if images.shape[1:] != (32, 32, 1):
-        raise ValueError(f"{name}: expected 32x32 grey digits (B, 32, 32, 1), got {images.shape}; use dataset=mnist")
+def _not_digits(name: str, image_shape: tuple[int, int, int]) -> str | None:
+    if image_shape == (1, 32, 32):
+        return None
+    return f"{name}: expected 32x32 grey digits, got images of shape (C, H, W) = {image_shape}; use dataset=mnist"

@@ -109,6 +109,14 @@ class LPIPS(ImageMetric):
     def files(self) -> list[RemoteFile]:
         return [self.weights]
 
+    def objection(self, image_shape: tuple[int, int, int], *, labelled: bool) -> str | None:
+        if self.resize is not None or min(image_shape[1:]) >= _SMALLEST[self.backbone]:
+            return None
+        return (
+            f"{self.name}: {self.backbone} needs at least {_SMALLEST[self.backbone]} pixels a side, got "
+            f"{image_shape[1:]}; set lpips.resize, e.g. 64"
+        )
+
     def __call__(self, batch: Scored) -> np.ndarray:
         return self.distance(as_rgb(batch.restored, self.device) / 255, as_rgb(batch.truth, self.device) / 255)
 
@@ -124,11 +132,8 @@ class LPIPS(ImageMetric):
                 raise ValueError(f"{self.name}: {what} images lie in [{low:g}, {high:g}]; expected [0, 1]")
         if restored.shape != truth.shape:
             raise ValueError(f"{self.name}: shapes {tuple(restored.shape)} and {tuple(truth.shape)} differ")
-        if self.resize is None and min(truth.shape[-2:]) < _SMALLEST[self.backbone]:
-            raise ValueError(
-                f"{self.name}: {self.backbone} needs at least {_SMALLEST[self.backbone]} pixels a side, got "
-                f"{tuple(truth.shape[-2:])}; set lpips.resize, e.g. 64"
-            )
+        if wrong := self.objection(tuple(truth.shape[1:]), labelled=True):  # type: ignore[arg-type]
+            raise ValueError(wrong)
         network = _network(self.backbone, self.weights.verified(), self.device)
         pair = [images.float().contiguous() for images in (restored, truth)]
         values = per_image(partial(_distance, network, self.resize), *pair)

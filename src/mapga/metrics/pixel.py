@@ -99,13 +99,18 @@ class SSIM(ImageMetric):
         changed = ["sigma" + f"{self.sigma:g}"] * (self.sigma != 1.5) + [border] * (border != "mirror")
         self.name = "_".join(["ssim", *changed])
 
+    def objection(self, image_shape: tuple[int, int, int], *, labelled: bool) -> str | None:
+        _, height, width = image_shape
+        if min(height, width) >= self.window:
+            return None
+        return (
+            f"{self.name}: a {self.window}x{self.window} window does not fit {height}x{width} images; "
+            "lower ssim.sigma or leave ssim out of metrics"
+        )
+
     def __call__(self, batch: Scored) -> np.ndarray:
+        self.check(batch.truth)
         height, width = batch.truth.shape[1:3]
-        if min(height, width) < self.window:
-            raise ValueError(
-                f"{self.name}: a {self.window}x{self.window} window does not fit {height}x{width} images; "
-                "lower ssim.sigma or leave ssim out of metrics"
-            )
         rows = _gaussian_window(self.window, self.sigma, height, self.border)
         columns = _gaussian_window(self.window, self.sigma, width, self.border).T
         return np.array(

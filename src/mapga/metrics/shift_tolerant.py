@@ -54,14 +54,18 @@ class ShiftTolerantLPIPS(ImageMetric):
         self.resize = resize
         self.name = "stlpips_alex" if resize is None else f"stlpips_alex_r{resize}"
 
+    def objection(self, image_shape: tuple[int, int, int], *, labelled: bool) -> str | None:
+        if self.resize is not None or min(image_shape[1:]) >= _SMALLEST:
+            return None
+        return (
+            f"{self.name}: the network needs at least {_SMALLEST} pixels a side, got {image_shape[1:]}; "
+            "set stlpips.resize, e.g. 64"
+        )
+
     def __call__(self, batch: Scored) -> np.ndarray:
         from mapga.metrics.extractors.shift_tolerant_alexnet import distance
 
-        if self.resize is None and min(batch.truth.shape[1:3]) < _SMALLEST:
-            raise ValueError(
-                f"{self.name}: the network needs at least {_SMALLEST} pixels a side, got "
-                f"{batch.truth.shape[1:3]}; set stlpips.resize, e.g. 64"
-            )
+        self.check(batch.truth)
         weights = state_on(_weights_file().verified(), self.device)
         images = [to_sym(as_rgb(stored, self.device) / 255) for stored in (batch.restored, batch.truth)]
         return per_image(partial(distance, weights, self.resize), *images).double().cpu().numpy()

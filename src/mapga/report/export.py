@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from mapga.errors import ConfigError, DamagedError
+from mapga.files.durable import naming
 from mapga.records.documents import rows_text
 from mapga.records.journal import Journal, Row
 from mapga.records.recorded import read_recorded
@@ -37,7 +38,9 @@ def export_images(folder: Path, to: Path | None = None) -> Path:
     for row in rows:
         picture = store.read([row.row])[0]
         grey = picture.shape[-1] == 1
-        Image.fromarray(picture[..., 0] if grey else picture).save(to / f"{row.index:06d}.png")
+        path = to / f"{row.index:06d}.png"
+        with naming(path):
+            Image.fromarray(picture[..., 0] if grey else picture).save(path)
     return to
 
 

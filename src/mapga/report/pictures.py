@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from mapga.files.durable import naming
 from mapga.records.collect import Run
 from mapga.records.store import ImageStore
 
@@ -66,8 +67,11 @@ def draw_grid(runs: Mapping[str, Run], path: Path, images: int) -> bool:
 
 def save(path: Path) -> None:
     """Write the current figure as PNG and PDF, without the time of day in it, and close it."""
-    plt.savefig(path.with_name(path.name + ".png"), dpi=160)
-    plt.savefig(path.with_name(path.name + ".pdf"), metadata={"CreationDate": None})
+    png, pdf = (path.with_name(f"{path.name}.{kind}") for kind in ("png", "pdf"))
+    with naming(png):
+        plt.savefig(png, dpi=160)
+    with naming(pdf):
+        plt.savefig(pdf, metadata={"CreationDate": None})
     plt.close()
 
 

@@ -162,7 +162,7 @@ def _grid_runs(study: Study, board: Board, task: str) -> dict[str, Run]:
 
 
 def _print(content: _Content, figures: Sequence[Path]) -> None:
-    console = Console(width=None if Console().is_terminal else 200)
+    console = Console(width=None if Console().is_terminal else 200, emoji=False)
     for board in content.shown:
         console.print(board_table(board, intervals=False).terminal())
     for table in [*content.besides, content.every_run]:

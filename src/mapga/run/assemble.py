@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ def make_job(spec: RunSpec) -> Job:
     dataset = make_dataset(spec)
     operator: Operator = spec.node(OPERATOR).build({"image_shape": dataset.image_shape})
     prior = make_prior(spec, dataset)
-    _check_fit(spec, dataset, prior, solver)
+    _check_fit(spec, dataset, prior, solver, metrics)
     if reason := solver.supports(operator, sigma_y, prior):
         able = [name for name, one in _solvers(spec).items() if one.supports(operator, sigma_y, prior) is None]
         raise Unsupported(
@@ -123,9 +124,13 @@ def support_matrix(
 ) -> dict[tuple[str, str], tuple[str | None, str | None]]:
     """For every (solver, task) of conf: why it cannot serve noiseless, and noisy, measurements; None where it can."""
     solvers = _solvers(spec)
-    matrix = {}
+    matrix: dict[tuple[str, str], tuple[str | None, str | None]] = {}
     for task, node in group("task", spec).items():
-        operator: Operator = Node.read(OPERATOR, node["operator"]).build({"image_shape": dataset.image_shape})
+        try:
+            operator: Operator = Node.read(OPERATOR, node["operator"]).build({"image_shape": dataset.image_shape})
+        except ConfigError as error:  # none for images of this shape
+            matrix |= {(name, task): (f"task={task}: {error}",) * 2 for name in solvers}
+            continue
         for name, solver in solvers.items():
             matrix[name, task] = (
                 solver.supports(operator, 0.0, prior),
@@ -149,7 +154,12 @@ def _numbers(spec: RunSpec) -> tuple[Shard, float]:
         raise ConfigError(f"task.{error}" if str(error).startswith("sigma") else str(error)) from error
 
 
-def _check_fit(spec: RunSpec, dataset: Dataset, prior: Prior, solver: Solver) -> None:
+def _check_fit(
+    spec: RunSpec, dataset: Dataset, prior: Prior, solver: Solver, metrics: Sequence[ImageMetric | SetMetric]
+) -> None:
+    labelled = dataset.n_classes is not None
+    if wrong := [why for one in metrics if (why := one.objection(dataset.image_shape, labelled=labelled))]:
+        raise ConfigError(f"metrics.{wrong[0]}")
     if prior.image_shape != dataset.image_shape:
         raise ConfigError(
             f"prior={spec.names['prior']} is for images of {prior.image_shape}, dataset={spec.names['dataset']} has "
@@ -167,10 +177,11 @@ def _device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
         if name == "cuda" and (rank := os.environ.get("LOCAL_RANK", "")).isdigit():  # torchrun: a process a GPU
             name = f"cuda:{int(rank) % torch.cuda.device_count()}"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"device={name!r}: choose auto, cpu, cuda or cuda:<n>") from error
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise ConfigError(f"device={name!r}: choose auto, cpu, cuda or cuda:<n>")
+    device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device={name!r}: no GPU is visible here; use device=cpu or device=auto")
+    if device.type == "cuda" and (device.index or 0) >= (count := torch.cuda.device_count()):
+        raise ConfigError(f"device={name!r}: the last GPU visible here is cuda:{count - 1}")
     return device

@@ -143,6 +143,11 @@ class TrainingConfig:
 
 def read_stages(stages: Mapping[str, Mapping[str, Any]]) -> list[TrainingConfig]:
     """The stages of a recipe, {name: {key: value}}, in their order; all are checked before any runs."""
+    for name, values in stages.items():
+        if not isinstance(values, Mapping):
+            raise ValueError(
+                f"stages.{name}={values}: a stage has keys, such as stages.{name}.steps; leave out by only=..."
+            )
     return [TrainingConfig.from_mapping(name, values) for name, values in stages.items()]
 
 
