@@ -70,7 +70,7 @@ def test_the_status_of_many_runs_opens_no_more_than_it_must(tmp_path, capsys, mo
     monkeypatch.setattr(Path, "read_text", lambda self, *a, **k: opened.update([self.name]) or read(self, *a, **k))
     _, counts = status_view(tmp_path)
     assert counts == {"done": 21}
-    assert opened == {"config.yaml": 21, "metrics.json": 21}
+    assert opened == {"config.yaml": 21, "metrics.json": 21, "provenance.json": 21}
 
 
 def test_a_submission_is_written_down_and_read_again(tmp_path, capsys, monkeypatch):
