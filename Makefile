@@ -39,7 +39,7 @@ $(TABLES): $(STAMP)
 	$(BIN)/mapga report results/$@
 
 test: $(STAMP)  ## run the tests, on two cores (WORKERS=8 on more; each takes about 1.5 GB)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)  ## formatting, style, types, import directions
 	$(BIN)/ruff format --check .

@@ -224,7 +224,7 @@ def test_the_flow_in_the_place_of_c_is_the_exact_consistency_function(flow):
 
 
 def test_the_script_that_looks_for_the_cause_runs(flow, tmp_path, capsys, monkeypatch):
-    command = ["flow.py", str(tmp_path), "--limit", "2", "--tasks", "half", "--steps", "2", "--heun", "1"]
+    command = ["flow.py", str(tmp_path), "--limit", "2", "--tasks", "half", "--steps", "2", "--heun", "4"]
     for _ in range(2):  # the second time from the runs that are there
         monkeypatch.setattr("sys.argv", command)
         flow.main()

@@ -178,7 +178,7 @@ def test_a_lock_of_another_host_is_refused_in_one_line_while_it_is_fresh(tmp_pat
     lock = folder / "lock"
     lock.write_text(json.dumps({"host": "node17", "pid": 4, "born": 1, "time": 0.0, "token": "theirs"}))
     said = mapga(capsys, "run", *tiny(tmp_path))
-    assert said.code == 1 and said.err.count("\n") == 1
+    assert said.code == 75 and said.err.count("\n") == 1
     assert re.search(
         r"is being worked on by process 4 on node17 \(lock, last sign of life \d+ s ago\); wait for it, or remove",
         said.err,

@@ -110,7 +110,7 @@ class Sweep:
             return list(self.composed())
 
     def repeats(self, specs: Sequence[RunSpec]) -> frozenset[int]:
-        """The places in launch order of points whose run an earlier point is; each is said in a warning.
+        """The places in launch order of points whose run (or shard) an earlier one is; each is said in a warning.
 
         Args:
             specs: Every run, in launch order.
@@ -120,9 +120,9 @@ class Sweep:
         """
         points, found = list(self.points), set()
         swept = [k for k, axis in enumerate(self.axes) if len(axis) > 1]
-        first: dict[str, int] = {}
+        first: dict[tuple[str, str], int] = {}
         for place, spec in enumerate(specs):
-            before = first.setdefault(spec.run_id, place)
+            before = first.setdefault((spec.run_id, spec.shard), place)
             if before == place:
                 continue
             differ = [k for k in swept if points[before][k] != points[place][k]] or swept
