@@ -12,7 +12,7 @@ torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that wait longest come first: at the end one worker would do them while the others have nothing to do."""
+    """The files that wait longest come first: at the end one worker would do them, and the others nothing."""
     items.sort(key=lambda item: item.path.parent.name not in ("slurm", "training"))
 
 
