@@ -12,9 +12,12 @@ from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio as tm_psnr
 from torchmetrics.functional.image import structural_similarity_index_measure as tm_ssim
 
+from helpers.operators import DenseOperator
 from helpers.pictures import with_noise
 from mapga.metrics import PSNR, SSIM, DataConsistency, Scored
+from mapga.operators import BlockMean, CentralBox, SeparableBlur
 from mapga.pixels import from_uint8, to_uint8, to_unit
+from mapga.problem import Problem
 
 
 def constant(value: int, size: int = 32) -> np.ndarray:
@@ -163,3 +166,23 @@ def test_wrong_images_are_refused(restored: np.ndarray, truth: np.ndarray, messa
 def test_labels_are_one_an_image() -> None:
     with pytest.raises(ValueError, match="labels of shape"):
         Scored(constant(0), constant(0), labels=np.zeros(3, np.int64))
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [CentralBox((1, 16, 16), 0.5), BlockMean((1, 16, 16), 4), SeparableBlur((1, 16, 16), 5, singular_cut=0.1)],
+    ids=lambda operator: type(operator).__name__,
+)
+def test_the_floor_of_consistency_is_what_rounding_costs(operator) -> None:
+    """Exact answers, rounded to 8 bits as a run does, against their own measurements."""
+    operator = operator.to("cpu", torch.float64)
+    exact = torch.rand(400, 1, 16, 16, dtype=torch.float64, generator=torch.manual_seed(0)) * 1.9 - 0.95
+    problem = Problem(operator.apply(exact), operator, 0.0)
+    stored = to_uint8(exact, "round")
+    values = DataConsistency()(Scored(stored, stored, problem=problem))
+    assert DataConsistency().floor(operator) == pytest.approx(float(np.sqrt((values**2).mean())), rel=0.03)
+
+
+def test_nobody_knows_the_floor_of_an_operator_without_a_decomposition() -> None:
+    assert DataConsistency().floor(DenseOperator(torch.eye(4), (1, 2, 2))) is None
+    assert PSNR().floor(CentralBox((1, 4, 4), 0.5)) is None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 
 from helpers.folders import unfinished
 from helpers.tables import measured
+from mapga.files.durable import write_json
 from mapga.records.collect import collect
 from mapga.report.boards import Board, boards
 from mapga.report.scores import read_scores
@@ -66,6 +69,16 @@ def test_a_board_says_where_its_test_is_not_what_it_seems(tmp_path):
     (note,) = (board := _boards(tmp_path / "few")["psnr", "best"]).cautions
     assert note == "too few images for any difference to be significant: half (5 images, 1 pairs)"
     assert note in board_table(board).notes
+
+
+def test_a_floor_stands_beside_what_cannot_be_below_it(tmp_path):
+    run = measured(tmp_path, "alpha", {"consistency": [0.0024] * 40}, lower=True)
+    told = json.loads((run.path / "metrics.json").read_text())
+    told["metrics"]["consistency"]["floor"] = 2 / 255 / 12**0.5
+    write_json(run.path / "metrics.json", told)
+    board = _boards(tmp_path)["consistency", "best"]
+    assert board.floors == ["what rounding to 8 bits alone comes to: half 0.0023"]
+    assert board.floors[0] in board_table(board).notes
 
 
 def test_lower_may_be_better(tmp_path):

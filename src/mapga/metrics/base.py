@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["ImageMetric", "Measured", "Measuring", "Metric", "Scored", "SetMetric", "SetScore", "check_images"]
+__all__ = [
+    "Decomposed",
+    "ImageMetric",
+    "Measured",
+    "Measuring",
+    "Metric",
+    "Scored",
+    "SetMetric",
+    "SetScore",
+    "check_images",
+]
 
 
 class Measuring(Protocol):
@@ -35,6 +45,15 @@ class Measuring(Protocol):
 
     def apply(self, x: Tensor) -> Tensor:
         """A x for images (B, C, H, W) in [-1, 1]."""
+
+
+@runtime_checkable
+class Decomposed(Measuring, Protocol):
+    """One with a singular value decomposition."""
+
+    @property
+    def singular_values(self) -> Tensor:
+        """s, (1, C, H, W), zero where nothing is seen."""
 
 
 class Measured(Protocol):
@@ -185,6 +204,10 @@ class ImageMetric(Metric):
 
     def ceiling(self, image_shape: tuple[int, int, int]) -> float | None:
         """What an infinite number counts as in a mean over images of a shape (C, H, W); None where none is infinite."""
+        return None
+
+    def floor(self, operator: Measuring) -> float | None:
+        """What rounding an exact answer to 8 bits costs by itself; None where nobody knows, or it is no matter."""
         return None
 
 

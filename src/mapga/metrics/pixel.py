@@ -9,7 +9,7 @@ import numpy as np
 
 from mapga.card import MetricCard
 from mapga.lazy import torch
-from mapga.metrics.base import ImageMetric, Scored
+from mapga.metrics.base import Decomposed, ImageMetric, Measuring, Scored
 from mapga.pixels import from_uint8
 
 __all__ = ["PSNR", "SSIM", "Border", "DataConsistency"]
@@ -134,8 +134,12 @@ class DataConsistency(ImageMetric):
     r"""How far an answer is from the measurement: ||y - A x_hat||_2 / sqrt(m), x_hat as stored on disk.
 
     In the units of y ([-1, 1] pixels for linear operators). An image that explains the measurement perfectly
-    scores about sigma_y, or the rounding error of 8 bits (0.0023 a pixel) without noise; far less than
-    sigma_y is overfit.
+    scores about sigma_y; far less is overfit. Without noise it scores the ``floor``: what the rounding errors of 8
+    bits, even in a level of 2 / 255 and so of variance (2 / 255)^2 / 12, come to in y,
+
+        floor = 2 / 255 sqrt(Tr A A^T / (12 m)),   Tr A A^T = sum s^2,
+
+    0.0023 for masks, a quarter of it for means of 4x4 pixels. Where pixels are 0 or 255 exactly it is less.
 
     Raises:
         ValueError: A batch without its problem.
@@ -156,3 +160,9 @@ class DataConsistency(ImageMetric):
             residual = (problem.y - problem.operator.apply(images)).double().reshape(len(batch), -1)
             norms = residual.square().sum(dim=1).sqrt() / problem.operator.n_measurements**0.5
         return norms.cpu().numpy()
+
+    def floor(self, operator: Measuring) -> float | None:
+        if not isinstance(operator, Decomposed):
+            return None
+        power = float(operator.singular_values.double().square().sum())
+        return 2 / 255 * math.sqrt(power / (12 * operator.n_measurements))

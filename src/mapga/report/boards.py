@@ -22,6 +22,7 @@ from mapga.report.choices import (
 )
 from mapga.report.compare import Column, Comparison, Pair, compare, starless
 from mapga.report.coverage import cell_of
+from mapga.report.layout import number
 from mapga.report.scores import Scores, read_scores
 from mapga.report.studies import Study
 
@@ -72,6 +73,13 @@ class Board:
                 f"cases (experiments/paired_tests): {', '.join(skewed)}"
             )
         return notes
+
+    @property
+    def floors(self) -> list[str]:
+        """What rounding to 8 bits alone comes to on each task, where it is known: no method can do better."""
+        cells = {task: cell_of(cell.run, self.metric) for (task, _), cell in self.cells.items() if cell.run is not None}
+        known = [f"{task} {number(cell['floor'], self.card.digits)}" for task, cell in cells.items() if "floor" in cell]
+        return [f"what rounding to 8 bits alone comes to: {', '.join(known)}"] if known else []
 
     @property
     def title(self) -> str:

@@ -69,7 +69,7 @@ def _notes(made: Sequence[Board]) -> list[str]:
     """What a reader of the tables must know of their images."""
     studies = dict.fromkeys(board.study for board in made)
     notes = [note for study in studies for note in left_out(study.runs, study.whole)]
-    notes += dict.fromkeys(f"{board.metric}: {note}" for board in made for note in board.cautions)
+    notes += dict.fromkeys(f"{board.metric}: {note}" for board in made for note in (*board.cautions, *board.floors))
     return notes + perfect_note(cell.coverage for board in made for cell in board.cells.values())
 
 

@@ -40,7 +40,7 @@ def board_table(board: Board, *, intervals: bool = True) -> Table:
         cells = [_entry(board, board.cells.get((task, method), Cell()), intervals) for task in board.study.tasks]
         lines.append([Entry(method), *([Entry(settings[method])] if fixed else []), *cells])
     notes = [_LEGEND, *([_SETS] if board.of_sets else [])]
-    notes += [*board.cautions, *perfect_note(cell.coverage for cell in board.cells.values())]
+    notes += [*board.cautions, *board.floors, *perfect_note(cell.coverage for cell in board.cells.values())]
     notes += left_out(board.study.runs, board.study.whole)
     if fixed:
         notes.append("each method with one setting for all tasks: the one that ranks best on average")

@@ -207,7 +207,8 @@ class _Runner:
         directions = {metric.name: metric.lower_is_better for metric in self.job.metrics}
         of_sets = score_sets(self.folder, recorded, self.job.dataset, self.job.set_metrics)
         ceilings = {metric.name: metric.ceiling(self.job.dataset.image_shape) for metric in self.job.image_metrics}
-        summary = summarise(self.folder, recorded, directions, of_sets, ceilings)
+        floors = {metric.name: metric.floor(self.job.operator) for metric in self.job.image_metrics}
+        summary = summarise(self.folder, recorded, directions, of_sets, ceilings, floors)
         self.folder.finish(recorded, summary)
         if not self.alone:
             self._tell_begin(recorded)

@@ -14,6 +14,7 @@ from mapga.records.losses import Losses
 __all__ = ["summarise"]
 
 _log = logging.getLogger(__name__)
+_NONE: Mapping[str, float | None] = {}
 
 
 def summarise(
@@ -22,6 +23,7 @@ def summarise(
     directions: Mapping[str, bool],
     of_sets: Mapping[str, Mapping[str, Any]],
     ceilings: Mapping[str, float | None],
+    floors: Mapping[str, float | None] = _NONE,
 ) -> dict[str, Any]:
     """Means with standard errors over the images that were restored, numbers of the whole set, and what they cost.
 
@@ -35,6 +37,7 @@ def summarise(
         directions: For each metric, by name, whether lower is better.
         of_sets: The values of set metrics, by name.
         ceilings: What an infinite number counts as, by the metric's name; None, or nothing, where none is infinite.
+        floors: What rounding to 8 bits alone comes to, by the metric's name; None, or nothing, where nobody knows.
     """
     losses = Losses.among(recorded.rows.values())
     done = [row for row in recorded.rows.values() if row.status == "done"]
@@ -68,6 +71,7 @@ def summarise(
             name: dict(
                 of_sets[name] if name in of_sets else _estimate([row.metrics[name] for row in done], ceilings.get(name))
             )
+            | ({"floor": floors[name]} if floors.get(name) is not None else {})
             | {"lower_is_better": lower}
             for name, lower in directions.items()
         },
