@@ -68,7 +68,7 @@ def paired_tests(gaps: Sequence[np.ndarray], *, resamples: int = RESAMPLES, seed
     n = len(columns[0].gap)
     if any(len(one.gap) != n for one in columns):
         raise ValueError(f"gaps of the same images are tested together, got {[len(one.gap) for one in columns]} images")
-    if not n:
+    if not any(one.gap.size for one in columns):
         return [Tested(np.empty(0), np.empty(0), np.empty(0)) for _ in columns]
     beyond = [np.zeros(one.gap.shape[1]) for one in columns]
     exact = 2**n <= resamples

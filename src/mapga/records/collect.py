@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import yaml
 
 from mapga.errors import DamagedError
+from mapga.files.plain_yaml import from_yaml
 from mapga.records.documents import read_json, read_summary
 from mapga.records.losses import Losses
 from mapga.spec import REPLACED, RunSpec
@@ -106,7 +107,7 @@ def read_run(folder: Path) -> Run:
     Raises:
         OSError, ValueError, KeyError: It cannot be read.
     """
-    record = yaml.load((folder / "config.yaml").read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    record = from_yaml((folder / "config.yaml").read_text())
     names = {str(key): str(value) for key, value in record.pop("names").items()}
     problem = str(record.pop("problem"))
     return run_of(folder, RunSpec(record, names), problem)

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mapga.errors import DamagedError
 from mapga.files.durable import write_json, write_text
 from mapga.files.jsonl import JSONLines
+from mapga.files.plain_yaml import to_yaml
 from mapga.records.documents import read_summary
 from mapga.records.journal import Journal
 from mapga.records.lock import Lock
@@ -66,7 +65,7 @@ class RunFolder:
         self.problem_path.mkdir(parents=True, exist_ok=True)
         where = f"{PROBLEMS}/{self.problem_path.name}"
         record = {"names": dict(self.spec.names), "problem": where, **self.spec.config}
-        write_text(self.path / "config.yaml", yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
+        write_text(self.path / "config.yaml", to_yaml(record))
 
     @property
     def begun(self) -> bool:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
+from mapga.files.plain_yaml import to_yaml
 from mapga.report.boards import Board
 from mapga.report.choices import Cell
 from mapga.report.coverage import Coverage, cell_of, left_out, perfect_note
@@ -135,7 +135,7 @@ def _cells(made: Sequence[Board], folder: Path) -> dict[str, Any]:
                     }
                 )
                 if cell.run is not None and run.folder == cell.run.folder and run.folder.name not in configs:
-                    configs[run.folder.name] = yaml.safe_dump(dict(run.spec.config), sort_keys=False)
+                    configs[run.folder.name] = to_yaml(dict(run.spec.config))
             others = _against_others(board, task, method)
             cells[_key(board, task, method)] = {"task": task, "method": method, "runs": runs, "pairs": others}
     return {"of": cells, "configs": configs}
