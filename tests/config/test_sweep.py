@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from mapga.config import sweep
+from mapga.config import leaves, sweep
 from mapga.config.compose import compose_run
 from mapga.config.sweep import Interaction, Sweep, runs
 from mapga.errors import ConfigError
@@ -98,7 +98,7 @@ def test_random_sweeps_are_what_hydra_composes():
 def test_processes_side_by_side_find_the_same_runs(monkeypatch):
     overrides = ["experiment=mnist", "seed=0,1"]
     found = [[(run.run_id, run.config, run.names) for run in runs(overrides)]]
-    monkeypatch.setattr(sweep, "_PROCESSES", 1)
+    monkeypatch.setattr(leaves, "_PROCESSES", 1)
     found += [[(run.run_id, run.config, run.names) for run in runs(overrides)]]
     assert found[0] == found[1] and len(found[0]) == 84
 
@@ -121,8 +121,9 @@ def test_a_point_that_cannot_be_composed_is_refused_from_another_process(monkeyp
 def test_hundreds_of_runs_take_tens_of_compositions(monkeypatch, overrides, count, compositions):
     """One to find the axes, one of the first point, one for each other option, and the sample."""
     asked = []
-    monkeypatch.setattr(sweep, "_PROCESSES", 1)  # what others compose is not counted here
-    monkeypatch.setattr(sweep, "compose_run", lambda point: asked.append(point) or compose_run(point))
+    monkeypatch.setattr(leaves, "_PROCESSES", 1)  # what others compose is not counted here
+    for module in (sweep, leaves):
+        monkeypatch.setattr(module, "compose_run", lambda point: asked.append(point) or compose_run(point))
     assert len({run.run_id for run in runs(overrides)}) == count
     assert len(asked) == compositions
 

@@ -11,42 +11,26 @@ cores of the machine share it.
 from __future__ import annotations
 
 import itertools
-import json
 import logging
-import multiprocessing
-import os
 import re
-import signal
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from functools import cache, cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
+from mapga.config.axes import values
 from mapga.config.compose import compose_run, spec_of
-from mapga.config.files import options, stated
-from mapga.config.messages import one_line, parsed
-from mapga.config.schema import check_keys
+from mapga.config.leaves import GONE, Leaves, Point, composing, difference, joined_spec, leaves_of
+from mapga.config.messages import parsed
 from mapga.errors import ConfigError
 from mapga.node import DATASET
-from mapga.spec import NAMED, RunSpec
+from mapga.spec import RunSpec
 
 __all__ = ["Interaction", "Sweep", "runs"]
 
 _log = logging.getLogger(__name__)
-
-_Point = tuple[str, ...]  # an override of each axis
-_Leaves = dict[tuple[str, ...], Any]
-_GONE = object()  # the value of a key that an option takes away
-_CHOICES = "hydra.runtime.choices"
-_PROCESSES = 8  # a composition is short, and login nodes are shared
-_MOST = 100_000  # values of an axis: more are a slip of the finger, and take the memory of a machine
 
 
 class Interaction(Exception):
@@ -79,19 +63,19 @@ class Sweep:
 
     def __init__(self, overrides: Sequence[str]) -> None:
         given = parsed(overrides)
-        first = compose_run([_values(one)[0] for one in given])  # some fixed values make sense only beside a swept one
+        first = compose_run([values(one)[0] for one in given])  # some fixed values make sense only beside a swept one
         params: Any = OmegaConf.to_container(first.hydra.sweeper.params or OmegaConf.create({}))
         named = {one.get_key_element() for one in given}
         own = parsed(f"{key}={value}" for key, value in params.items() if key not in named)
         self.cfg = first
-        axes = {one.get_key_element(): _values(one) for one in (*own, *given)}  # of a key given twice the last one
+        axes = {one.get_key_element(): values(one) for one in (*own, *given)}  # of a key given twice the last one
         self.axes = list(axes.values())
         if own_of_hydra := [axis[0] for axis in self.axes if len(axis) > 1 and axis[0].lstrip("+").startswith("hydra")]:
             raise ConfigError(f"{own_of_hydra[0].partition('=')[0]}: what is Hydra's own takes one value, and no list")
         self.results_dir = _folder(first.results_dir, [axis[0] for axis in self.axes if len(axis) > 1])
 
     @property
-    def points(self) -> Iterator[_Point]:
+    def points(self) -> Iterator[Point]:
         """The overrides of each run, in launch order."""
         return itertools.product(*self.axes)
 
@@ -146,7 +130,7 @@ class Sweep:
         Raises:
             Interaction: The sample shows that runs are not what they seemed; those that were yielded may be wrong.
         """
-        with _composing(list(dict.fromkeys([*self._alone.values(), *self._sample]))) as composed:
+        with composing(list(dict.fromkeys([*self._alone.values(), *self._sample]))) as composed:
             for point in self.points:
                 leaves = self._joined(point, composed)
                 if leaves is None:
@@ -154,14 +138,14 @@ class Sweep:
                     continue
                 if point in self._sample and leaves != composed(point):
                     raise Interaction
-                yield _spec(leaves, point)
+                yield joined_spec(leaves, point)
 
     @cached_property
-    def _first(self) -> _Leaves:
-        return _leaves(tuple(axis[0] for axis in self.axes))
+    def _first(self) -> Leaves:
+        return leaves_of(tuple(axis[0] for axis in self.axes))
 
     @cached_property
-    def _alone(self) -> dict[tuple[int, str], _Point]:
+    def _alone(self) -> dict[tuple[int, str], Point]:
         """The first point with one option changed, for each but the first of its axis; the quickest axis first."""
         first = [axis[0] for axis in self.axes]
         swept = [(place, option) for place in reversed(range(len(first))) for option in self.axes[place][1:]]
@@ -172,9 +156,9 @@ class Sweep:
         }
 
     @cached_property
-    def _numbers(self) -> dict[tuple[int, str], _Leaves]:
+    def _numbers(self) -> dict[tuple[int, str], Leaves]:
         """What the options of an axis of whole numbers change, where the first point has one at its key: that key."""
-        found: dict[tuple[int, str], _Leaves] = {}
+        found: dict[tuple[int, str], Leaves] = {}
         for place, axis in enumerate(self.axes):
             numbers = [re.fullmatch(r"([\w.]+)=(-?[1-9]\d*|0)", option) for option in axis]
             path = tuple(axis[0].partition("=")[0].split("."))
@@ -183,7 +167,7 @@ class Sweep:
         return found
 
     @cached_property
-    def _sample(self) -> set[_Point]:
+    def _sample(self) -> set[Point]:
         """Points in which every option but the first of its axis meets others that are not the first of theirs."""
         composed = {place for place, _ in self._alone}
         swept = max(
@@ -193,16 +177,16 @@ class Sweep:
                 for k in range(swept - 1)}  # fmt: skip
 
     @cached_property
-    def _changes(self) -> dict[tuple[int, str], _Leaves]:
+    def _changes(self) -> dict[tuple[int, str], Leaves]:
         """What choosing an option changes of the first point, as far as it was asked for."""
         return dict(self._numbers)
 
-    def _joined(self, point: _Point, composed: Callable[[_Point], _Leaves]) -> _Leaves | None:
+    def _joined(self, point: Point, composed: Callable[[Point], Leaves]) -> Leaves | None:
         """The first point with the changes of a point's options; None where two of them change one thing."""
         chosen = [(place, option) for place, option in enumerate(point) if option != self.axes[place][0]]
         for option in chosen:
             if option not in self._changes:
-                self._changes[option] = _difference(self._first, composed(self._alone[option]))
+                self._changes[option] = difference(self._first, composed(self._alone[option]))
         changes = [self._changes[option] for option in chosen]
         joined = dict(self._first)
         for one, other in itertools.combinations(changes, 2):
@@ -210,7 +194,7 @@ class Sweep:
                 return None
         for one in changes:
             joined |= one
-        return {path: value for path, value in joined.items() if value is not _GONE}
+        return {path: value for path, value in joined.items() if value is not GONE}
 
 
 def _place(spec: RunSpec) -> list[Any]:
@@ -223,102 +207,3 @@ def _folder(results_dir: str, swept: Sequence[str]) -> Path:
     if any(text.partition("=")[0] == "results_dir" for text in swept):
         raise ConfigError("results_dir takes one folder, and no list of them: all runs of a sweep lie in it")
     return Path(results_dir).expanduser()
-
-
-def _values(override: Override) -> list[str]:
-    """The values that an override stands for, each as an override.
-
-    Raises:
-        ConfigError: There is none, or no end of them.
-    """
-    given, key = override.input_line or "", override.get_key_element()
-    if not override.is_sweep_override():
-        return [given]
-    value = override.value()
-    if isinstance(value, IntervalSweep):  # a search chooses from it; one value stands for it here
-        return [f"{key}={value.start}"]
-    if isinstance(value, Glob):
-        known = options(key)
-        if not (found := value.filter(known)):
-            raise ConfigError(f"{given}: nothing of that name; choose among {', '.join(known) or 'values, not files'}")
-    else:
-        try:
-            found = list(itertools.islice(override.sweep_string_iterator(), _MOST + 1))
-        except ValueError as error:
-            raise ConfigError(f"{given}: {error}") from error
-        if not 1 <= len(found) <= _MOST:
-            raise ConfigError(f"{given}: {'no value' if not found else f'more than {_MOST:,} values'}; mend the list")
-    return [f"{key}={one}" for one in found]
-
-
-@contextmanager
-def _composing(points: Sequence[_Point]) -> Iterator[Callable[[_Point], _Leaves]]:
-    """``_leaves`` of these points, worked out ahead in processes of their own where the system forks cheaply."""
-    workers = min(len(os.sched_getaffinity(0)), len(points), _PROCESSES) if sys.platform == "linux" else 1
-    if workers < 2:
-        yield cache(_leaves)
-        return
-    fork = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(workers, fork, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        ahead = {point: pool.submit(_leaves, point) for point in points}
-        try:
-            yield lambda point: ahead[point].result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _difference(first: _Leaves, found: _Leaves) -> _Leaves:
-    paths = [path for path in {**first, **found} if not _same(first.get(path, _GONE), found.get(path, _GONE))]
-    return {path: found.get(path, _GONE) for path in paths}
-
-
-def _leaves(point: _Point) -> _Leaves:
-    """The values of a composition by their paths, interpolations as they are written, and its choices."""
-    cfg = compose_run(point)
-    own: Any = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
-    return dict(_walk({**own, _CHOICES: dict(cfg.hydra.runtime.choices)}))
-
-
-def _walk(node: Mapping[Any, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for key, value in node.items():
-        if isinstance(value, Mapping) and value:
-            yield from _walk(value, (*path, str(key)))
-        else:
-            yield (*path, str(key)), value
-
-
-def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and one == other  # 1, 1.0 and true are not
-
-
-def _spec(leaves: _Leaves, point: _Point) -> RunSpec:
-    config: dict[str, Any] = {}
-    for path, value in leaves.items():
-        node = config
-        for key in path[:-1]:
-            node = node.setdefault(key, {})
-        node[path[-1]] = value
-    choices = config.pop(_CHOICES)
-    check_keys(config)
-    plain = [name for name in config if not isinstance(config[name], dict)]
-    if any(value == "???" or (path[0] in plain and "${" in str(value)) for path, value in leaves.items()):
-        return spec_of(compose_run(point))  # which says what is missing, and holds the keys of the root to their kinds
-    names = {name: str(choices.get(name) or "none") for name in NAMED}
-    waiting = [name for name, node in config.items() if "${" in str(node)]
-    if waiting:
-        try:  # mostly the root's own keys are all that is asked for, which is quick
-            found = _resolved(json.dumps({name: config[name] for name in [*plain, *waiting]}))
-        except ConfigError:
-            found = _resolved(json.dumps(config))
-        config |= {name: found[name] for name in waiting}
-    return RunSpec.of(stated(config, names), names)
-
-
-@cache
-def _resolved(text: str) -> dict[str, Any]:
-    """A part of a config, as JSON, with its interpolations filled in."""
-    try:
-        found: Any = OmegaConf.to_container(OmegaConf.create(json.loads(text)), resolve=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(one_line(error)) from error
-    return {str(key): value for key, value in found.items()}
