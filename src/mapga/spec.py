@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from mapga.budget import Budget
 from mapga.card import Card
 from mapga.errors import ConfigError
 from mapga.files.address import refuse_password
@@ -61,12 +62,15 @@ class RunSpec:
         """A run of composed values: the steps that ``passes`` buy set, the hashes of its files stated.
 
         Raises:
-            ConfigError: A node that stands for no component, a value that is no choice, passes that buy no step,
-                metrics of one name, or an address with a password in it.
+            ConfigError: A node that stands for no component, a value that is no choice, passes that buy no step or
+                are not those of a study of equal passes, metrics of one name, or an address with a password in it.
         """
         spec = cls(config, names)
         spec._check()
-        steps = {} if config["passes"] is None else {"schedule": {**config["schedule"], "steps": spec._bought}}
+        budget, steps = Budget.of(config), {}
+        if budget is not None:
+            bought = budget.steps(names["solver"], spec.node(SOLVER), spec.steps)
+            steps = {"schedule": {**config["schedule"], "steps": bought}}
         return cls({**config, **steps, **spec._pinned}, names, config)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -131,7 +135,9 @@ class RunSpec:
     @cached_property
     def passes(self) -> int:
         """Forward passes plus vector-Jacobian products per image."""
-        return self._passes(self.steps)
+        node = self.node(SOLVER)
+        passes: int = node.card.passes(node.namespace, self.steps)  # type: ignore[attr-defined]
+        return passes
 
     @cached_property
     def images(self) -> int | None:
@@ -229,21 +235,6 @@ class RunSpec:
     def _from_card(self, slot: Slot) -> list[Need]:
         node = self.node(slot)
         return list(node.card.files(node.namespace))
-
-    def _passes(self, steps: int) -> int:
-        node = self.node(SOLVER)
-        passes: int = node.card.passes(node.namespace, steps)  # type: ignore[attr-defined]
-        return passes
-
-    @property
-    def _bought(self) -> int:
-        """The most steps with which the solver makes at most ``passes`` passes per image."""
-        wanted, one, two = self.config["passes"], self._passes(1), self._passes(2)
-        if one == two:  # it makes no steps
-            return self.steps
-        if wanted < one:
-            raise ConfigError(f"passes={wanted}: one step takes {one} passes; give more, or a smaller num_iter")
-        return 1 + (wanted - one) // (two - one)
 
     @property
     def _pinned(self) -> dict[str, Any]:

@@ -118,8 +118,8 @@ def test_a_stated_difference_shows_what_won_and_the_one_setting_for_all(tmp_path
     line = next(
         [cell.text for cell in line] for line in table.lines if line[1].text == "PGDM" and line[0].text == "box50"
     )
-    assert line[2:4] == ["steps=50", "28.00"] and line[4] == "[27.00, 29.00]"
-    assert line[5] == f"{_value(1, 'box50', 'PGDM', 'fid'):.2f}" and line[8] in ("28.00", "30.00")
+    assert line[2:6] == ["steps=50", "100", "28.00", "[27.00, 29.00]"]
+    assert line[6] == f"{_value(1, 'box50', 'PGDM', 'fid'):.2f}" and line[10] in ("28.00", "30.00")
 
 
 def test_kendall_tau_by_hand():
@@ -148,9 +148,9 @@ def test_runtime_beside_theirs(tmp_path):
         metrics.write_text(metrics.read_text().replace('"seconds": 1.0', f'"seconds": {seconds}'))
     (study,) = studies(collect(tmp_path)[0])
     lines = {line[0].text: [cell.text for cell in line[1:]] for line in runtime_table(study).lines}
-    assert lines["ddrm"] == ["100.0", "1.00", "150", "1.00"]
-    assert lines["pgdm"] == ["200.0", "2.00", "304", "2.03"]
-    assert lines["map_ga"] == ["not run", "–", "603", "4.02"]
+    assert lines["ddrm"] == ["20", "100.0", "1.00", "150", "1.00"]
+    assert lines["pgdm"] == ["20", "200.0", "2.00", "304", "2.03"]
+    assert lines["map_ga"] == ["–", "not run", "–", "603", "4.02"]
 
 
 def test_the_report_writes_it_all_down(tmp_path):

@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mapga.config.files import conf_dir, options, stated
+from mapga.config.files import check_tuned, conf_dir, options, stated
 from mapga.config.guard import check_hydra
 from mapga.config.messages import not_understood, one_line, parsed
 from mapga.config.schema import RootConfig, check_keys
@@ -58,7 +58,8 @@ def spec_of(cfg: DictConfig) -> RunSpec:
     """The run that a composed config stands for.
 
     Raises:
-        ConfigError: A value that cannot be resolved, a key that was added or deleted, or what ``RunSpec.of`` refuses.
+        ConfigError: A value that cannot be resolved, a key that was added or deleted, or what ``check_tuned`` and
+            ``RunSpec.of`` refuse.
     """
     check_keys(cfg)
     choices = cfg.hydra.runtime.choices
@@ -69,6 +70,7 @@ def spec_of(cfg: DictConfig) -> RunSpec:
     except OmegaConfBaseException as error:
         raise ConfigError(one_line(error)) from error
     assert isinstance(typed, DictConfig)
+    check_tuned(values, names)
     return RunSpec.of(stated(_plain(typed), names), names)
 
 

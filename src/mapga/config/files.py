@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
+from mapga.errors import ConfigError
 from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Node, Slot, metric
 
-__all__ = ["conf_dir", "options", "stated"]
+__all__ = ["check_tuned", "conf_dir", "options", "stated"]
 
 
 def conf_dir() -> Path:
@@ -44,6 +45,24 @@ def stated(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any
     if config["metrics"]:
         found["metrics"] = {key: _spelt(metric(key), node, files.get(key)) for key, node in config["metrics"].items()}
     return found
+
+
+def check_tuned(config: Mapping[str, Any], names: Mapping[str, str]) -> None:
+    """Refuse settings that were tuned (conf/tuned/<experiment>-<solver>.yaml) and that change what a run may spend.
+
+    Raises:
+        ConfigError: Naming the file and the key.
+    """
+    name = f"{names['experiment']}-{names['solver']}"
+    tuned = _file("tuned", name)
+    changed: list[str] = [key for key in ("passes", "equal_passes") if key in tuned]
+    if config["equal_passes"] is not None and "steps" in tuned.get("schedule", {}):
+        changed.append("schedule.steps")  # which follow from the passes
+    if changed:
+        raise ConfigError(
+            f"conf/tuned/{name}.yaml sets {changed[0]}, but tuned settings may not change what a run spends; take it "
+            "out, and state the budget in the experiment"
+        )
 
 
 def _spelt(slot: Slot, node: Any, own: Any) -> Any:

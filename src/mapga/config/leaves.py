@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mapga.config.compose import compose_run, spec_of
-from mapga.config.files import stated
+from mapga.config.files import check_tuned, stated
 from mapga.config.messages import one_line
 from mapga.config.schema import check_keys
 from mapga.errors import ConfigError
@@ -101,6 +101,7 @@ def joined_spec(leaves: Leaves, point: Point) -> RunSpec:
         except ConfigError:
             found = _resolved(json.dumps(config))
         config |= {name: found[name] for name in waiting}
+    check_tuned(config, names)
     return RunSpec.of(stated(config, names), names)
 
 

@@ -37,6 +37,7 @@ class RootConfig:
     start: str | None = None
     num_iter: int = 1
     passes: int | None = None
+    equal_passes: float | None = None
     objective: str | None = None
     batch_size: int = 32
     device: str = "auto"

@@ -23,6 +23,7 @@ from mapga.report.choices import (
 from mapga.report.compare import Column, Comparison, Pair, compare, starless
 from mapga.report.coverage import cell_of
 from mapga.report.layout import number
+from mapga.report.passes import passes_text
 from mapga.report.scores import Scores, read_scores
 from mapga.report.studies import Study
 
@@ -56,6 +57,10 @@ class Board:
     def of_sets(self) -> bool:
         """Whether it is a number of a whole set, which no single image has."""
         return "|" in self.protocol
+
+    def passes(self, method: str) -> str:
+        """What a method's runs took for an image: one number, or from the least to the most of the tasks."""
+        return passes_text(cell.run for (_, other), cell in self.cells.items() if other == method)
 
     @property
     def cautions(self) -> list[str]:

@@ -101,14 +101,14 @@ def choose(
         low,
         high,
         Coverage.of(run, metric),
-        comparable(run, metric, study.whole),
+        comparable(run, metric, study.compared),
         reason="",
     )
 
 
 def _missing(study: Study, run: Run, metric: str) -> tuple[bool, int]:
     """Whether a run's number lacks images that others have, and if so how many it lacks: the fewer the better."""
-    if comparable(run, metric, study.whole):
+    if comparable(run, metric, study.compared):
         return False, 0
     found = Coverage.of(run, metric)
     return True, found.total - found.n
@@ -131,7 +131,7 @@ def fixed_settings(study: Study, keys: Sequence[tuple[str, str]]) -> dict[str, s
                     ranks.setdefault(study.setting_of[run.folder], [])
                     missing[study.setting_of[run.folder]] += _missing(study, run, metric)[1]
                 sign = 1 if lower_is_better(study, metric) else -1
-                order = [run for run in runs if comparable(run, metric, study.whole)]
+                order = [run for run in runs if comparable(run, metric, study.compared)]
                 order.sort(key=lambda run: sign * cell_of(run, metric)["mean"])
                 for place, run in enumerate(order):
                     weight = 0 if metric_card(study.runs, metric).check else place

@@ -76,6 +76,7 @@ if (form) {
       for (const run of cell.runs) {
         const row = make("tr", undefined, body);
         make("td", run.setting || "–", row);
+        make("td", run.passes, row).className = "number";
         const value = make("td", run.value ?? run.status, row);
         value.className = run.chosen ? "number best" : "number";
         const link = make("a", run.run, make("td", undefined, row));

@@ -16,9 +16,10 @@ from markupsafe import Markup
 from mapga.files.plain_yaml import to_yaml
 from mapga.report.boards import Board
 from mapga.report.choices import Cell
-from mapga.report.coverage import Coverage, cell_of, left_out, perfect_note
+from mapga.report.coverage import Coverage, cell_of, perfect_note
 from mapga.report.gallery import gallery
 from mapga.report.layout import Table, number
+from mapga.report.passes import passes_text
 
 __all__ = ["render_page"]
 
@@ -68,7 +69,7 @@ def render_page(
 def _notes(made: Sequence[Board]) -> list[str]:
     """What a reader of the tables must know of their images."""
     studies = dict.fromkeys(board.study for board in made)
-    notes = [note for study in studies for note in left_out(study.runs, study.whole)]
+    notes = [note for study in studies for note in study.left_out]
     notes += dict.fromkeys(f"{board.metric}: {note}" for board in made for note in (*board.cautions, *board.floors))
     return notes + perfect_note(cell.coverage for board in made for cell in board.cells.values())
 
@@ -85,6 +86,7 @@ def _board(board: Board) -> dict[str, Any]:
         "lines": [
             {
                 "method": method,
+                "passes": board.passes(method),
                 "cells": [_shown(board, task, method, board.cells.get((task, method), Cell())) for task in study.tasks],
             }
             for method in study.methods
@@ -129,6 +131,7 @@ def _cells(made: Sequence[Board], folder: Path) -> dict[str, Any]:
                         "setting": board.study.setting_of[run.folder],
                         "status": run.status,
                         "reason": run.reason,
+                        "passes": passes_text([run]),
                         "value": value,
                         "chosen": cell.run is not None and run.folder == cell.run.folder,
                         "link": Path(os.path.relpath(run.folder / "config.yaml", folder)).as_posix(),

@@ -15,6 +15,7 @@ import yaml
 
 from mapga.report.boards import Board
 from mapga.report.choices import Cell
+from mapga.report.passes import passes_text
 
 __all__ = ["Beside", "Order", "beside", "kendall_tau", "orders", "published_dir", "published_runtime"]
 
@@ -53,6 +54,7 @@ class Order:
         table, metric, dataset: Of the paper.
         tau: Kendall's tau-b over the methods that both have.
         methods: How many those are.
+        passes: Network passes per image of ours.
     """
 
     task: str
@@ -61,6 +63,7 @@ class Order:
     dataset: str
     tau: float
     methods: int
+    passes: str
 
 
 def published_dir() -> Path:
@@ -97,14 +100,16 @@ def orders(board: Board) -> list[Order]:
             for table in sorted(tables) or _tables(board):
                 theirs = own if tables else _numbers(table, metric, _sigma(board))
                 pairs = [
-                    (float(cell.mean or 0.0), value)
+                    (cell, value)
                     for (number, other, name), value in theirs.items()
                     if (number, other) == (table, task)
                     and (cell := board.cells.get((task, _method(board, name)), Cell())).ranked
                 ]
                 if len(pairs) >= 3:
-                    tau = kendall_tau([one for one, _ in pairs], [other for _, other in pairs])
-                    found.append(Order(task, table, metric, protocol["tables"][table]["dataset"], tau, len(pairs)))
+                    tau = kendall_tau([cell.mean or 0.0 for cell, _ in pairs], [other for _, other in pairs])
+                    passes = passes_text(cell.run for cell, _ in pairs)
+                    dataset = protocol["tables"][table]["dataset"]
+                    found.append(Order(task, table, metric, dataset, tau, len(pairs), passes))
     return found
 
 

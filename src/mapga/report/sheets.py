@@ -10,8 +10,9 @@ from typing import Any
 
 from mapga.report.boards import Board
 from mapga.report.choices import Cell
-from mapga.report.coverage import left_out, perfect_note
+from mapga.report.coverage import perfect_note
 from mapga.report.layout import Entry, Table, number
+from mapga.report.passes import NFE, passes_of, passes_text
 from mapga.report.published import beside, orders, published_runtime
 from mapga.report.studies import Study
 
@@ -38,10 +39,11 @@ def board_table(board: Board, *, intervals: bool = True) -> Table:
     fixed = board.selection == "fixed"
     for method in board.study.methods:
         cells = [_entry(board, board.cells.get((task, method), Cell()), intervals) for task in board.study.tasks]
-        lines.append([Entry(method), *([Entry(settings[method])] if fixed else []), *cells])
-    notes = [_LEGEND, *([_SETS] if board.of_sets else [])]
+        start = [method, *([settings[method]] if fixed else []), board.passes(method)]
+        lines.append([*map(Entry, start), *cells])
+    notes = [_LEGEND, NFE, *([_SETS] if board.of_sets else [])]
     notes += [*board.cautions, *board.floors, *perfect_note(cell.coverage for cell in board.cells.values())]
-    notes += left_out(board.study.runs, board.study.whole)
+    notes += board.study.left_out
     if fixed:
         notes.append("each method with one setting for all tasks: the one that ranks best on average")
     elif has_ablation(board.study):
@@ -50,7 +52,7 @@ def board_table(board: Board, *, intervals: bool = True) -> Table:
     title = f"{board.title}, " + ("one setting for all tasks" if fixed else "best of the ablation")
     if not has_ablation(board.study):
         title = board.title
-    header = ["method", *(["setting"] if fixed else []), *board.study.tasks]
+    header = ["method", *(["setting"] if fixed else []), "NFE", *board.study.tasks]
     return Table(header, lines, [board.study.title] * len(lines), notes, title, left=2 if fixed else 1)
 
 
@@ -70,20 +72,23 @@ def beside_tables(made: Sequence[Board]) -> list[Table]:
                     Entry(one.task),
                     Entry(one.method),
                     Entry(one.ours.setting),
+                    Entry(passes_text([one.ours.run])),
                     Entry(_plain(best, one.ours)),
                     Entry(_interval(best, one.ours)),
                     Entry(shown),
                     Entry(_NONE if one.difference is None else f"{one.difference:+.4g}"),
                     Entry(other.setting),
+                    Entry(passes_text([other.run])),
                     Entry(_plain(best, other)),
                 ]
             )
         if lines:
-            header = ["task", "method", "winning setting", "ours", "95 %", "published", "difference"]
-            header += ["fixed setting", "ours, fixed"]
+            header = ["task", "method", "winning setting", "NFE", "ours", "95 %", "published", "difference"]
+            header += ["fixed setting", "NFE, fixed", "ours, fixed"]
             notes = [
                 "published: arXiv 2407.20784; what it leaves unstated and what is assumed: experiments/published/"
                 "protocol.yaml. A number of another N, metric or dataset is not put beside it, and the reason is given",
+                NFE,
             ]
             title = f"{best.title}: beside the paper's Table {found[0].table}"
             tables.append(Table(header, lines, [one.task for one in found], notes, title))
@@ -92,13 +97,14 @@ def beside_tables(made: Sequence[Board]) -> list[Table]:
 
 def beside_csv(made: Sequence[Board]) -> str:
     """Every published number with ours, unrounded."""
-    head = ["study", "metric", "table", "task", "method", "selection", "setting", "value", "low", "high", "n"]
+    head = ["study", "metric", "table", "task", "method", "selection", "setting", "passes", "value", "low", "high", "n"]
     rows: list[list[Any]] = []
     for board in made:
         for one in beside(board):
             cell = one.ours
             run = "" if cell.run is None else cell.run.folder.name
             row = [board.study.title, board.metric, one.table, one.task, one.method, board.selection, cell.setting]
+            row.append(passes_of(cell.run))
             row += [cell.mean, cell.low, cell.high, cell.coverage.n]
             rows.append([*row, one.value if not one.reason else None, one.difference, one.reason, run])
     return _csv([*head, "published", "difference", "reason", "run_id"], rows)
@@ -110,14 +116,15 @@ def order_table(made: Sequence[Board]) -> Table | None:
     for board in made:
         for one in orders(board) if board.selection == "best" or has_ablation(board.study) else []:
             start = [board.study.title, board.metric, board.selection, one.task]
-            end = [f"Table {one.table} {one.metric}", one.dataset, str(one.methods), f"{one.tau:+.2f}"]
+            end = [f"Table {one.table} {one.metric}", one.dataset, str(one.methods), one.passes, f"{one.tau:+.2f}"]
             lines.append([Entry(text) for text in [*start, *end]])
             groups.append(f"{board.title}{board.selection}")
     if not lines:
         return None
-    header = ["study", "metric", "selection", "task", "published", "published on", "methods", "tau"]
+    header = ["study", "metric", "selection", "task", "published", "published on", "methods", "NFE", "tau"]
     notes = [
-        "Kendall's tau-b of the methods' order in a column against the paper's: 1 the same, -1 reversed, 0 unrelated"
+        "Kendall's tau-b of the methods' order in a column against the paper's: 1 the same, -1 reversed, 0 unrelated",
+        NFE,
     ]
     return Table(header, lines, groups, notes, "Order of the methods against the paper's", left=6)
 
@@ -125,14 +132,15 @@ def order_table(made: Sequence[Board]) -> Table | None:
 def pairs_csv(made: Iterable[Board]) -> str:
     """Every pair of methods of every column: difference, interval, corrected p, effect size, share of wins."""
     head = ["study", "metric", "protocol", "selection", "task", "first", "second"]
-    head += ["difference", "low", "high", "p_holm", "d_z", "wins", "n"]
+    head += ["first_passes", "second_passes", "difference", "low", "high", "p_holm", "d_z", "wins", "n"]
     rows: list[list[Any]] = []
     for board in made:
         for task, found in board.pairs.items():
             for first, second, pair in found:
                 names = [board.study.title, board.metric, board.protocol, board.selection, task, first, second]
                 numbers = [pair.difference, pair.low, pair.high, pair.p, pair.effect, pair.wins, pair.n]
-                rows.append([*names, *numbers])
+                passes = [passes_of(board.cells[task, method].run) for method in (first, second)]
+                rows.append([*names, *passes, *numbers])
     return _csv(head, rows)
 
 
@@ -156,9 +164,9 @@ def runtime_table(study: Study) -> Table | None:
             state = "images lost" if timed[solver].status == "done" else timed[solver].status
         shown = [state if here is None else f"{here:.1f}", _NONE if ratio is None else f"{ratio:.2f}"]
         published = [f"{theirs[solver]:.0f}", f"{theirs[solver] / theirs['ddrm']:.2f}"]
-        lines.append([Entry(text) for text in [solver, *shown, *published]])
-    header = ["method", "ms an iteration", "to DDRM", "published ms", "published, to DDRM"]
-    notes = ["milliseconds depend on the device and the network; what compares is the ratio to DDRM"]
+        lines.append([Entry(text) for text in [solver, passes_text([timed.get(solver)]), *shown, *published]])
+    header = ["method", "NFE", "ms an iteration", "to DDRM", "published ms", "published, to DDRM"]
+    notes = ["milliseconds depend on the device and the network; what compares is the ratio to DDRM", NFE]
     return Table(header, lines, [""] * len(lines), notes, f"{study.title}: runtime, beside the paper's Table 5", left=1)
 
 

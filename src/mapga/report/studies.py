@@ -10,7 +10,8 @@ from typing import Any
 
 from mapga.node import DATASET
 from mapga.records.collect import Run, told_apart
-from mapga.report.coverage import whole
+from mapga.report.coverage import left_out, whole
+from mapga.report.passes import unequal, unequal_note
 
 __all__ = ["Study", "first_seeds", "studies"]
 
@@ -71,6 +72,16 @@ class Study:
         """The folders of the finished runs that have every image that any run of their task has."""
         families = ([run for run in self.runs if run.names["task"] == task] for task in self.tasks)
         return frozenset().union(*map(whole, families))
+
+    @cached_property
+    def compared(self) -> frozenset[Path]:
+        """Those of the whole that took the passes which a study of equal passes allows: the others are never best."""
+        return self.whole - unequal(self.runs)
+
+    @property
+    def left_out(self) -> list[str]:
+        """A line for what is not compared, and why."""
+        return left_out(self.runs, self.whole) + unequal_note(self.runs)
 
     def of(self, task: str, method: str) -> list[Run]:
         """Its runs on a task with a method."""

@@ -13,6 +13,7 @@ from mapga.records.losses import Losses
 from mapga.report.choices import metric_card, metric_names
 from mapga.report.coverage import Coverage, cell_of, comparable, left_out, perfect_note, whole
 from mapga.report.layout import Entry, Table, number
+from mapga.report.passes import NFE, passes_of, passes_text, unequal, unequal_note
 
 __all__ = ["csv_text", "make_table"]
 
@@ -36,19 +37,18 @@ def make_table(runs: Sequence[Run]) -> Table:
         compute = run.metrics["compute"]
         losses = Losses.told(run.metrics)
         cells = [Entry(_estimate(run, name, digits[name]), run.folder in best[name]) for name in names]
-        passes = compute["forward"] + compute["vjp"]
         lost = losses.reasons or str(losses.lost)
-        end = [str(losses.total - losses.lost), lost, f"{passes:g}", f"{compute['seconds']:.1f}"]
+        end = [str(losses.total - losses.lost), lost, passes_text([run]), f"{compute['seconds']:.1f}"]
         lines.append([*start, *cells, *map(Entry, end)])
     notes += _protocol_notes(runs, names)
     for family in _families(runs).values():
         notes += left_out(family, whole(family))
+    notes += dict.fromkeys(note for family in _families(runs).values() for note in unequal_note(family))
     notes += perfect_note(Coverage.of(run, name) for run in runs if run.status == "done" for name in names)
     if lines:
         notes.append(
-            "mean ± standard error over images; bold: the best mean of a problem; NFE: forward passes plus "
-            "vector-Jacobian products per image; seconds: solving the whole run; n: images restored; "
-            "lost: those that were not."
+            f"mean ± standard error over images; bold: the best mean of a problem; {NFE}; seconds: solving the whole "
+            "run; n: images restored; lost: those that were not."
         )
     return Table(header, lines, [str(run.problem) for run in runs], notes, title="Every run")
 
@@ -71,7 +71,7 @@ def csv_text(runs: Sequence[Run]) -> str:
         "seed",
     ]
     counts = ["n_images", "n_failed", "n_diverged", "n_unreadable"]
-    tail = [*counts, "forward", "vjp", "seconds", "seconds_network", "status", "reason"]
+    tail = [*counts, "passes", "forward", "vjp", "seconds", "seconds_network", "status", "reason"]
     writer.writerow([*head, *(f"{name}{part}" for name in names for part in ("", "_sem", "_n", "_infinite")), *tail])
     labels = settings(list(runs))
     for run in sorted(runs, key=lambda run: run.folder.name):
@@ -94,7 +94,7 @@ def csv_text(runs: Sequence[Run]) -> str:
             cell = metrics.get(name, {})
             line += [cell.get("mean"), cell.get("sem"), cell.get("n"), cell.get("n_infinite")]
         compute = run.metrics.get("compute", {})
-        line += [run.metrics.get(key) for key in counts]
+        line += [*(run.metrics.get(key) for key in counts), passes_of(run)]
         line += [compute.get(key) for key in ("forward", "vjp", "seconds", "seconds_network")]
         writer.writerow([*line, run.status, run.reason])
     return out.getvalue()
@@ -104,7 +104,7 @@ def _best(runs: Sequence[Run], names: Sequence[str]) -> dict[str, set[Path]]:
     """For each metric the folders of the runs than which none of their problem has a better mean of all images."""
     best: dict[str, set[Path]] = {name: set() for name in names}
     for family in _families(runs).values():
-        entire = whole(family)
+        entire = whole(family) - unequal(family)
         for name in names:
             able = [run for run in family if run.status == "done" and comparable(run, name, entire)]
             cells = {run.folder: cell_of(run, name) for run in able}

@@ -13,6 +13,7 @@ from mapga.records.collect import Run, told_apart
 from mapga.report.choices import metric_card
 from mapga.report.coverage import Coverage, comparable, left_out, whole
 from mapga.report.layout import Entry, Table
+from mapga.report.passes import NFE, passes_text
 from mapga.report.scores import read_scores
 
 __all__ = ["check_disjoint", "is_trial", "trials_table"]
@@ -55,7 +56,7 @@ def trials_table(runs: Sequence[Run]) -> Table:
     for run in filter(is_trial, runs):
         searches[str(run.problem), run.names["solver"], str(run.spec.objective)].append(run)
     lines, groups = [], []
-    notes = ["trials chose settings; nothing of them is reported above, and no run on their images may be"]
+    notes = ["trials chose settings; nothing of them is reported above, and no run on their images may be", NFE]
     for (problem, solver, objective), family in searches.items():
         labels = told_apart(family, ("prior", "solver", "schedule"))
         cells = {run.folder: run.metrics.get("metrics", {}).get(objective, {}) for run in family}
@@ -69,11 +70,11 @@ def trials_table(runs: Sequence[Run]) -> Table:
         for place, run in sorted(((places[run.folder], run) for run in family), key=lambda one: one[0]):
             mean = means[run.folder]
             value = run.status if mean is None else Coverage.of(run, objective).written(mean, digits)
-            entries = [problem, solver, labels[run.folder], objective, _span(run)]
+            entries = [problem, solver, labels[run.folder], objective, _span(run), passes_text([run])]
             lines.append([*map(Entry, entries), Entry(value, run.folder in ranked and place == 0)])
             groups.append(f"{problem} {solver} {objective}")
         notes += left_out(family, entire)
-    header = ["problem", "solver", "settings", "objective", "images", "mean"]
+    header = ["problem", "solver", "settings", "objective", "images", "NFE", "mean"]
     return Table(header, lines, groups, notes, title="Trials", left=5)
 
 
