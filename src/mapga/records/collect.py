@@ -162,7 +162,9 @@ def told_apart(family: Sequence[Run], parts: Sequence[str] = _DISTINGUISHING) ->
 
 def _flatten(run: Run, parts: Sequence[str]) -> Iterator[tuple[str, Any]]:
     for part in parts:
-        value = run.spec.config.get(part)
+        value: Any = run.spec.config
+        for key in part.split("."):
+            value = value.get(key)
         if isinstance(value, Mapping):
             plain = {key: item for key, item in value.items() if not isinstance(item, Mapping)}
             yield from ((f"{part}.{key}", item) for key, item in plain.items() if key != "_target_")
@@ -173,4 +175,4 @@ def _flatten(run: Run, parts: Sequence[str]) -> Iterator[tuple[str, Any]]:
 
 
 def _short(key: str) -> str:
-    return key.removeprefix("solver.").removeprefix("schedule.")
+    return key.removeprefix("solver.").removeprefix("schedule.").removeprefix("task.operator.")

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from mapga.card import MetricCard
-from mapga.metrics.paired import RESAMPLES
-from mapga.metrics.statistics import bootstrap_interval
 from mapga.report.choices import (
     Cell,
     Selection,
@@ -24,6 +22,7 @@ from mapga.report.compare import Column, Comparison, Pair, compare, starless
 from mapga.report.coverage import cell_of
 from mapga.report.layout import number
 from mapga.report.passes import passes_text
+from mapga.report.repeats import seeds_text
 from mapga.report.scores import Scores, read_scores
 from mapga.report.studies import Study
 
@@ -60,7 +59,13 @@ class Board:
 
     def passes(self, method: str) -> str:
         """What a method's runs took for an image: one number, or from the least to the most of the tasks."""
-        return passes_text(cell.run for (_, other), cell in self.cells.items() if other == method)
+        return passes_text(run for (_, other), cell in self.cells.items() if other == method for run in cell.runs)
+
+    def pictured(self, task: str) -> dict[str, Cell]:
+        """The cells of a task whose pictures are shown side by side: those that have its first seed."""
+        cells = {method: cell for method in self.study.methods if (cell := self.cells[task, method]).runs}
+        first = min((min(cell.seeds) for cell in cells.values()), default=0)
+        return {method: cell for method, cell in cells.items() if first in cell.seeds}
 
     @property
     def cautions(self) -> list[str]:
@@ -78,6 +83,25 @@ class Board:
                 f"cases (experiments/paired_tests): {', '.join(skewed)}"
             )
         return notes
+
+    @property
+    def repeated(self) -> list[str]:
+        """What a reader must know of its seeds, if there are several."""
+        if len(self.study.seeds) < 2:
+            return []
+        notes = [
+            f"mean over images and {seeds_text(self.study.seeds)}; ±: standard deviation between the seeds' means; an "
+            "image's difference is its mean over the seeds that two methods share; pictures are of the first seed"
+        ]
+        fewer, apart = [], []
+        for task in self.study.tasks:
+            cells = {m: cell for m in self.study.methods if (cell := self.cells.get((task, m), Cell())).runs}
+            every = {seed for cell in cells.values() for seed in cell.seeds}
+            lacking = {m: sorted(every - set(cell.seeds)) for m, cell in cells.items()}
+            fewer += [f"{m} on {task} ({seeds_text(seeds)})" for m, seeds in lacking.items() if seeds]
+            apart += [task] if every and not set.intersection(*(set(cell.seeds) for cell in cells.values())) else []
+        notes += [f"without seeds that others have: {', '.join(fewer)}"] if fewer else []
+        return notes + ([f"not compared, for want of a common seed: {', '.join(apart)}"] if apart else [])
 
     @property
     def floors(self) -> list[str]:
@@ -105,10 +129,10 @@ def boards(study: Study) -> tuple[list[Board], list[str]]:
         for k, (metric, protocol) in enumerate(keys):
             for selection in ("best", "fixed"):
                 column = {m: choose(study, task, m, metric, protocol, fixed.get(m), selection) for m in study.methods}
-                chosen[k, selection] = column
-                for cell in column.values():
-                    if cell.run is not None and cell.run.folder not in scores:
-                        scores[cell.run.folder], lines = read_scores(cell.run)
+                chosen[k, selection] = column = _of_common_seeds(column)
+                for run in (run for cell in column.values() for run in cell.runs):
+                    if run.folder not in scores:
+                        scores[run.folder], lines = read_scores(run)
                         troubles += lines
         for place, (column, found) in _judged(chosen, keys, scores).items():
             cells.setdefault(place, {}).update({(task, method): cell for method, cell in column.items()})
@@ -145,9 +169,10 @@ def _judged(
     columns, places = [], []
     for (k, selection), column in chosen.items():
         metric = keys[k][0]
-        able = [m for m in column if column[m].ranked and metric in _own(scores, column[m]).values]
+        able = [m for m in column if column[m].ranked and _has(scores, column[m], metric)]
         if able:
-            values = np.stack([_own(scores, column[m]).at(index, metric) for m in able], axis=1)
+            seeds = sorted({seed for m in able for seed in column[m].seeds})
+            values = np.stack([_values(scores, column[m], metric, index, seeds) for m in able], axis=2)
             columns.append(Column(values, cell_of(column[able[0]].run, metric)["lower_is_better"]))
             places.append((k, selection, able))
     compared = {(k, s): (able, one) for (k, s, able), one in zip(places, compare(columns), strict=True)}
@@ -161,18 +186,35 @@ def _judged(
     }
 
 
-def _own(scores: Mapping[Path, Scores], cell: Cell) -> Scores:
-    assert cell.run is not None
-    return scores[cell.run.folder]
+def _of_common_seeds(column: dict[str, Cell]) -> dict[str, Cell]:
+    """A task's column, nothing of it ranked where its methods have no seed in common: their noise differs."""
+    seeds = [set(cell.seeds) for cell in column.values() if cell.ranked]
+    if not seeds or set.intersection(*seeds):
+        return column
+    return {method: replace(cell, ranked=False) for method, cell in column.items()}
+
+
+def _has(scores: Mapping[Path, Scores], cell: Cell, metric: str) -> bool:
+    """Whether a cell has numbers of single images."""
+    return any(metric in scores[run.folder].values for run in cell.runs)
+
+
+def _values(
+    scores: Mapping[Path, Scores], cell: Cell, metric: str, index: np.ndarray, seeds: Sequence[int]
+) -> np.ndarray:
+    """A cell's numbers (seeds, images), NaN where it has none."""
+    own = {run.spec.seed: scores[run.folder] for run in cell.runs}
+    return np.stack([own[s].at(index, metric) if s in own else np.full(len(index), np.nan) for s in seeds])
 
 
 def _alone(cell: Cell, metric: str, scores: Mapping[Path, Scores]) -> Cell:
     """A cell that is not compared, with the interval of its own images where it has numbers of them."""
-    if cell.run is None or cell.ranked or metric not in (own := _own(scores, cell)).values:
+    if cell.ranked or not _has(scores, cell, metric):
         return cell
-    values = own.at(own.index, metric)
-    found = bootstrap_interval(values[~np.isnan(values)], resamples=RESAMPLES)
-    return replace(cell, low=found.low, high=found.high)
+    index = np.unique(np.concatenate([scores[run.folder].index for run in cell.runs]))
+    (found,) = compare([Column(_values(scores, cell, metric, index, cell.seeds)[:, :, None], lower_is_better=True)])
+    low, high = found.intervals[0]
+    return replace(cell, low=low, high=high)
 
 
 def _marked(
@@ -192,9 +234,10 @@ def _marked(
         means = {method: cell.mean if lower else -(cell.mean or 0.0) for method, cell in numbers.items()}
         best = min(means, key=lambda method: means[method] or 0.0)
         for method, cell in numbers.items():
-            pair = comparison.between(able.index(best), able.index(method)) if {best, method} <= set(able) else None
+            both = {best, method} <= set(able)
+            pair = comparison.between(able.index(best), able.index(method)) if both else None
             equal = cell.mean == numbers[best].mean
-            tied = pair.tied if pair is not None else _overlap(cell, numbers[best])
+            tied = pair.tied if pair is not None else not both and _overlap(cell, numbers[best])
             stars = pair.stars if pair is not None and not equal else ""
             marked[method] = replace(cell, best=equal or tied, stars=stars)
     return marked, [(able[pair.first], able[pair.second], pair) for pair in comparison.pairs]

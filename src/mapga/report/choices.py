@@ -13,6 +13,7 @@ from mapga.card import MetricCard
 from mapga.node import metric as metric_slot
 from mapga.records.collect import Run
 from mapga.report.coverage import Coverage, cell_of, comparable
+from mapga.report.repeats import coverage_of, interval_of, mean_of, repeats, spread_of
 from mapga.report.studies import Study
 
 __all__ = [
@@ -34,10 +35,11 @@ class Cell:
     """A method on a task.
 
     Attributes:
-        run: The run that stands for it, or None.
+        runs: Those that stand for it, one a seed; none where there is no number.
         setting: What tells it apart from its ablation's other runs.
-        tried: Finished runs that it was chosen from.
-        mean, low, high: Its number and 95 % interval (None where there is none).
+        tried: Settings with finished runs that it was chosen from.
+        mean, low, high: Its number, over images and seeds, and 95 % interval (None where there is none).
+        spread: Standard deviation between the means of its seeds; None of one seed.
         coverage: The images behind it.
         ranked: Whether it is of every image that the others have; one that is not is never best.
         best: No method is better, or the test cannot tell it from the best.
@@ -45,17 +47,27 @@ class Cell:
         reason: Why there is no number.
     """
 
-    run: Run | None = None
+    runs: tuple[Run, ...] = ()
     setting: str = ""
     tried: int = 0
     mean: float | None = None
     low: float | None = None
     high: float | None = None
+    spread: float | None = None
     coverage: Coverage = field(default_factory=Coverage)
     ranked: bool = False
     best: bool = False
     stars: str = ""
     reason: str = "not run"
+
+    @property
+    def run(self) -> Run | None:
+        """The run of the first seed: the one whose pictures are shown."""
+        return self.runs[0] if self.runs else None
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(run.spec.seed for run in self.runs)
 
 
 def metric_names(runs: Sequence[Run]) -> list[str]:
@@ -73,7 +85,7 @@ def metric_card(runs: Sequence[Run], name: str) -> MetricCard:
 def choose(
     study: Study, task: str, method: str, metric: str, protocol: str, fixed: str | None, selection: Selection
 ) -> Cell:
-    """The run that stands for a method on a task."""
+    """The runs of the setting that stands for a method on a task, one a seed."""
     family = study.of(task, method)
     if not family:
         return Cell()
@@ -83,34 +95,42 @@ def choose(
         status = family[0].status if not done else "not measured"
         other = any(_protocol(run, metric) not in (None, protocol) for run in done)
         return Cell(reason="other protocol" if other else status)
+    settings = repeats(able, study.setting_of)
     if selection == "fixed":
-        able = [run for run in able if study.setting_of[run.folder] == fixed]
-        if not able:
+        settings = [runs for runs in settings if study.setting_of[runs[0].folder] == fixed]
+        if not settings:
             return Cell(reason="setting not run")
     sign = 1 if cell_of(able[0], metric)["lower_is_better"] else -1
-    run = min(
-        able, key=lambda one: (*_missing(study, one, metric), sign * cell_of(one, metric)["mean"], one.folder.name)
+    seeds = max(map(len, settings))
+    runs = min(
+        settings,
+        key=lambda one: (
+            *_missing(study, one, metric),
+            seeds - len(one),
+            sign * mean_of(one, metric),
+            one[0].folder.name,
+        ),
     )
-    found = cell_of(run, metric)
-    low, high = found.get("interval") or (None, None)
+    low, high = interval_of(runs, metric)
     return Cell(
-        run,
-        study.setting_of[run.folder],
-        len(able),
-        found["mean"],
+        runs,
+        study.setting_of[runs[0].folder],
+        len(settings),
+        mean_of(runs, metric),
         low,
         high,
-        Coverage.of(run, metric),
-        comparable(run, metric, study.compared),
+        spread_of(runs, metric),
+        coverage_of(runs, metric),
+        not _missing(study, runs, metric)[0],
         reason="",
     )
 
 
-def _missing(study: Study, run: Run, metric: str) -> tuple[bool, int]:
-    """Whether a run's number lacks images that others have, and if so how many it lacks: the fewer the better."""
-    if comparable(run, metric, study.compared):
+def _missing(study: Study, runs: Sequence[Run], metric: str) -> tuple[bool, int]:
+    """Whether the number of some runs lacks images that others have, and if so how many: the fewer the better."""
+    if all(comparable(run, metric, study.compared) for run in runs):
         return False, 0
-    found = Coverage.of(run, metric)
+    found = coverage_of(runs, metric)
     return True, found.total - found.n
 
 
@@ -129,7 +149,7 @@ def fixed_settings(study: Study, keys: Sequence[tuple[str, str]]) -> dict[str, s
                 runs = [run for run in runs if cell_of(run, metric).get("mean") is not None]
                 for run in runs:
                     ranks.setdefault(study.setting_of[run.folder], [])
-                    missing[study.setting_of[run.folder]] += _missing(study, run, metric)[1]
+                    missing[study.setting_of[run.folder]] += _missing(study, [run], metric)[1]
                 sign = 1 if lower_is_better(study, metric) else -1
                 order = [run for run in runs if comparable(run, metric, study.compared)]
                 order.sort(key=lambda run: sign * cell_of(run, metric)["mean"])

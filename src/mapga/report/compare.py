@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -65,23 +66,43 @@ class Pair:
 
 @dataclass(frozen=True)
 class Column:
-    """Numbers of one metric, (n images, methods), NaN where a method has none of an image, and its direction."""
+    """Numbers of one metric, NaN where a method has none of an image, and its direction.
+
+    Attributes:
+        values: (n images, methods), or with repeats (seeds, n images, methods).
+        lower_is_better: The direction.
+    """
 
     values: np.ndarray
     lower_is_better: bool
 
     @property
-    def couples(self) -> list[tuple[int, int]]:
-        """The pairs of methods that share an image."""
-        there = np.isfinite(self.values)
-        pairs = itertools.combinations(range(self.values.shape[1]), 2)
-        return [(a, b) for a, b in pairs if (there[:, a] & there[:, b]).any()]
+    def n(self) -> int:
+        """Images."""
+        return int(self.values.shape[-2])
 
-    @property
+    @cached_property
+    def seeds(self) -> np.ndarray:
+        """(seeds, n, methods)."""
+        return self.values if self.values.ndim == 3 else self.values[None]
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """(n, methods), each image's mean over the seeds that a method has of it."""
+        return _mean(self.seeds)
+
+    @cached_property
+    def couples(self) -> list[tuple[int, int]]:
+        """The pairs of methods that share an image of one seed."""
+        there = np.isfinite(self.seeds)
+        pairs = itertools.combinations(range(self.seeds.shape[2]), 2)
+        return [(a, b) for a, b in pairs if (there[:, :, a] & there[:, :, b]).any()]
+
+    @cached_property
     def gaps(self) -> np.ndarray:
-        """First minus second of each couple, (n, couples); NaN where one of them has no number."""
+        """First minus second of each couple, (n, couples), the mean over the seeds that both have; NaN without any."""
         first, second = [a for a, _ in self.couples], [b for _, b in self.couples]
-        return self.values[:, first] - self.values[:, second]
+        return _mean(self.seeds[:, :, first] - self.seeds[:, :, second])
 
 
 @dataclass(frozen=True)
@@ -100,6 +121,9 @@ class Comparison:
 def compare(columns: Sequence[Column], *, seed: int = 0) -> list[Comparison]:
     """Intervals of means and all paired differences of columns over the same images, by the same resamplings.
 
+    What is resampled are images: an image's number is its mean over seeds, its difference between two methods the mean
+    over the seeds that both have.
+
     Args:
         columns: Numbers of the same n images.
         seed: The same values and seed give the same table.
@@ -110,7 +134,7 @@ def compare(columns: Sequence[Column], *, seed: int = 0) -> list[Comparison]:
     if not columns:
         return []
     for column in columns:
-        if column.values.ndim != 2 or np.isinf(column.values).any() or len(column.values) != len(columns[0].values):
+        if column.values.ndim not in (2, 3) or np.isinf(column.values).any() or column.n != columns[0].n:
             raise ValueError(
                 f"numbers (images, methods) of the same images, without infinities, are compared, got shapes "
                 f"{[one.values.shape for one in columns]}"
@@ -173,13 +197,21 @@ def _pair(column: Column, couple: tuple[int, int], gap: np.ndarray, p: float, ha
 
 def _intervals(columns: Sequence[Column], seed: int) -> list[list[tuple[float, float]]]:
     """The percentile interval of each method's mean, a list a column; NaN without numbers."""
-    there = [np.isfinite(column.values) for column in columns]
+    there = [np.isfinite(column.images) for column in columns]
     drawn: list[list[np.ndarray]] = [[] for _ in columns]
-    for counts in resampled_counts(len(columns[0].values), RESAMPLES, seed):
+    for counts in resampled_counts(columns[0].n, RESAMPLES, seed):
         for column, known, parts in zip(columns, there, drawn, strict=True):
             with np.errstate(invalid="ignore", divide="ignore"):
-                parts.append(counts @ np.where(known, column.values, 0.0) / (counts @ known.astype(np.float64)))
+                parts.append(counts @ np.where(known, column.images, 0.0) / (counts @ known.astype(np.float64)))
     return [[_ends(means) for means in np.concatenate(parts).T] if parts else [] for parts in drawn]
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """The mean over the first axis of what is there; NaN where nothing is."""
+    there = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        mean: np.ndarray = np.where(there, values, 0.0).sum(axis=0) / there.sum(axis=0)
+    return mean
 
 
 def _ends(drawn: np.ndarray) -> tuple[float, float]:

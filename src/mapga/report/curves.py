@@ -13,10 +13,13 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from mapga.records.collect import Run
 from mapga.records.trace import read_trace
 from mapga.report.boards import Board
 from mapga.report.coverage import cell_of, comparable, left_out
+from mapga.report.passes import passes_of
 from mapga.report.pictures import save
+from mapga.report.repeats import mean_of, repeats
 
 __all__ = ["MARKERS", "draw_convergence", "draw_passes"]
 
@@ -27,7 +30,7 @@ _Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 
 def draw_passes(board: Board, path: Path) -> bool:
-    """The metric against network passes per image, a panel a task, a point a finished run. False below two.
+    """The metric against network passes per image, a panel a task, a point a setting. False below two.
 
     A run that lost images has no point among those that did not: its mean is of other images.
     """
@@ -36,15 +39,9 @@ def draw_passes(board: Board, path: Path) -> bool:
     for task in study.tasks:
         lines = {}
         for method in study.methods:
-            points = []
-            for run in study.of(task, method):
-                found = cell_of(run, board.metric)
-                if found.get("mean") is None or not comparable(run, board.metric, study.whole):
-                    continue
-                if not board.protocol or found.get("key") in (None, board.protocol):
-                    compute = run.metrics["compute"]
-                    points.append((compute["forward"] + compute["vjp"], found["mean"]))
-            if points:
+            able = [run for run in study.of(task, method) if _has_point(board, run)]
+            groups = repeats(able, study.setting_of)
+            if points := [(passes_of(runs[0]) or 0.0, mean_of(runs, board.metric)) for runs in groups]:
                 passes, means = zip(*sorted(points), strict=True)
                 lines[method] = (passes, means)
         panels[task] = lines
@@ -53,6 +50,14 @@ def draw_passes(board: Board, path: Path) -> bool:
     title = board.title + ("\nwithout runs that lost images" if left_out(study.runs, study.whole) else "")
     _draw(panels, study.methods, board.metric, title, path, marked=True)
     return True
+
+
+def _has_point(board: Board, run: Run) -> bool:
+    """Whether a run has the board's number, of every image and by its protocol."""
+    found = cell_of(run, board.metric)
+    if found.get("mean") is None or not comparable(run, board.metric, board.study.whole):
+        return False
+    return not board.protocol or found.get("key") in (None, board.protocol)
 
 
 def draw_convergence(board: Board, path: Path) -> bool:
@@ -78,6 +83,7 @@ def draw_convergence(board: Board, path: Path) -> bool:
     if not any(panels.values()):
         return False
     title = f"{study.title}: convergence of the runs with the best {board.metric}"
+    title += ", the first seed" if len(study.seeds) > 1 else ""
     title += f"\nimages: {', '.join(fewer)}" if fewer else ""
     _draw(panels, study.methods, "psnr of the estimate, dB", title, path, marked=False)
     return True

@@ -13,7 +13,6 @@ from PIL import Image
 
 from mapga.records.collect import Run
 from mapga.report.boards import Board
-from mapga.report.choices import Cell
 from mapga.report.pictures import load_rows
 from mapga.report.scores import Scores, read_scores
 
@@ -107,8 +106,7 @@ def _leading(made: Sequence[Board]) -> list[Board]:
 
 
 def _task(board: Board, name: str, images: int) -> _Task | None:
-    cells: dict[str, Cell] = {method: board.cells[name, method] for method in board.study.methods}
-    runs = {method: cell.run for method, cell in cells.items() if cell.run is not None}
+    runs = {method: cell.runs[0] for method, cell in board.pictured(name).items()}
     if not runs:
         return None
     scores = {method: read_scores(run)[0] for method, run in runs.items()}

@@ -82,7 +82,7 @@ if (form) {
         const link = make("a", run.run, make("td", undefined, row));
         link.href = run.link;
         if (run.reason) make("div", run.reason, row.lastChild);
-        if (run.chosen) config = data.cells.configs[run.run] ?? "";
+        if (run.chosen) config ||= data.cells.configs[run.run] ?? "";
       }
       if (!cell.runs.length) make("td", "not run", make("tr", undefined, body));
       const against = byId("pairs").querySelector("tbody");

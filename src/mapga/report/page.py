@@ -70,6 +70,7 @@ def _notes(made: Sequence[Board]) -> list[str]:
     """What a reader of the tables must know of their images."""
     studies = dict.fromkeys(board.study for board in made)
     notes = [note for study in studies for note in study.left_out]
+    notes += dict.fromkeys(note for board in made for note in board.repeated)
     notes += dict.fromkeys(f"{board.metric}: {note}" for board in made for note in (*board.cautions, *board.floors))
     return notes + perfect_note(cell.coverage for board in made for cell in board.cells.values())
 
@@ -101,6 +102,7 @@ def _shown(board: Board, task: str, method: str, cell: Cell) -> dict[str, Any]:
         "key": _key(board, task, method),
         "value": cell.mean,
         "text": cell.reason if cell.mean is None else cell.coverage.number(cell.mean, board.card.digits),
+        "spread": "" if cell.spread is None else f"± {number(cell.spread, board.card.digits)}",
         "images": str(cell.coverage),
         "interval": f"{number(cell.low, board.card.digits)} – {number(cell.high, board.card.digits)}"  # type: ignore[arg-type]
         if known
@@ -122,22 +124,25 @@ def _cells(made: Sequence[Board], folder: Path) -> dict[str, Any]:
     for board in made:
         for (task, method), cell in board.cells.items():
             runs = []
+            several = len(board.study.seeds) > 1
             for run in board.study.of(task, method):
                 mean = cell_of(run, board.metric).get("mean")
                 value = None if mean is None else Coverage.of(run, board.metric).written(mean, board.card.digits)
                 runs.append(
                     {
                         "run": run.folder.name,
-                        "setting": board.study.setting_of[run.folder],
+                        "setting": " ".join(
+                            filter(None, [board.study.setting_of[run.folder], several * f"seed={run.spec.seed}"])
+                        ),
                         "status": run.status,
                         "reason": run.reason,
                         "passes": passes_text([run]),
                         "value": value,
-                        "chosen": cell.run is not None and run.folder == cell.run.folder,
+                        "chosen": run in cell.runs,
                         "link": Path(os.path.relpath(run.folder / "config.yaml", folder)).as_posix(),
                     }
                 )
-                if cell.run is not None and run.folder == cell.run.folder and run.folder.name not in configs:
+                if run == cell.run and run.folder.name not in configs:
                     configs[run.folder.name] = to_yaml(dict(run.spec.config))
             others = _against_others(board, task, method)
             cells[_key(board, task, method)] = {"task": task, "method": method, "runs": runs, "pairs": others}

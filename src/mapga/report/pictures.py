@@ -60,7 +60,7 @@ def draw_grid(runs: Mapping[str, Run], path: Path, images: int) -> bool:
     for column, (title, _) in enumerate(shown):
         where = ((column + 0.5) * width - _GAP / 2, -_GAP)
         axis.text(*where, title.replace(" ", "\n"), fontsize=6, ha="center", va="bottom", parse_math=False)
-    figure.suptitle(str(first.problem), fontsize=9, parse_math=False)
+    figure.suptitle(f"{first.problem}, seed {first.spec.seed}", fontsize=9, parse_math=False)
     save(path)
     return True
 

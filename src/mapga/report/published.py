@@ -107,7 +107,7 @@ def orders(board: Board) -> list[Order]:
                 ]
                 if len(pairs) >= 3:
                     tau = kendall_tau([cell.mean or 0.0 for cell, _ in pairs], [other for _, other in pairs])
-                    passes = passes_text(cell.run for cell, _ in pairs)
+                    passes = passes_text(run for cell, _ in pairs for run in cell.runs)
                     dataset = protocol["tables"][table]["dataset"]
                     found.append(Order(task, table, metric, dataset, tau, len(pairs), passes))
     return found
@@ -165,8 +165,8 @@ def _sigma(board: Board) -> float | None:
 def _differs(board: Board, ours: Cell, table: Mapping[str, Any]) -> str:
     if ours.mean is None:
         return ours.reason
-    if ours.coverage.n != table["n"]:
-        return f"N={ours.coverage.n}, published N={table['n']}"
+    if (n := ours.coverage.n // len(ours.runs)) != table["n"]:
+        return f"N={n}, published N={table['n']}"
     return "" if "reference=" not in board.protocol or "reference=truth" in board.protocol else "another reference set"
 
 

@@ -29,7 +29,8 @@ _SETS = "a distance of sets has no numbers of images: its ties are overlapping i
 
 def has_ablation(study: Study) -> bool:
     """Whether any method of a study ran with several settings on one task."""
-    return any(len(study.of(task, method)) > 1 for task in study.tasks for method in study.methods)
+    cells = ([study.setting_of[run.folder] for run in study.of(t, m)] for t in study.tasks for m in study.methods)
+    return any(len(set(settings)) > 1 for settings in cells)
 
 
 def board_table(board: Board, *, intervals: bool = True) -> Table:
@@ -42,7 +43,12 @@ def board_table(board: Board, *, intervals: bool = True) -> Table:
         start = [method, *([settings[method]] if fixed else []), board.passes(method)]
         lines.append([*map(Entry, start), *cells])
     notes = [_LEGEND, NFE, *([_SETS] if board.of_sets else [])]
-    notes += [*board.cautions, *board.floors, *perfect_note(cell.coverage for cell in board.cells.values())]
+    notes += [
+        *board.repeated,
+        *board.cautions,
+        *board.floors,
+        *perfect_note(cell.coverage for cell in board.cells.values()),
+    ]
     notes += board.study.left_out
     if fixed:
         notes.append("each method with one setting for all tasks: the one that ranks best on average")
@@ -72,13 +78,13 @@ def beside_tables(made: Sequence[Board]) -> list[Table]:
                     Entry(one.task),
                     Entry(one.method),
                     Entry(one.ours.setting),
-                    Entry(passes_text([one.ours.run])),
+                    Entry(passes_text(one.ours.runs)),
                     Entry(_plain(best, one.ours)),
                     Entry(_interval(best, one.ours)),
                     Entry(shown),
                     Entry(_NONE if one.difference is None else f"{one.difference:+.4g}"),
                     Entry(other.setting),
-                    Entry(passes_text([other.run])),
+                    Entry(passes_text(other.runs)),
                     Entry(_plain(best, other)),
                 ]
             )
@@ -97,15 +103,29 @@ def beside_tables(made: Sequence[Board]) -> list[Table]:
 
 def beside_csv(made: Sequence[Board]) -> str:
     """Every published number with ours, unrounded."""
-    head = ["study", "metric", "table", "task", "method", "selection", "setting", "passes", "value", "low", "high", "n"]
+    head = [
+        "study",
+        "metric",
+        "table",
+        "task",
+        "method",
+        "selection",
+        "setting",
+        "passes",
+        "value",
+        "low",
+        "high",
+        "spread",
+        "n",
+    ]
     rows: list[list[Any]] = []
     for board in made:
         for one in beside(board):
             cell = one.ours
-            run = "" if cell.run is None else cell.run.folder.name
+            run = " ".join(run.folder.name for run in cell.runs)
             row = [board.study.title, board.metric, one.table, one.task, one.method, board.selection, cell.setting]
             row.append(passes_of(cell.run))
-            row += [cell.mean, cell.low, cell.high, cell.coverage.n]
+            row += [cell.mean, cell.low, cell.high, cell.spread, cell.coverage.n]
             rows.append([*row, one.value if not one.reason else None, one.difference, one.reason, run])
     return _csv([*head, "published", "difference", "reason", "run_id"], rows)
 
@@ -146,7 +166,8 @@ def pairs_csv(made: Iterable[Board]) -> str:
 
 def runtime_table(study: Study) -> Table | None:
     """Milliseconds of an iteration and their ratio to DDRM, beside the paper's Table 5; None unless it was timed."""
-    timed = {run.names["solver"]: run for run in study.runs if run.names.get("experiment") == "table5"}
+    of_table = [run for run in study.runs if run.names.get("experiment") == "table5"]
+    timed = {run.names["solver"]: run for run in sorted(of_table, key=lambda run: -run.spec.seed)}
     own = {}
     for solver, run in timed.items():
         if run.folder in study.whole:
@@ -176,11 +197,17 @@ def _entry(board: Board, cell: Cell, intervals: bool) -> Entry:
     interval = f" {text}" if intervals and (text := _interval(board, cell)) else ""
     images = f" ({cell.coverage})" if str(cell.coverage) else ""
     bare = cell.coverage.number(cell.mean, board.card.digits)
-    return Entry(bare + interval + (f" {cell.stars}" if cell.stars else "") + images, cell.best)
+    return Entry(bare + _spread(board, cell) + interval + (f" {cell.stars}" if cell.stars else "") + images, cell.best)
 
 
 def _plain(board: Board, cell: Cell) -> str:
-    return cell.reason if cell.mean is None else cell.coverage.written(cell.mean, board.card.digits)
+    if cell.mean is None:
+        return cell.reason
+    return cell.coverage.written(cell.mean, board.card.digits) + _spread(board, cell)
+
+
+def _spread(board: Board, cell: Cell) -> str:
+    return "" if cell.spread is None else f" ± {number(cell.spread, board.card.digits)}"
 
 
 def _interval(board: Board, cell: Cell) -> str:

@@ -13,18 +13,21 @@ from mapga.records.collect import Run, told_apart
 from mapga.report.coverage import left_out, whole
 from mapga.report.passes import unequal, unequal_note
 
-__all__ = ["Study", "first_seeds", "studies"]
+__all__ = ["Study", "studies"]
 
 _ORDER = ("box50", "half", "expand", "box25", "sr2x", "altlines", "deblur", "supres4x")  # the paper's
 _SOLVERS = ("pinv", "ddrm", "ct_zsie", "pgdm", "map_ga_d_np", "map_ga_d", "map_ga_np", "map_ga")
 
 
 _OF_METHOD = ("prior", "schedule", "solver")  # what an ablation of a method varies
+_OF_TASK = ("task.operator",)  # what is measured
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
     """Runs on the same images with the same noise: their tasks are the columns of a table, their methods its rows.
+
+    Runs that differ in their seed alone are repeats: one method's row.
 
     Attributes:
         title: Dataset, noise, and whatever tells it apart from the other studies.
@@ -37,8 +40,24 @@ class Study:
     @cached_property
     def tasks(self) -> list[str]:
         """In the paper's order, others by name."""
-        found = {run.names["task"] for run in self.runs}
+        found = set(self.task_of.values())
         return [task for task in _ORDER if task in found] + sorted(found - set(_ORDER))
+
+    @cached_property
+    def task_of(self) -> dict[Path, str]:
+        """The task of each run, by its folder; what was measured otherwise under the same name is another one."""
+        families: dict[str, list[Run]] = {}
+        for run in self.runs:
+            families.setdefault(run.names["task"], []).append(run)
+        labels = {
+            folder: label for family in families.values() for folder, label in told_apart(family, _OF_TASK).items()
+        }
+        return {run.folder: " ".join([run.names["task"], labels[run.folder]]).strip() for run in self.runs}
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        """Those of its finished runs, the least first."""
+        return sorted({run.spec.seed for run in self.runs if run.status == "done"})
 
     @cached_property
     def methods(self) -> list[str]:
@@ -69,9 +88,11 @@ class Study:
 
     @cached_property
     def whole(self) -> frozenset[Path]:
-        """The folders of the finished runs that have every image that any run of their task has."""
-        families = ([run for run in self.runs if run.names["task"] == task] for task in self.tasks)
-        return frozenset().union(*map(whole, families))
+        """The folders of the finished runs that have every image that any run of their task and seed has."""
+        families: dict[tuple[str, int], list[Run]] = {}
+        for run in self.runs:
+            families.setdefault((self.task_of[run.folder], run.spec.seed), []).append(run)
+        return frozenset().union(*map(whole, families.values()))
 
     @cached_property
     def compared(self) -> frozenset[Path]:
@@ -91,12 +112,12 @@ class Study:
     def _cells(self) -> dict[tuple[str, str], list[Run]]:
         cells: dict[tuple[str, str], list[Run]] = {}
         for run in self.runs:
-            cells.setdefault((run.names["task"], self.method_of[run.folder]), []).append(run)
+            cells.setdefault((self.task_of[run.folder], self.method_of[run.folder]), []).append(run)
         return cells
 
 
 def studies(runs: Sequence[Run]) -> list[Study]:
-    """Runs grouped by what makes them comparable: dataset, noise, seed, start, precision and rounding."""
+    """Runs grouped by what makes them comparable: dataset, noise, start, precision and rounding."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(repr(_ground(run)), []).append(run)
@@ -111,14 +132,6 @@ def studies(runs: Sequence[Run]) -> list[Study]:
         more = " ".join(f"{key}={value}" for key, value in one.items() if key in differing[title])
         found.append(Study(title + (f", {more}" if more else ""), tuple(family)))
     return sorted(found, key=lambda study: study.title)
-
-
-def first_seeds(found: Sequence[Study]) -> list[Study]:
-    """Those that are drawn: of studies which differ in their seed alone the one of the least."""
-    first: dict[str, Study] = {}
-    for study in sorted(found, key=lambda study: study.runs[0].spec.seed):
-        first.setdefault(repr(_ground(study.runs[0]) | {"seed": None}), study)
-    return [study for study in found if study in first.values()]
 
 
 def _differing(grounds: Sequence[dict[str, Any]]) -> set[str]:
@@ -137,7 +150,7 @@ def _ground(run: Run) -> dict[str, Any]:
     spec = run.spec
     dataset = spec.without(DATASET, spec.card(DATASET).places)
     ground: dict[str, Any] = {f"dataset.{key}": value for key, value in dataset.items()}
-    ground |= {"seed": spec.seed, "start": spec.start, "dtype": spec.dtype, "rounding": spec.rounding}
+    ground |= {"start": spec.start, "dtype": spec.dtype, "rounding": spec.rounding}
     return {"dataset": run.names["dataset"], "noise": run.problem.noise} | ground
 
 

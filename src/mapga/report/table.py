@@ -20,15 +20,19 @@ __all__ = ["csv_text", "make_table"]
 
 def make_table(runs: Sequence[Run]) -> Table:
     """Mean +- standard error of every metric, n, lost images, passes per image and seconds, a line a run."""
-    runs = sorted(runs, key=lambda run: (run.problem, run.names["solver"], str(run.folder)))
+    runs = sorted(
+        runs, key=lambda run: (str(run.problem), run.spec.seed, *run.problem, run.names["solver"], str(run.folder))
+    )
     labels = settings(runs)
+    several = len({run.spec.seed for run in runs}) > 1
     names = metric_names(runs)
     header = ["problem", "solver", "settings", *names, "n", "lost", "NFE", "seconds"]
     best = _best(runs, names)
     digits = {name: metric_card(runs, name).digits for name in names}
     lines, notes = [], []
     for run in runs:
-        start = [Entry(str(run.problem)), Entry(run.names["solver"]), Entry(labels[run.folder])]
+        label = f"{labels[run.folder]} {several * f'seed={run.spec.seed}'}".strip()
+        start = [Entry(str(run.problem)), Entry(run.names["solver"]), Entry(label)]
         if run.status != "done":
             lines.append([*start, *[Entry("") for _ in names], Entry(run.status), *[Entry("")] * 3])
             if run.reason:

@@ -28,7 +28,7 @@ from mapga.report.sheets import (
     pairs_csv,
     runtime_table,
 )
-from mapga.report.studies import Study, first_seeds, studies
+from mapga.report.studies import studies
 from mapga.report.table import csv_text, make_table
 from mapga.report.trials import check_disjoint, is_trial, trials_table
 
@@ -126,8 +126,6 @@ def _content(runs: Sequence[Run], troubles: Sequence[str]) -> _Content:
     besides += [table for study in found if (table := runtime_table(study)) is not None]
     if any(map(is_trial, runs)):
         besides.append(trials_table(runs))
-    if repeated := len(found) - len(first_seeds(found)):
-        said.append(f"figures are of the first seed alone; tables and page hold {repeated} studies of other seeds too")
     said += mixtures({run.folder.name: origins(run.folder) for run in runs if run.status == "done"})
     every_run = make_table([run for run in runs if not is_trial(run)])
     every_run.notes.extend(said)
@@ -137,17 +135,16 @@ def _content(runs: Sequence[Run], troubles: Sequence[str]) -> _Content:
 def _figures(content: _Content, folder: Path, images: int) -> list[Path]:
     """Draw what can be drawn; the PNG files."""
     drawn = []
-    chosen = first_seeds(list(dict.fromkeys(board.study for board in content.boards)))
-    for study in chosen:
+    for study in dict.fromkeys(board.study for board in content.boards):
         first = next(board for board in content.boards if board.study is study)
         for task in study.tasks:
             path = folder / file_name("grid", study.title, task)
-            if draw_grid(_grid_runs(study, first, task), path, images):
+            if draw_grid(_grid_runs(first, task), path, images):
                 drawn.append(path)
         path = folder / file_name("convergence", study.title)
         if draw_convergence(first, path):
             drawn.append(path)
-    for board in leading([board for board in content.boards if board.study in chosen], _METRICS_DRAWN):
+    for board in leading(content.boards, _METRICS_DRAWN):
         for kind, draw in (("passes", draw_passes), ("ranks", draw_ranks)):
             path = folder / file_name(kind, board.study.title, board.metric, board.protocol)
             if draw(board, path):
@@ -155,10 +152,9 @@ def _figures(content: _Content, folder: Path, images: int) -> list[Path]:
     return [path.with_name(f"{path.name}.png") for path in drawn]
 
 
-def _grid_runs(study: Study, board: Board, task: str) -> dict[str, Run]:
-    """The columns of a task's grid: each method's best run by the study's first metric."""
-    cells = {method: board.cells[task, method] for method in study.methods}
-    return {f"{m} {cell.setting}".strip(): cell.run for m, cell in cells.items() if cell.run is not None}
+def _grid_runs(board: Board, task: str) -> dict[str, Run]:
+    """The columns of a task's grid: each method's best run by the study's first metric, of the first seed."""
+    return {f"{method} {cell.setting}".strip(): cell.runs[0] for method, cell in board.pictured(task).items()}
 
 
 def _print(content: _Content, figures: Sequence[Path]) -> None:
@@ -168,6 +164,8 @@ def _print(content: _Content, figures: Sequence[Path]) -> None:
     for table in [*content.besides, content.every_run]:
         console.print(table.terminal())
     notes = [note for board in content.shown[:1] for note in board_table(board).notes[:1]]
+    notes += dict.fromkeys(note for board in content.shown for note in board.repeated)
+    notes += dict.fromkeys(f"{board.metric}: {note}" for board in content.shown for note in board.cautions)
     for note in [*notes, *content.every_run.notes]:
         console.print(f"* {note}", markup=False, highlight=False)
     for path in figures:
