@@ -84,7 +84,7 @@ def test_a_bad_noise_level_is_refused_by_value(sigma_y: float):
 
 
 def test_a_problem_holds_no_truth_and_is_frozen():
-    assert {field.name for field in dataclasses.fields(Problem)} == {"y", "operator", "sigma_y"}
+    assert {field.name for field in dataclasses.fields(Problem)} == {"y", "operator", "sigma_y", "indices"}
     problem = Problem(torch.zeros(1, 1, 2, 2), Identity((1, 2, 2)), 0.0)
     with pytest.raises(dataclasses.FrozenInstanceError):
         problem.sigma_y = 1.0  # type: ignore[misc]

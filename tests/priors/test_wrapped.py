@@ -21,7 +21,7 @@ METHODS = {"labels_for", "conditioned", "loaded", "to"}
 class Inner(Prior):
     """Like no default; ``said`` is what it was last asked for."""
 
-    image_shape, n_classes = (1, 2, 3), 7
+    name, image_shape, n_classes = "inner", (1, 2, 3), 7
     sigma_min, sigma_max = 0.5, 9.0
     has_denoiser, has_consistency = False, False
 

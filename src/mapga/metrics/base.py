@@ -146,6 +146,7 @@ class Metric(ABC):
         card: What the suite asks of it.
         name: Column name; the protocol is in it.
         lower_is_better: Direction.
+        needs_problem: Whether it compares with the measurement too.
         libraries: Packages that it works with, all of the extra ``extra``.
         device: Where its network computes; metrics without one stay on the CPU.
     """
@@ -153,6 +154,7 @@ class Metric(ABC):
     card: ClassVar[MetricCard]
     name: str
     lower_is_better: bool
+    needs_problem: ClassVar[bool] = False
     libraries: tuple[str, ...] = ()
     extra: ClassVar[str] = "metrics"
     device: str = "cpu"

@@ -148,6 +148,7 @@ class DataConsistency(ImageMetric):
     card = MetricCard(order=3, check=True)
     name = "consistency"
     lower_is_better = True
+    needs_problem = True
 
     def __call__(self, batch: Scored) -> np.ndarray:
         problem = batch.problem

@@ -22,7 +22,7 @@ from mapga.lazy import torch
 from mapga.schedules import SIGMA_MIN
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 __all__ = ["Prior", "expand_sigma"]
 
@@ -37,6 +37,7 @@ class Prior(ABC):
     """A distribution of images as solvers see it. All images are (B, C, H, W) in [-1, 1] units.
 
     Attributes:
+        name: What messages call it; that of conf/ where it came by one.
         image_shape: (C, H, W).
         sigma_min: The level where trajectories end, > 0.
         sigma_max: The highest level the prior answers for (infinite for exact priors).
@@ -45,6 +46,7 @@ class Prior(ABC):
         n_classes: Number of classes of a class-conditional prior, else None.
     """
 
+    name: str = ""
     image_shape: tuple[int, int, int]
     sigma_min: float = SIGMA_MIN
     sigma_max: float = float("inf")
@@ -56,9 +58,13 @@ class Prior(ABC):
     def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """D(x, sigma) = E[x_0 | x_0 + sigma n = x]; sigma > 0 a number or one per image (B,)."""
 
-    @abstractmethod
     def consistency(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        """C(x, sigma), the trajectory's end at sigma_min; sigma >= sigma_min, a number or (B,)."""
+        """C(x, sigma), the trajectory's end at sigma_min; sigma >= sigma_min, a number or (B,).
+
+        Raises:
+            ValueError: There is none, which ``has_consistency`` says to those who ask before.
+        """
+        raise ValueError(f"{type(self).__name__} has no consistency model; choose a solver that needs none")
 
     def score(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """grad_x log p_sigma(x) = (D(x, sigma) - x) / sigma^2."""
@@ -81,9 +87,16 @@ class Prior(ABC):
         return self
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
-        """A copy whose tensors live on ``device`` in ``dtype``."""
+        """A copy whose tensors and networks live on ``device``, floating-point ones in ``dtype``."""
         moved = copy.copy(self)
         for name, value in vars(self).items():
-            if isinstance(value, torch.Tensor) and value.is_floating_point():
-                setattr(moved, name, value.to(device, dtype))
+            if isinstance(value, torch.Tensor):
+                setattr(moved, name, value.to(device, dtype if value.is_floating_point() else None))
+            elif isinstance(value, torch.nn.Module) and not _lies(value, torch.device(device), dtype):
+                setattr(moved, name, copy.deepcopy(value).to(device, dtype))
         return moved
+
+
+def _lies(network: nn.Module, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether a network is where, and in what, it is wanted."""
+    return all(one.device == device and one.dtype == dtype for one in network.parameters())

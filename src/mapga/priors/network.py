@@ -186,14 +186,6 @@ class NetworkPrior(Prior):
         conditioned._labels = labels.long()
         return conditioned
 
-    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
-        """A copy whose networks live on ``device`` in ``dtype``."""
-        moved = copy.copy(self)
-        moved._denoiser = _moved(self._denoiser, device, dtype)
-        moved._consistency = _moved(self._consistency, device, dtype)
-        moved._labels = None if self._labels is None else self._labels.to(device)
-        return moved
-
     def _answer(self, role: str, network: nn.Module | None, x: Tensor, sigma: float | Tensor) -> Tensor:
         if network is None:
             raise ValueError(f"this prior holds no {role} network; give prior.{role}, or choose another solver")
@@ -218,7 +210,3 @@ def _roles(denoiser: str | None, consistency: str | None) -> dict[str, str]:
 
 def _frozen(network: nn.Module | None) -> nn.Module | None:
     return None if network is None else network.requires_grad_(False).eval()
-
-
-def _moved(network: nn.Module | None, device: torch.device | str, dtype: torch.dtype) -> nn.Module | None:
-    return None if network is None else copy.deepcopy(network).to(device, dtype)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from mapga.card import Needs, SolverCard
+from mapga.lazy import torch
 from mapga.operators.base import LinearOperator, Operator, SpectralOperator
 from mapga.priors.base import Prior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
+from mapga.solvers.answering import answering
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,6 +66,88 @@ class Solver(ABC):
     @abstractmethod
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         """States of a batch, lazily; the last one is the answer. Runs without an autograd graph around it."""
+
+    def restore(
+        self,
+        problem: Problem,
+        prior: Prior,
+        seed: int = 0,
+        *,
+        labels: Tensor | None = None,
+        start: Tensor | None = None,
+        batch_size: int = 32,
+    ) -> Tensor:
+        """The restored images of a problem, (N, C, H, W), on its device and in its dtype.
+
+        With the seed, and the batch size, of a run they are the run's before they are rounded. Images that diverge are
+        not numbers, or far outside [-1, 1]; the former are warned of, and never change the others.
+
+        Args:
+            problem: What was measured.
+            prior: Any ``Prior``.
+            seed: Of the solver's noise.
+            labels: int64 (N,), the true classes, for a prior that is conditioned on classes.
+            start: Images (N, C, H, W) to start from, noised to the schedule's first level; None: from noise.
+            batch_size: Images solved together, >= 1. It changes speed, memory and how float32 rounds.
+
+        Raises:
+            ValueError: As ``trajectory``.
+        """
+        if batch_size < 1 or not len(problem):
+            raise ValueError(f"batch_size={batch_size} of {len(problem)} images: both are at least 1")
+        parts = []
+        for first in range(0, len(problem), batch_size):
+            rows = slice(first, first + batch_size)
+            some = {
+                "labels": labels if labels is None else labels[rows],
+                "start": start if start is None else start[rows],
+            }
+            (last,) = deque(self.trajectory(problem[rows], prior, seed, **some), maxlen=1)
+            parts.append(last.x)
+        x = torch.cat(parts)
+        if lost := (~x.isfinite().flatten(1).all(1)).nonzero().flatten().tolist():
+            warnings.warn(f"images {lost} of {len(x)} diverged: they hold NaN", RuntimeWarning, stacklevel=2)
+        return x
+
+    def trajectory(
+        self,
+        problem: Problem,
+        prior: Prior,
+        seed: int = 0,
+        *,
+        labels: Tensor | None = None,
+        start: Tensor | None = None,
+    ) -> Iterator[State]:
+        """The states of ``iterate``, all images at once, with the prior and the noise that ``restore`` gives it.
+
+        Args: As of ``restore``.
+
+        Raises:
+            ValueError: A prior for images of another shape, one that answers with something else than images, or a
+                problem that the solver cannot serve.
+        """
+        if start is not None and not self.starts_from_noise:
+            raise ValueError(f"start: {type(self).__name__} makes its start of the measurement too; leave start out")
+        shape, device, dtype = problem.operator.image_shape, problem.y.device, problem.y.dtype
+        prior = answering(prior, shape)
+        if reason := self.supports(problem.operator, problem.sigma_y, prior):
+            raise ValueError(f"{type(self).__name__} cannot serve this problem: {reason}")
+        if warning := self.caution(problem.sigma_y, prior):
+            warnings.warn(f"{type(self).__name__}: {warning}", stacklevel=2)
+        prior = prior.to(device, dtype)
+        prior = prior.conditioned(prior.labels_for(problem.numbers, labels))
+        noise = NoiseSource(seed, problem.numbers, shape, device=device, dtype=dtype, around=start)
+        return self._states(problem.to(device, dtype), prior, noise)
+
+    def _states(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
+        with noise:
+            states = self.iterate(problem, prior, noise)
+            while True:
+                with torch.no_grad():  # not around the yield: the caller goes on with gradients as she has them
+                    state = next(states, None)
+                if state is None:
+                    return
+                yield state
 
     def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
         """None if the solver can serve this problem, else the reason it cannot, for a person to read."""

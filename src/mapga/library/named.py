@@ -1,0 +1,69 @@
+"""A component of conf/ by its name, with keywords in place of what its file states: what Hydra does for a run."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from mapga.config.files import conf_dir, options
+from mapga.errors import ConfigError, closest
+from mapga.files.plain_yaml import from_yaml
+from mapga.node import Node, Slot
+
+__all__ = ["component", "default", "stated"]
+
+_ABSENT = "???"  # what Hydra calls a value that a person has to give
+_TAKEN = re.compile(r"\$\{(\w+)\}")  # from a key of the run
+
+
+def component(slot: Slot, own: Mapping[str, Any], keywords: Mapping[str, Any]) -> Node:
+    """A component as its file states it, with keywords in place of that.
+
+    Raises:
+        ConfigError: As ``Node.read``.
+    """
+    return Node.read(slot, {**own, **{key: _plain(value) for key, value in keywords.items()}})
+
+
+def default(group: str) -> str:
+    """What conf/run.yaml chooses in a group."""
+    chosen = [item[group] for item in _run()["defaults"] if isinstance(item, Mapping) and group in item]
+    return str(chosen[0])
+
+
+def stated(group: str, name: str) -> dict[str, Any]:
+    """What a file of a group states: values of the run's keys filled in, and none that is left to be given.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    known = options(group)
+    if name not in known:
+        raise ConfigError(
+            f"{group}={name!r}: there is none of that name{closest(str(name), known)} choose {', '.join(known)}"
+        )
+    own = from_yaml((conf_dir() / group / f"{name}.yaml").read_text()) or {}
+    return {key: _filled(value) for key, value in own.items() if key != "defaults" and value != _ABSENT}
+
+
+def _filled(value: Any) -> Any:
+    taken = _TAKEN.fullmatch(value) if isinstance(value, str) else None
+    return _run()[taken[1]] if taken else value
+
+
+def _plain(value: Any) -> Any:
+    """As a file would have it: a path as text, a number of numpy as a number."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+@cache
+def _run() -> dict[str, Any]:
+    run: dict[str, Any] = from_yaml((conf_dir() / "run.yaml").read_text())
+    return run

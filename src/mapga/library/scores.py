@@ -1,0 +1,86 @@
+"""Metrics of float images: rounded to 8 bits as a run does it, and scored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mapga.lazy import torch
+from mapga.metrics.base import ImageMetric, Scored, SetMetric
+from mapga.metrics.references import reference_for
+from mapga.pixels import Rounding, to_uint8
+from mapga.problem import Problem
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Metrics"]
+
+
+class Metrics:
+    """Several metrics at once.
+
+    Args:
+        metrics: In the order in which their numbers are given.
+        training: The images that a metric with ``reference="training"`` compares with, uint8 (N, H, W, C).
+    """
+
+    def __init__(self, metrics: Sequence[ImageMetric | SetMetric], training: Callable[[], np.ndarray]) -> None:
+        self.metrics, self.training = tuple(metrics), training
+
+    def __repr__(self) -> str:
+        return f"Metrics({', '.join(metric.name for metric in self.metrics)})"
+
+    def __call__(
+        self,
+        restored: Tensor,
+        truth: Tensor,
+        *,
+        problem: Problem | None = None,
+        labels: Tensor | None = None,
+        rounding: Rounding = "round",
+    ) -> dict[str, np.ndarray | float]:
+        """The numbers by their metrics' names: float64 (N,), one an image; of a metric of sets one for all.
+
+        An image that diverged has NaN. A metric of sets has NaN of fewer than two images.
+
+        Args:
+            restored: (N, C, H, W), or a single one (C, H, W); what lies outside [-1, 1] is clipped.
+            truth: As many, row for row.
+            problem: What was measured; without it metrics that compare with the measurement are left out.
+            labels: int64 (N,); None: those that a truth of ``load_images`` knows.
+            rounding: How images become uint8.
+
+        Raises:
+            ValueError: Images that do not fit each other or a metric.
+        """
+        from mapga.library.images import Images, batch_of
+
+        clean = batch_of(truth, "truth")
+        answers = restored if restored.ndim == 4 else restored[None]
+        labels = truth.labels if labels is None and isinstance(truth, Images) else labels
+        known = None if labels is None else np.asarray(labels.cpu(), dtype=np.int64)
+        lost = ~answers.isfinite().flatten(1).all(1).cpu().numpy()
+        exact = None if problem is None else problem.to("cpu", torch.float64)
+        scored = Scored(to_uint8(answers.nan_to_num(), rounding), to_uint8(clean, rounding), known, exact)
+        asked = [metric for metric in self.metrics if problem is not None or not metric.needs_problem]
+        return {metric.name: self._numbers(metric, scored, lost) for metric in asked}
+
+    def _numbers(self, metric: ImageMetric | SetMetric, scored: Scored, lost: np.ndarray) -> np.ndarray | float:
+        metric.check(scored.truth, labelled=scored.labels is not None)
+        if isinstance(metric, ImageMetric):
+            return np.where(lost, math.nan, metric(scored))
+        rows = np.flatnonzero(~lost).tolist()
+        if len(rows) < 2:
+            return math.nan
+        reference = reference_for(
+            metric,
+            truth_features=metric.features(scored.truth[rows]),
+            restored_indices=rows,
+            truth_indices=rows,
+            training=self.training,
+        )
+        return metric.compare(metric.features(scored.restored[rows]), reference).value
