@@ -9,7 +9,7 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo $(TABLES) test check lint format benchmark clean
+.PHONY: help setup demo $(TABLES) test check lint wheel format benchmark clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
@@ -46,6 +46,9 @@ lint: $(STAMP)  ## formatting, style, types, import directions
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+wheel: $(STAMP)  ## build the wheel and try it outside the checkout
+	.ci/wheel
 
 check: lint test  ## what CI runs: lint, then the tests
 

@@ -148,8 +148,12 @@ MISFITS = {
     "PGDM cannot serve this problem: .* sigma_max": lambda: mapga.load_solver("pgdm", sigma_max=200).restore(
         TASK.measure(torch.zeros(1, 1, 32, 32)), mapga.load_prior("mnist")
     ),
-    "start: DDRM makes its start": lambda: mapga.load_solver("ddrm").restore(
+    "start: DDRM starts from the measurement": lambda: mapga.load_solver("ddrm").restore(
         TASK.measure(images(1)), PRIOR, start=images(1)
+    ),
+    "start: images": lambda: SOLVER.restore(TASK.measure(images(2)), PRIOR, start=images(3)),
+    "labels: 2 images need as many, got 3": lambda: SOLVER.restore(
+        TASK.measure(images(2)), PRIOR, labels=torch.zeros(3, dtype=torch.int64)
     ),
     "as many indices": lambda: TASK.measure(images(2), indices=[3]),
     "batch_size=0": lambda: SOLVER.restore(TASK.measure(images(1)), PRIOR, batch_size=0),

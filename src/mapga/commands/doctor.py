@@ -21,9 +21,10 @@ from mapga.run.assemble import make_dataset, make_prior, support_matrix
 __all__ = ["examine"]
 
 # What a part of the suite needs, and the extra of pyproject.toml that installs it.
-_PARTS = {"lpips": "metrics", "cleanfid": "metrics", "torchvision": "metrics", "wandb": "wandb", "lmdb": "lsun",
+_PARTS = {"lpips": "metrics", "cleanfid": "metrics", "torchvision": "metrics", "torchmetrics": "metrics",
+          "accelerate": "train", "wandb": "wandb", "lmdb": "lsun",
           "submitit": "slurm", "joblib": "joblib", "optuna": "optuna", "ray": "ray"}  # fmt: skip
-_VERSIONS = ("torch", "numpy", "hydra-core", "omegaconf", "diffusers", "torchmetrics")
+_VERSIONS = ("torch", "numpy", "hydra-core", "omegaconf", "diffusers")
 
 
 def examine(overrides: Sequence[str], found: Sequence[Need]) -> None:

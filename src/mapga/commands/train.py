@@ -34,7 +34,12 @@ def train(overrides: Sequence[str], say: Callable[[str], None]) -> Path:
     config = compose_training([_translated(text) for text in overrides])
     recipe: dict[str, Any] = config["train"]
     output = _output(config)
-    from mapga.training import read_stages, run_stage  # diffusers and accelerate take seconds to import
+    try:
+        from mapga.training import read_stages, run_stage  # diffusers and accelerate take seconds to import
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f'{error.name} is not installed, and training needs it; pip install "mapga[train]"'
+        ) from error
 
     try:
         stages = read_stages(recipe["stages"])

@@ -95,14 +95,12 @@ class Solver(ABC):
         """
         if batch_size < 1 or not len(problem):
             raise ValueError(f"batch_size={batch_size} of {len(problem)} images: both are at least 1")
+        prior, start = self._serving(problem, prior, labels, start)
         parts = []
         for first in range(0, len(problem), batch_size):
             rows = slice(first, first + batch_size)
-            some = {
-                "labels": labels if labels is None else labels[rows],
-                "start": start if start is None else start[rows],
-            }
-            (last,) = deque(self.trajectory(problem[rows], prior, seed, **some), maxlen=1)
+            own = (None if one is None else one[rows] for one in (labels, start))
+            (last,) = deque(self._states(problem[rows], prior, seed, *own), maxlen=1)
             parts.append(last.x)
         x = torch.cat(parts)
         if lost := (~x.isfinite().flatten(1).all(1)).nonzero().flatten().tolist():
@@ -126,22 +124,37 @@ class Solver(ABC):
             ValueError: A prior for images of another shape, one that answers with something else than images, or a
                 problem that the solver cannot serve.
         """
-        if start is not None and not self.starts_from_noise:
-            raise ValueError(f"start: {type(self).__name__} makes its start of the measurement too; leave start out")
-        shape, device, dtype = problem.operator.image_shape, problem.y.device, problem.y.dtype
+        prior, start = self._serving(problem, prior, labels, start)
+        return self._states(problem, prior, seed, labels, start)
+
+    def _serving(
+        self, problem: Problem, prior: Prior, labels: Tensor | None, start: Tensor | None
+    ) -> tuple[Prior, Tensor | None]:
+        """The prior and the start where the problem is, once all is known to fit."""
+        shape, y = problem.operator.image_shape, problem.y
         prior = answering(prior, shape)
         if reason := self.supports(problem.operator, problem.sigma_y, prior):
             raise ValueError(f"{type(self).__name__} cannot serve this problem: {reason}")
+        if labels is not None and len(labels) != len(problem):
+            raise ValueError(f"labels: {len(problem)} images need as many, got {len(labels)}")
+        if start is not None:
+            if not self.starts_from_noise:
+                raise ValueError(f"start: {type(self).__name__} starts from the measurement too; leave start out")
+            start = start if start.ndim == 4 else start[None]
+            if tuple(start.shape) != (len(problem), *shape):
+                raise ValueError(f"start: images {(len(problem), *shape)} are wanted, got {tuple(start.shape)}")
+            start = start.to(y.device, y.dtype)
         if warning := self.caution(problem.sigma_y, prior):
-            warnings.warn(f"{type(self).__name__}: {warning}", stacklevel=2)
-        prior = prior.to(device, dtype)
-        prior = prior.conditioned(prior.labels_for(problem.numbers, labels))
-        noise = NoiseSource(seed, problem.numbers, shape, device=device, dtype=dtype, around=start)
-        return self._states(problem.to(device, dtype), prior, noise)
+            warnings.warn(f"{type(self).__name__}: {warning}", stacklevel=3)
+        return prior.to(y.device, y.dtype), start
 
-    def _states(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
-        with noise:
-            states = self.iterate(problem, prior, noise)
+    def _states(
+        self, problem: Problem, prior: Prior, seed: int, labels: Tensor | None, start: Tensor | None
+    ) -> Iterator[State]:
+        device, dtype, shape = problem.y.device, problem.y.dtype, problem.operator.image_shape
+        prior = prior.conditioned(prior.labels_for(problem.numbers, labels))
+        with NoiseSource(seed, problem.numbers, shape, device=device, dtype=dtype, around=start) as noise:
+            states = self.iterate(problem.to(device, dtype), prior, noise)
             while True:
                 with torch.no_grad():  # not around the yield: the caller goes on with gradients as she has them
                     state = next(states, None)
