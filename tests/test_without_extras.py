@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HIDDEN = ("wandb", "lpips", "cleanfid", "lmdb", "submitit", "torchvision", "joblib")
+HIDDEN = ("wandb", "lpips", "cleanfid", "lmdb", "submitit", "torchvision", "torchmetrics", "accelerate", "joblib")
 
 CODE = f"""
 import contextlib, io, pathlib, sys
@@ -31,13 +31,17 @@ assert main(["report", str(root)]) == 0
 (summary,) = root.glob("mnist-*/metrics.json")
 assert '"psnr"' in summary.read_text() and '"ssim"' in summary.read_text()
 
-for overrides in (["metrics=paper"], ["seed=1", "tracker=wandb"]):
+for command in (
+    ["run", *tiny, "metrics=paper"],
+    ["run", *tiny, "seed=1", "tracker=wandb"],
+    ["train", f"output={{root}}/networks", "prior=mnist"],
+):
     heard = io.StringIO()
     from rich.console import Console
     import mapga.cli
     mapga.cli._errors = Console(file=heard, soft_wrap=True)
-    code = main(["run", *tiny, *overrides])
-    print("CODE", overrides[-1], code, "HEARD", heard.getvalue().strip())
+    code = main(command)
+    print("CODE", command[-1], code, "HEARD", heard.getvalue().strip())
 """
 
 
@@ -55,6 +59,11 @@ def test_import_help_run_and_report(done):
 def test_a_metric_that_is_not_installed_names_its_extra(done):
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("CODE metrics=paper")]
     assert line.startswith("CODE metrics=paper 2 HEARD mapga: ") and "mapga[metrics]" in line
+
+
+def test_training_names_its_extra(done):
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("CODE prior=mnist")]
+    assert line.startswith("CODE prior=mnist 2 HEARD mapga: accelerate is not installed") and "mapga[train]" in line
 
 
 def test_a_tracker_that_is_not_installed_is_noted_and_the_run_goes_on(done):

@@ -45,6 +45,14 @@ def test_the_dtype_is_that_of_the_images(dtype: torch.dtype):
     assert not restored.requires_grad
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_the_device_is_that_of_the_images():
+    problem = TASK.measure(images(3).cuda())
+    restored = SOLVER.restore(problem, PRIOR)
+    assert problem.y.is_cuda and restored.is_cuda
+    torch.testing.assert_close(restored.cpu(), SOLVER.restore(TASK.measure(images(3)), PRIOR), atol=1e-9, rtol=0)
+
+
 def test_a_network_in_single_precision_serves_images_in_double():
     class Network(Ours):
         def __init__(self) -> None:
