@@ -100,7 +100,7 @@ def _share(draws: int, effect: float) -> float:
 
 
 def test_the_resampling_unit_is_the_image():
-    assert _share(60, 0.0) < 0.13  # all 72 gaps taken for independent: 26 %
+    assert _share(60, 0.0) < 0.13  # all 72 gaps taken for independent: 22 % of 200
     assert _share(20, 1.0) == 1
 
 
