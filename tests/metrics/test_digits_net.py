@@ -11,10 +11,11 @@ from mapga.datasets import MNIST
 from mapga.metrics.extractors.digits_net import WEIGHTS, DigitClassifier
 
 
-def test_it_reads_the_test_digits() -> None:
-    digits = MNIST("test")
-    images = np.stack([digits[i].image for i in range(500)])
-    labels = np.array([digits[i].label for i in range(500)])
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_it_reads_digits_it_has_not_seen(split: str) -> None:
+    digits = MNIST(split)
+    images = np.stack([digits[i].image for i in range(250)])
+    labels = np.array([digits[i].label for i in range(250)])
     classifier = DigitClassifier()
     assert (classifier.logits(images).argmax(1).numpy() == labels).mean() >= 0.98
     assert classifier.features(images[:3]).shape == (3, 64)

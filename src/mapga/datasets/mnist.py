@@ -32,13 +32,14 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 class MNIST(Dataset):
-    """Real MNIST digits, 32x32 greyscale: 4,500 for priors and 500 for testing.
+    """Real MNIST digits, 32x32 greyscale: 4,500 for priors, 250 to choose settings on, 250 to report on.
 
-    Every tenth digit of each class is a test digit. Test digits are ordered 0, 1, ..., 9, 0, 1, ..., so that
-    any first N of them are balanced.
+    Every tenth digit of each class is held out. The held-out digits are ordered 0, 1, ..., 9, 0, 1, ..., so that any
+    first N of a split are balanced; the first 250 are the validation digits, the others the test digits.
 
     Args:
-        split: ``"test"`` (500 digits) or ``"train"`` (4,500 digits, the ones priors are made from).
+        split: ``"test"`` (what is reported), ``"validation"`` (what chooses settings and is looked at while networks
+            and solvers are made) or ``"train"`` (what priors are made from).
         limit: Only the first ``limit`` digits; None for all.
         skip: Leave out so many digits at the beginning; 0 for none.
 
@@ -51,17 +52,24 @@ class MNIST(Dataset):
     image_shape = (1, 32, 32)
     n_classes = 10
 
-    def __init__(self, split: Literal["test", "train"] = "test", limit: int | None = None, skip: int = 0) -> None:
+    def __init__(
+        self,
+        split: Literal["test", "validation", "train"] = "test",
+        limit: int | None = None,
+        skip: int = 0,
+    ) -> None:
+        if split not in ("test", "validation", "train"):
+            raise ValueError(f"dataset.split={split!r}: choose 'test', 'validation' (250 digits each) or 'train' (4,500)")
         images, labels = _digits()
-        is_test = np.arange(len(images)) % 10 == 9
-        if split not in ("test", "train"):
-            raise ValueError(f"dataset.split={split!r}: choose 'test' (500 digits) or 'train' (4,500)")
-        chosen = np.flatnonzero(is_test if split == "test" else ~is_test)
-        by_class = chosen.reshape(10, -1).T.ravel()  # 0, 1, ..., 9, 0, 1, ...
-        self._chosen = choose(len(by_class), limit, skip=skip)
+        held_out = np.arange(len(images)) % 10 == 9
+        rows = np.concatenate([_by_class(held_out), _by_class(~held_out)])
+        n = int(held_out.sum())
+        first, end = {"validation": (0, n // 2), "test": (n // 2, n), "train": (n, len(images))}[split]
+        self._chosen = choose(end - first, limit, skip=skip)
         self.split = split
-        self._images, self._labels = images[by_class[self._chosen]], labels[by_class[self._chosen]]
-        self._training = images[~is_test]
+        chosen = rows[first:end][self._chosen]
+        self._images, self._labels = images[chosen], labels[chosen]
+        self._training = images[~held_out]
 
     def __len__(self) -> int:
         return len(self._images)
@@ -74,3 +82,8 @@ class MNIST(Dataset):
 
     def training(self) -> np.ndarray:
         return self._training
+
+
+def _by_class(chosen: np.ndarray) -> np.ndarray:
+    """Rows of the digits that ``chosen`` marks, in the order 0, 1, ..., 9, 0, 1, ..."""
+    return np.flatnonzero(chosen).reshape(10, -1).T.ravel()

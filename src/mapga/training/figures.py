@@ -76,8 +76,8 @@ def readable(samples: Tensor) -> float:
 
 def measure(prior: NetworkPrior, output: Path) -> dict[str, object]:
     """All figures of a pair for MNIST, also written as ``output/figures.json``, with pictures of its samples."""
-    test = first_images(MNIST("test"), 500)
-    train = from_uint8(MNIST("test").training())
+    held_out = first_images(MNIST("validation"), 250)
+    train = from_uint8(MNIST("train").training())
     mixture = MixturePrior.from_images(train, std=0.2).to("cpu", torch.float32)
     like = torch.zeros(SAMPLES, *prior.image_shape)
     samples = {
@@ -86,10 +86,10 @@ def measure(prior: NetworkPrior, output: Path) -> dict[str, object]:
         "heun-40": sample_heun(prior.denoise, like, SEED, SAMPLING_STEPS),
     }
     figures: dict[str, object] = {
-        "denoising_mse": {"network": denoising_error(prior, test), "mixture": denoising_error(mixture, test)},
-        "flow": flow_distance(prior, test[:FLOW_IMAGES], FLOW_STEPS),
+        "denoising_mse": {"network": denoising_error(prior, held_out), "mixture": denoising_error(mixture, held_out)},
+        "flow": flow_distance(prior, held_out[:FLOW_IMAGES], FLOW_STEPS),
         "readable": {name: readable(images) for name, images in samples.items()},
-        "readable_test_digits": readable(test),
+        "readable_validation_digits": readable(held_out),
     }
     output.mkdir(parents=True, exist_ok=True)
     for name, images in samples.items():
