@@ -73,7 +73,14 @@ class Watched(MAPGA):
 def restored(network: str, task: str, given: argparse.Namespace) -> tuple[dict[str, np.ndarray], str]:
     """Per-image metrics of a run, and its steps' mean sizes from the highest level to the lowest."""
     overrides = ["experiment=mnist", f"task={task}", f"solver={NETWORKS[network]}", f"schedule.steps={given.steps}"]
-    overrides += ["num_iter=3", "passes=null", f"dataset.limit={given.limit}", "dataset.skip=256", "device=cpu"]
+    overrides += [
+        "num_iter=3",
+        "passes=null",
+        "equal_passes=null",
+        f"dataset.limit={given.limit}",
+        "dataset.split=validation",
+        "device=cpu",
+    ]
     overrides += ["prior.precision=float32", f"results_dir={given.results / network}"]
     job = make_job(spec_of(compose_run(overrides)))
     assert isinstance(job.solver, MAPGA)
