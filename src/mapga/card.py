@@ -41,6 +41,7 @@ class Card:
         speed_only: Arguments that change how fast, and nothing else.
         words: Arguments that take text and are science: names, not places.
         given: Arguments that the suite hands over, and no config sets.
+        parts: Arguments that are components themselves, each with the place in a config that takes its kind.
         files: What the component needs from elsewhere, here or not.
     """
 
@@ -50,6 +51,7 @@ class Card:
     speed_only: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
     files: Callable[[Any], Sequence[Need]] = lambda a: ()
 
     def science(self, node: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -45,6 +45,9 @@ OPERATOR = Slot("task.operator", "mapga.operators", "Operator")
 PRIOR = Slot("prior", "mapga.priors", "Prior")
 SOLVER = Slot("solver", "mapga.solvers", "Solver")
 SCHEDULE = Slot("schedule", "mapga.schedules", "Schedule")
+
+
+_SLOTS = {slot.key: slot for slot in (DATASET, OPERATOR, PRIOR, SOLVER, SCHEDULE)}
 
 
 def metric(name: str) -> Slot:
@@ -95,7 +98,12 @@ class Node:
             takes = f"{make.__qualname__} takes {', '.join(own) or 'nothing'}"
             raise ConfigError(f"unknown key '{slot.key}.{unknown[0]}'{closest(unknown[0], own)} {takes}")
         hints = _hints(make)
-        checked = {name: _as_kind(f"{slot.key}.{name}", value, hints[name]) for name, value in arguments.items()}
+        checked = {
+            name: Node.read(_part(slot, name, card.parts[name]), value)
+            if name in card.parts
+            else _as_kind(f"{slot.key}.{name}", value, hints[name])
+            for name, value in arguments.items()
+        }
         if empty := [name for name in card.places if checked.get(name) == ""]:
             raise ConfigError(f"{slot.key}.{empty[0]} is empty; name a file or folder, or leave it out")
         for name in own:
@@ -106,7 +114,8 @@ class Node:
     @property
     def science(self) -> dict[str, Any]:
         """The part of it that belongs to a run's identity, whatever way its values were written."""
-        return self.card.science({"_target_": self.target, **self.arguments})
+        plain = {key: value.science if isinstance(value, Node) else value for key, value in self.arguments.items()}
+        return self.card.science({"_target_": self.target, **plain})
 
     @property
     def namespace(self) -> SimpleNamespace:
@@ -120,14 +129,19 @@ class Node:
         return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
 
     def build(self, given: Mapping[str, Any] | None = None) -> Any:
-        """The component, handed those of the ``given`` arguments that its card asks for.
+        """The component, handed those of the ``given`` arguments that its card asks for, and its parts made.
 
         Raises:
-            ConfigError: The constructor refuses a value.
+            ConfigError: The constructor refuses a value, or a part is not made.
         """
-        taken = {name: value for name, value in (given or {}).items() if name in self.card.given}
+        taken = {name: value for name, value in (given or {}).items() if name in {*self.card.given, *self.card.parts}}
+        if unmade := [name for name in self.card.parts if name not in taken and isinstance(self.arguments[name], Node)]:
+            raise ConfigError(
+                f"{self.slot.key}.{unmade[0]}: {self.make.__qualname__} is made of other components, which runs alone put "
+                "together; in Python give it those that you have"
+            )
         try:
-            return self.make(**self.arguments, **taken)
+            return self.make(**{**self.arguments, **taken})
         except ConfigError:
             raise
         except (ValueError, TypeError, OSError) as error:
@@ -145,6 +159,7 @@ def incomplete(make: Callable[..., Any]) -> list[str]:
         return [f"{name} has no card of its own"]
     parameters = list(_parameters(make))
     named = [*card.places, *card.pinned, *card.pinned.values(), *card.speed_only, *card.words, *card.given]
+    named += card.parts
     named += getattr(card, "choosing", ())
     flaws = [f"the card of {name} speaks of {key!r}, which it does not take" for key in named if key not in parameters]
     texts = [key for key, kind in _hints(make).items() if _takes_text(kind) and key not in named]
@@ -153,6 +168,11 @@ def incomplete(make: Callable[..., Any]) -> list[str]:
         absent = [part for part in ("passes", "needs") if getattr(card, part) is None]
         flaws += [f"the card of {name} does not state {part!r}" for part in absent]
     return flaws
+
+
+def _part(slot: Slot, name: str, key: str) -> Slot:
+    """The place of a component that is an argument of another."""
+    return replace(_SLOTS[key], key=f"{slot.key}.{name}")
 
 
 @cache

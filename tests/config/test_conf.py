@@ -110,7 +110,7 @@ def test_every_solver_is_built_and_says_what_it_supports(name):
     "name", [name for name in options("prior") if "images" in spec(f"prior={name}").node(PRIOR).card.given]
 )
 def test_every_fitted_prior_is_built(name):
-    overrides = ["prior.components=5"] if name == "mixture" else []
+    overrides = ["prior.components=5"] if name in ("mixture", "overlapping") else []
     assert make_prior(spec(f"prior={name}", *overrides), TinyImages()).image_shape == (1, 8, 8)
 
 

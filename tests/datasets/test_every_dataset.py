@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,10 @@ def read(case: tuple[str, Form], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def node(place: str = "here", seeds: Sequence[int | None] = SEEDS, **choice: int) -> Node:
         written = form.write(tmp_path / place, seeds_at.setdefault(place, seeds), monkeypatch)
         rows = {key: choice.get(key, 0 if key == "skip" else None) for key in kind.card.choosing}
-        return Node.read(DATASET, CONF[name] | written | rows)
+        read = Node.read(DATASET, CONF[name] | written | rows)
+        parts = form.parts(seeds_at[place])
+        own = {key: value for key, value in read.arguments.items() if key not in parts}
+        return replace(read, make=partial(read.make, **parts), arguments=own) if parts else read
 
     return node
 

@@ -14,6 +14,7 @@ import yaml
 
 from helpers.made_pictures import encoded, made, write_lmdb
 from mapga.datasets import mnist
+from mapga.pixels import from_uint8
 
 __all__ = ["CONF", "FORMS", "Form"]
 
@@ -31,11 +32,13 @@ class Form:
         write: Puts images of some seeds into a folder, as many bytes each as any other; None stands for an image that
             cannot be read. Returns the arguments that read them from now on; called again, it changes nothing.
         damageable: Whether one of its images can be unreadable while the others are not.
+        parts: The components that it is made of, for images of some seeds.
     """
 
     name: str
     write: Write
     damageable: bool = True
+    parts: Callable[[Sequence[int | None]], dict[str, Any]] = lambda seeds: {}
 
 
 @cache
@@ -81,8 +84,31 @@ def _digits(folder: Path, seeds: Sequence[int | None], patch: pytest.MonkeyPatch
     return {}
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """A prior whose draws are made pictures."""
+
+    seeds: tuple[int | None, ...]
+    image_shape = (1, 32, 32)
+
+    def sample(self, indices: Sequence[int], *, seed: int) -> Any:
+        return from_uint8(np.stack([made(32, 32, self.seeds[index] or 0)[..., :1] for index in indices]))
+
+
 #: By class: every form that it reads.
 FORMS: dict[str, list[Form]] = {
+    "FromPrior": [
+        Form(
+            "draws",
+            lambda folder, seeds, patch: {
+                "base": {"_target_": "mapga.datasets.MNIST"},
+                "prior": {"_target_": "mapga.priors.GaussianPrior.from_images"},
+                "size": len(seeds),
+            },
+            damageable=False,
+            parts=lambda seeds: {"base": mnist.MNIST(limit=1), "prior": _Drawn(tuple(seeds))},
+        )
+    ],
     "ImageFolder": [Form("pictures", _pictures((12, 8), "{}.png", "PNG"))],
     "ImageNet64": [
         Form("jpeg", _pictures((90, 70), "n01440764/{}.JPEG", variant="jpeg")),

@@ -73,8 +73,8 @@ def test_quadrature_in_two_dimensions(name: str, sigma_y: float):
     best = int(logs.argmax())
     density = Posterior.log_density(found, images[best][None])
     close(density[0], mass[best].log() - 2 * math.log(float(axis[1] - axis[0])), atol=1e-5)
-    assert float(found.mode().log_density[0]) >= float(density[0]) - 1e-9
-    assert float((found.mode().image.flatten() - grid[best]).abs().max()) < 0.02
+    assert float(found.mode.log_density[0]) >= float(density[0]) - 1e-9
+    assert float((found.mode.image.flatten() - grid[best]).abs().max()) < 0.02
 
 
 @pytest.mark.parametrize("sigma_y", [0.1, 1.0])
@@ -145,7 +145,7 @@ def test_one_gaussian_is_the_dense_formula(name: str, sigma_y: float):
     v = seeded(3, *shape, seed=9)
     close(found.covariance(v).flatten(1), v.flatten(1) @ spread, atol=1e-8)
     close(found.mmse(), (spread.trace() / 64).expand(3), atol=1e-8)
-    mode = found.mode()
+    mode = found.mode
     close(mode.image, found.mean())
     assert mode.certified.all()
     if sigma_y:
@@ -166,7 +166,7 @@ def test_the_svd_and_a_matrix_give_the_same(name: str):
         close(one.weights, other.weights, atol=1e-8)
         close(one.mean(), other.mean(), atol=1e-8)
         close(one.log_density(x) - one.log_density(one.mean()), other.log_density(x) - other.log_density(one.mean()))
-        close(one.mode().image, other.mode().image, atol=1e-7)
+        close(one.mode.image, other.mode.image, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["box50", "weights", "supres2x", "deblur_cut"])
@@ -211,7 +211,7 @@ def test_an_image_has_its_posterior_whatever_else_is_in_the_batch(sigma_y: float
     alone = exact_posterior(Problem(problem.y[2:3], operator, sigma_y), prior)
     close(whole.mean()[2:3], alone.mean())
     close(whole.mmse()[2:3], alone.mmse())
-    close(whole.mode().image[2:3], alone.mode().image)
+    close(whole.mode.image[2:3], alone.mode.image)
     together = whole.sample(3, seed=5, indices=[10, 11, 12, 13])
     close(together[2:3], alone.sample(3, seed=5, indices=[12]))
     close(together[:, :2], whole.sample(2, seed=5, indices=[10, 11, 12, 13]))
@@ -233,7 +233,7 @@ def test_float32_is_close_to_float64(kind: str, sigma_y: float):
         (rough.mean(), exact.mean()),
         (rough.weights, exact.weights),
         (rough.mmse(), exact.mmse()),
-        (rough.mode().image, exact.mode().image),
+        (rough.mode.image, exact.mode.image),
         (rough.covariance(x.float()), exact.covariance(x)),
         (rough.log_density(x.float()), exact.log_density(x)),
     ]:

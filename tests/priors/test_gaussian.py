@@ -160,3 +160,22 @@ def test_gradients_pass_through():
 def test_a_matrix_that_is_no_covariance_is_refused(covariance, message: str):
     with pytest.raises(ValueError, match=message):
         GaussianPrior(torch.zeros(1, 2, 2), covariance)
+
+
+def test_samples_have_its_moments_and_are_functions_of_their_index():
+    prior, mean, covariance = gaussian((1, 2, 2))
+    count = 4000
+    x = prior.sample(range(count), seed=1).flatten(1)
+    variance = covariance.diagonal()
+    assert float(((x.mean(0) - mean) / (variance / count).sqrt()).abs().max()) < 4
+    assert float((torch.cov(x.T) - covariance).abs().max()) < 0.15
+    torch.testing.assert_close(prior.sample([7, 3], seed=1).flatten(1), x[[7, 3]])
+
+
+def test_contrast_scales_mean_and_covariance():
+    images = torch.randn(9, 1, 2, 2, dtype=torch.float64, generator=torch.manual_seed(0))
+    low, high = (GaussianPrior.from_images(images, contrast=c) for c in (0.5, 1.0))
+    torch.testing.assert_close(low.mean, high.mean / 2)
+    torch.testing.assert_close(low.eigenvalues, high.eigenvalues / 4)
+    with pytest.raises(ValueError, match=r"prior\.contrast=-1"):
+        GaussianPrior.from_images(images, contrast=-1)

@@ -126,6 +126,30 @@ def test_gradients_through_the_flow_are_those_of_finite_differences():
     assert torch.autograd.gradcheck(lambda z: prior.denoise(z, 0.8), x, rtol=1e-6, atol=1e-8)
 
 
+# Samples
+
+
+def test_samples_have_the_moments_of_the_mixture_and_are_functions_of_their_index():
+    prior, count = mixture(SHAPE), 4000
+    x = prior.sample(range(count), seed=1).flatten(1)
+    weights = prior.log_weights.exp()
+    mean = weights @ prior.means
+    variance = weights @ (prior.means - mean).square() + prior.std**2
+    assert float(((x.mean(0) - mean) / (variance / count).sqrt()).abs().max()) < 4
+    assert float((x.var(0) / variance - 1).abs().max()) < 0.12
+    close(prior.sample([7, 3], seed=1).flatten(1), x[[7, 3]])
+    assert not torch.equal(prior.sample([7], seed=2).flatten(1), x[[7]])
+
+
+def test_contrast_scales_the_means_alone():
+    images = points(6)
+    low, high = (MixturePrior.from_images(images, 0.1, 3, contrast=c) for c in (0.25, 1.0))
+    close(low.means, high.means / 4)
+    assert low.std == high.std
+    with pytest.raises(ValueError, match=r"prior\.contrast=0"):
+        MixturePrior.from_images(images, 0.1, contrast=0)
+
+
 # Batches, chunks and precision
 
 

@@ -48,12 +48,13 @@ def stated(group: str, name: str) -> dict[str, Any]:
             f"{group}={name!r}: there is none of that name{closest(str(name), known)} choose {', '.join(known)}"
         )
     own = from_yaml((conf_dir() / group / f"{name}.yaml").read_text()) or {}
-    return {key: _filled(value) for key, value in own.items() if key != "defaults" and value != _ABSENT}
+    filled = {key: _filled(value) for key, value in own.items() if key != "defaults"}
+    return {key: value for key, value in filled.items() if value != _ABSENT}
 
 
 def _filled(value: Any) -> Any:
     taken = _TAKEN.fullmatch(value) if isinstance(value, str) else None
-    return _run()[taken[1]] if taken else value
+    return _run().get(taken[1], _ABSENT) if taken else value  # a component of the run is to be given
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,9 +60,13 @@ class Posterior:
     def __len__(self) -> int:
         return len(self._y)
 
-    def mean(self) -> Tensor:
-        """E[x | y], (B, C, H, W): the estimate of least squared error."""
-        return self._images(self._gaussians.mean(self._y, self.weights))
+    def mean(self, shares: Tensor | None = None) -> Tensor:
+        """E[x | y], (B, C, H, W): the estimate of least squared error.
+
+        Args:
+            shares: Other weights of the components (B, K) that sum to one.
+        """
+        return self._images(self._gaussians.mean(self._y, self.weights if shares is None else shares))
 
     def mmse(self) -> Tensor:
         """E |x - E[x | y]|^2 a pixel, (B,): what the mean's squared error is on average, half of what a sample's is."""
@@ -107,12 +112,13 @@ class Posterior:
         means = self._gaussians.mean(self._y.repeat_interleave(count, 0), one)
         return (means + deviations).reshape(len(self), count, *self.image_shape)
 
+    @cached_property
     def mode(self) -> Mode:
         """The highest point: maximum a posteriori."""
         squares = self._gaussians.squared_distances.to("cpu", torch.float64)
         found = [highest(row, squares) for row in self._log_weights.to("cpu", torch.float64)]
         shares = torch.stack([one for one, _ in found]).to(self._y)
-        image = self._images(self._gaussians.mean(self._y, shares))
+        image = self.mean(shares)
         certified = torch.tensor([sure for _, sure in found], device=self._y.device)
         return Mode(image, self.log_density(image), certified)
 

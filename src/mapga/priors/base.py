@@ -70,6 +70,16 @@ class Prior(ABC):
         """grad_x log p_sigma(x) = (D(x, sigma) - x) / sigma^2."""
         return (self.denoise(x, sigma) - x) / expand_sigma(sigma, x).square()
 
+    def sample(self, indices: Sequence[int], *, seed: int) -> Tensor:
+        """Exact, independent draws from p_0, one an index, (len(indices), C, H, W): functions of (seed, index) alone.
+
+        Raises:
+            ValueError: A prior whose density is not known.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no exact samples; choose an exact prior, such as gaussian or mixture"
+        )
+
     def labels_for(self, indices: Sequence[int], labels: Tensor | None) -> Tensor | None:
         """The labels, int64 (B,), to condition on for images with these indices and true labels: the true ones."""
         return labels

@@ -10,11 +10,13 @@ With Sigma = Q diag(lambda) Q^T, x_bar = Q^T (x - mu):
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 from mapga.card import PriorCard, carded
 from mapga.lazy import torch
 from mapga.priors.base import Prior, expand_sigma
+from mapga.rng import standard_normal
 from mapga.schedules import SIGMA_MIN
 
 if TYPE_CHECKING:
@@ -54,9 +56,17 @@ class GaussianPrior(Prior):
 
     @classmethod
     @carded(PriorCard(given=("images",)))
-    def from_images(cls, images: Tensor, sigma_min: float = SIGMA_MIN) -> Self:
-        """Mean and full covariance of images (N, C, H, W) in [-1, 1], N >= 2."""
-        flat = images.double().flatten(1)
+    def from_images(cls, images: Tensor, sigma_min: float = SIGMA_MIN, *, contrast: float = 1.0) -> Self:
+        """Mean and full covariance of images (N, C, H, W) in [-1, 1], N >= 2, times ``contrast``.
+
+        With a contrast below 1 draws stay within [-1, 1], so that 8 bits can hold them (``dataset=from_prior``).
+
+        Raises:
+            ValueError: A contrast that is not positive.
+        """
+        if not 0 < contrast < math.inf:
+            raise ValueError(f"prior.contrast={contrast}: the images are multiplied by it, choose 1 or less, above 0")
+        flat = contrast * images.double().flatten(1)
         mean = flat.mean(0)
         centred = flat - mean
         return cls(mean.reshape(images.shape[1:]), centred.T @ centred / (len(flat) - 1), sigma_min)
@@ -79,6 +89,10 @@ class GaussianPrior(Prior):
         variance = self.eigenvalues + self._level(sigma, x).square()
         x_bar = (x - self.mean).flatten(1) @ self.eigenvectors
         return -0.5 * (x_bar.square() / variance + torch.log(2 * math.pi * variance)).sum(1)
+
+    def sample(self, indices: Sequence[int], *, seed: int) -> Tensor:
+        noise = standard_normal(seed, "prior", indices, self.image_shape).to(self.mean)
+        return self.mean + (self.eigenvalues.sqrt() * noise.flatten(1) @ self.eigenvectors.T).reshape(noise.shape)
 
     def _scaled(self, x: Tensor, factor: Tensor) -> Tensor:
         """mean + Q factor Q^T (x - mean), factor (1 or B, n)."""

@@ -14,14 +14,17 @@ for its own images, and a fair, memorising one for others.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Self
+
+import numpy as np
 
 from mapga.card import PriorCard, carded
 from mapga.lazy import torch
 from mapga.priors.base import Prior, expand_sigma
 from mapga.priors.flow import heun_step
+from mapga.rng import generator, standard_normal
 from mapga.schedules import SIGMA_MIN, karras_levels
 
 if TYPE_CHECKING:
@@ -82,12 +85,18 @@ class MixturePrior(Prior):
         *,
         ode_steps: int = 8,
         chunk: int = 8192,
+        contrast: float = 1.0,
     ) -> Self:
-        """Means on images (N, C, H, W) in [-1, 1]: all of them, or ``components`` evenly spaced ones.
+        """Means on images (N, C, H, W) in [-1, 1] times ``contrast``: all, or ``components`` evenly spaced ones.
+
+        With a contrast below 1 draws stay within [-1, 1], so that 8 bits can hold them (``dataset=from_prior``).
 
         Raises:
-            ValueError: components outside 1..N.
+            ValueError: components outside 1..N, or a contrast that is not positive.
         """
+        if not 0 < contrast < math.inf:
+            raise ValueError(f"prior.contrast={contrast}: the images are multiplied by it, choose 1 or less, above 0")
+        images = contrast * images
         if components is None:
             return cls(images, std, ode_steps=ode_steps, chunk=chunk)
         if not 1 <= components <= len(images):
@@ -118,6 +127,13 @@ class MixturePrior(Prior):
         ]
         constant = 0.5 * flat.shape[1] * torch.log(2 * math.pi * variance)
         return torch.logsumexp(torch.cat(terms, 1), 1) - constant[:, 0]
+
+    def sample(self, indices: Sequence[int], *, seed: int) -> Tensor:
+        shares = self.log_weights.exp().cpu().double().cumsum(0).numpy()
+        drawn = [generator(seed, "prior-component", index).random() * shares[-1] for index in indices]
+        means = self.means[np.searchsorted(shares, drawn, side="right")]
+        noise = standard_normal(seed, "prior", indices, self.image_shape).to(self.means)
+        return means.reshape(noise.shape) + self.std * noise
 
     def _expected_mean(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """sum_k r_k(x) m_k, (B, C, H, W), by a softmax that streams over chunks of components."""

@@ -86,7 +86,16 @@ def make_job(spec: RunSpec) -> Job:
 
 def make_dataset(spec: RunSpec) -> Dataset:
     """The dataset of a run."""
-    dataset: Dataset = spec.node(DATASET).build()
+    return _dataset(spec.node(DATASET), spec.seed)
+
+
+def _dataset(node: Node, seed: int) -> Dataset:
+    """One that is drawn from a prior gets that, fitted on its base's training images."""
+    parts: dict[str, Any] = {}
+    if node.card.parts:
+        parts["base"] = _dataset(node.arguments["base"], seed)
+        parts["prior"] = _prior(node.arguments["prior"], parts["base"], seed)
+    dataset: Dataset = node.build(parts)
     return dataset
 
 
@@ -107,8 +116,11 @@ def make_trackers(nodes: Mapping[str, Node]) -> list[Tracker]:
 
 def make_prior(spec: RunSpec, dataset: Dataset) -> Prior:
     """The prior of a run, no weights read; one that is fitted gets the dataset's training images."""
-    node = spec.node(PRIOR)
-    given: dict[str, Any] = {"seed": spec.seed, "image_shape": dataset.image_shape}
+    return _prior(spec.node(PRIOR), dataset, spec.seed)
+
+
+def _prior(node: Node, dataset: Dataset, seed: int) -> Prior:
+    given: dict[str, Any] = {"seed": seed, "image_shape": dataset.image_shape}
     given |= {"dataset_classes": dataset.n_classes}
     if "images" in node.card.given:
         try:
