@@ -48,7 +48,7 @@ def exact_posterior(problem: Problem, prior: Prior) -> Posterior:
     Raises:
         ValueError: Another prior or operator; the message is that of ``objection``.
     """
-    return Posterior(condition(prior, problem.operator, problem.sigma_y, problem.y), problem.y, prior.image_shape)
+    return Posterior([condition(prior, problem.operator, problem.sigma_y, problem.y)], problem.y, prior.image_shape)
 
 
 def condition(prior: Prior, operator: Operator, sigma_y: float, like: Tensor) -> Gaussians:
