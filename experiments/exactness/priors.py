@@ -5,7 +5,7 @@
 * entropy.csv: entropy of the component given y, in nats, mean over draws of the prior (log 64 = 4.16: y tells nothing),
   and the share of draws whose best mode is certified.
 * astray.csv: the share of starts x_sigma whose trajectory, in so many Heun steps, ends nearest another component than
-  in 512. What lies across the span of the means only shrinks, and no component depends on it: 64 coordinates stand for
+  in 128. What lies across the span of the means only shrinks, and no component depends on it: 64 coordinates stand for
   1,024 pixels, exactly.
 """
 
@@ -35,9 +35,9 @@ TASKS = {
     "denoise": Identity(SHAPE),
 }
 NOISES = (0.0, 0.05, 0.2)
-DRAWS = 100
-STEPS, FINE = (8, 16, 32, 64), 512
-LEVELS, STARTS = (0.5, 2.0, 80.0), 2000
+DRAWS = 50
+STEPS, FINE = (8, 16, 32), 128
+LEVELS, STARTS = (2.0, 80.0), 1000
 
 
 def prior(std: float) -> MixturePrior:

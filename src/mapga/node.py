@@ -135,10 +135,12 @@ class Node:
             ConfigError: The constructor refuses a value, or a part is not made.
         """
         taken = {name: value for name, value in (given or {}).items() if name in {*self.card.given, *self.card.parts}}
-        if unmade := [name for name in self.card.parts if name not in taken and isinstance(self.arguments[name], Node)]:
+        if unmade := [
+            name for name in self.card.parts if name not in taken and isinstance(self.arguments.get(name), Node)
+        ]:
             raise ConfigError(
-                f"{self.slot.key}.{unmade[0]}: {self.make.__qualname__} is made of other components, which runs alone put "
-                "together; in Python give it those that you have"
+                f"{self.slot.key}.{unmade[0]}: {self.make.__qualname__} is made of other components, which runs alone "
+                "put together; in Python give it those that you have"
             )
         try:
             return self.make(**{**self.arguments, **taken})

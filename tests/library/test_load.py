@@ -61,6 +61,10 @@ REFUSED = {
     "schedule.steps=0": lambda: mapga.load_solver("pgdm", steps=0),
     "sigma_y=-1": lambda: mapga.load_task("box50", sigma_y=-1),
     "missing key 'dataset.root'": lambda: mapga.load_images("image_folder"),
+    "missing key 'dataset.base'": lambda: mapga.load_images("from_prior"),
+    "dataset.base: FromPrior is made of other components": lambda: mapga.load_images(
+        "from_prior", base={"_target_": "mapga.datasets.MNIST"}, prior={"_target_": "mapga.priors.NoPrior"}
+    ),
     "no such file or folder": lambda: mapga.load_images("image_folder", root="nowhere"),
 }
 
