@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mapga.priors import GaussianPrior, MixturePrior, Prior
+from mapga.priors import GaussianPrior, MixturePrior, PatchesPrior, Prior
 
-__all__ = ["CountingPrior", "gaussian", "gaussian_posterior", "mixture", "random_covariance", "standard"]
+__all__ = ["CountingPrior", "gaussian", "gaussian_posterior", "mixture", "patches", "random_covariance", "standard"]
 
 
 def random_covariance(n: int, seed: int = 0, low: float = 0.2, high: float = 2.0) -> Tensor:
@@ -41,6 +41,18 @@ def mixture(
     means = 0.5 * torch.randn(components, *shape, dtype=torch.float64, generator=generator)
     weights = torch.rand(components, dtype=torch.float64, generator=generator) + 0.2
     return MixturePrior(means, std, weights, **options)
+
+
+def patches(
+    shape: tuple[int, int, int] = (1, 4, 6), side: int = 2, components: int = 3, seed: int = 0, **options
+) -> PatchesPrior:
+    """Patches of a mixture whose components overlap and lie in different directions."""
+    n = shape[0] * side**2
+    generator = torch.manual_seed(seed)
+    means = 0.4 * torch.randn(components, shape[0], side, side, dtype=torch.float64, generator=generator)
+    weights = torch.rand(components, dtype=torch.float64, generator=generator) + 0.2
+    covariances = torch.stack([random_covariance(n, seed + k, 0.01, 0.5) for k in range(components)])
+    return PatchesPrior(weights, means, (covariances + covariances.mT) / 2, shape, **options)
 
 
 def gaussian_posterior(

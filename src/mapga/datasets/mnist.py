@@ -59,7 +59,9 @@ class MNIST(Dataset):
         skip: int = 0,
     ) -> None:
         if split not in ("test", "validation", "train"):
-            raise ValueError(f"dataset.split={split!r}: choose 'test', 'validation' (250 digits each) or 'train' (4,500)")
+            raise ValueError(
+                f"dataset.split={split!r}: choose 'test', 'validation' (250 digits each) or 'train' (4,500)"
+            )
         images, labels = _digits()
         held_out = np.arange(len(images)) % 10 == 9
         rows = np.concatenate([_by_class(held_out), _by_class(~held_out)])

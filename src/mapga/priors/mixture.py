@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -23,9 +22,9 @@ import numpy as np
 from mapga.card import PriorCard, carded
 from mapga.lazy import torch
 from mapga.priors.base import Prior, expand_sigma
-from mapga.priors.flow import heun_step
+from mapga.priors.flow import heun_flow
 from mapga.rng import generator, standard_normal
-from mapga.schedules import SIGMA_MIN, karras_levels
+from mapga.schedules import SIGMA_MIN
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,11 +111,7 @@ class MixturePrior(Prior):
         return (self._expected_mean(x, sigma) - x) / self._variance(sigma, x)
 
     def consistency(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        start, n = expand_sigma(sigma, x), self.ode_steps
-        levels = [karras_levels(k / n, start, self.sigma_min) for k in range(n)]
-        for now, then in pairwise([*levels, expand_sigma(self.sigma_min, x)]):
-            x = heun_step(self.denoise, x, now, then)
-        return x
+        return heun_flow(self.denoise, x, sigma, self.sigma_min, self.ode_steps)
 
     def log_density(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """log p_sigma(x), (B,)."""

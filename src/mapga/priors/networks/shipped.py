@@ -1,16 +1,17 @@
-"""The pairs of networks whose weights come with the package, and how weights are told apart. Imports no torch."""
+"""The weights that come with the package, pairs of networks and fits, and how they are told apart. Imports no torch."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mapga.files.fetch import sha256_of
+from mapga.priors.networks.preconditioning import ROLES
 
-__all__ = ["SHIPPED", "fingerprint", "shipped_fingerprint", "shipped_paths"]
+__all__ = ["SHIPPED", "fingerprint", "shipped_digests", "shipped_fingerprint", "shipped_paths"]
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 
@@ -26,18 +27,31 @@ def shipped_fingerprint(name: str) -> str:
     Raises:
         ValueError: An unknown name.
     """
-    return fingerprint({role: entry["sha256"] for role, entry in _entries(name).items()})
+    return fingerprint(shipped_digests(name))
 
 
-def shipped_paths(name: str) -> dict[str, Path]:
-    """The files of a shipped pair by role, whole.
+def shipped_digests(name: str, roles: Iterable[str] = ROLES) -> dict[str, str]:
+    """The SHA-256 of the files that are shipped under a name, by role, from the manifest.
 
     Raises:
-        ValueError: An unknown name, or a file that is cut or altered.
+        ValueError: Nothing of that name has those roles.
+    """
+    return {role: entry["sha256"] for role, entry in _entries(name, roles).items()}
+
+
+def shipped_paths(name: str, roles: Iterable[str] = ROLES) -> dict[str, Path]:
+    """The files that are shipped under a name, by role, whole.
+
+    Args:
+        name: As in the manifest.
+        roles: Those of its files: a pair of networks, unless said otherwise.
+
+    Raises:
+        ValueError: Nothing of that name has those roles, or a file is cut or altered.
         FileNotFoundError: A file is missing from the installation.
     """
     paths = {}
-    for role, entry in _entries(name).items():
+    for role, entry in _entries(name, roles).items():
         path = SHIPPED / entry["file"]
         if not path.is_file():
             raise FileNotFoundError(f"{path}: missing from the installation; reinstall mapga")
@@ -50,9 +64,10 @@ def shipped_paths(name: str) -> dict[str, Path]:
     return paths
 
 
-def _entries(name: str) -> dict[str, Any]:
+def _entries(name: str, roles: Iterable[str]) -> dict[str, Any]:
     manifest = json.loads((SHIPPED / "manifest.json").read_text())
-    if name not in manifest:
-        raise ValueError(f"prior.name={name!r}: the package ships {', '.join(manifest)}")
-    entries: dict[str, Any] = manifest[name]
+    alike = {known: entries for known, entries in manifest.items() if set(entries) == set(roles)}
+    if name not in alike:
+        raise ValueError(f"prior.name={name!r}: the package ships {', '.join(alike)}")
+    entries: dict[str, Any] = alike[name]
     return entries

@@ -1,0 +1,1 @@
+"""Gaussian mixtures with full covariances: what ``prior=patches`` is made of."""
