@@ -231,3 +231,20 @@ def test_the_script_that_looks_for_the_cause_runs(flow, tmp_path, capsys, monkey
         said = capsys.readouterr().out
         assert [line.split(" | ")[:2] for line in said.splitlines()[2:5]] == [["| half", n] for n in ("D", "C", "flow")]
         assert 'half flow: {"80"' in said
+
+
+def test_entropies_and_shares_in_the_document_are_those_that_were_measured():
+    folder = Path(__file__).parents[1] / "experiments" / "exactness"
+    lines = [line for line in (folder / "README.md").read_text().splitlines() if line.startswith("| ")]
+    tables = {}
+    for name, kind, value, form in [
+        ("entropy", "task", "entropy", lambda x: f"{x:.2f}"),
+        ("astray", "steps", "astray", lambda x: f"{100 * x:.1f} %"),
+    ]:
+        with (folder / f"{name}.csv").open(newline="") as file:
+            for line in csv.DictReader(file):
+                tables.setdefault(line["std"], {}).setdefault(line[kind], []).append(form(float(line[value])))
+    for std, cells in tables.items():
+        written = [line for line in lines if line.startswith(f"| {std} |")]
+        texts = [", ".join(parts) for parts in cells.values()]
+        assert written == [f"| {std} | {' | '.join(texts[:5])} |", f"| {std} | {' | '.join(texts[5:])} |"]

@@ -39,7 +39,9 @@ class MixturePrior(Prior):
         means: (K, C, H, W) in [-1, 1].
         std: The common standard deviation s > 0.
         weights: (K,), positive; they are normalised. Default: equal.
-        ode_steps: Heun steps of the consistency function, >= 1; its error is of second order in 1 / ode_steps.
+        ode_steps: Heun steps of the consistency function, >= 1; its error is of second order in 1 / ode_steps. Of
+            starts at sigma = 80 about 1 % end on another component with 16 steps, 0.3 % at most with 32
+            (experiments/exactness: 64 digits).
         chunk: Components handled at a time, which bounds memory to B x chunk numbers besides the means.
         sigma_min: Where trajectories end, > 0.
 
