@@ -11,7 +11,7 @@ from torch import Tensor
 from helpers.operators import SIDE, DenseOperator, Squared, case
 from helpers.priors import gaussian, gaussian_posterior, mixture
 from mapga.operators import BlockMean, Diagonal, Identity
-from mapga.posteriors import Dense, Gaussians, Posterior, exact_posterior, objection
+from mapga.posteriors import Dense, Gaussians, Posterior, condition, exact_posterior, objection
 from mapga.posteriors import matrix_of as dense_of
 from mapga.priors import MixturePrior, NoPrior
 from mapga.problem import Problem, measure
@@ -192,6 +192,11 @@ def test_one_gaussian_is_the_dense_formula(name: str, sigma_y: float):
     close(mode.image, found.mean())
     assert mode.certified.all()
     if sigma_y:
+        rows = matrix.abs().sum(1) > 0  # what a mask removes is no measurement
+        spread_y = (matrix @ covariance @ matrix.T + noise)[rows][:, rows]
+        evidence = torch.distributions.MultivariateNormal(mean @ matrix[rows].T, spread_y).log_prob(y[:, rows])
+        given = condition(prior, operator, sigma_y, problem.y)
+        close(given.log_evidence(problem.y)[:, 0], evidence, rtol=1e-7)
         density = torch.distributions.MultivariateNormal(expected, spread).log_prob(expected + 0.1)
         close(found.log_density((expected + 0.1).reshape(3, *shape)), density, rtol=1e-7)
 
