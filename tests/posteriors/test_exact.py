@@ -11,8 +11,7 @@ from torch import Tensor
 from helpers.operators import SIDE, DenseOperator, Squared, case
 from helpers.priors import gaussian, gaussian_posterior, mixture
 from mapga.operators import BlockMean, Diagonal, Identity
-from mapga.posteriors import Dense, Gaussians, Posterior, condition, exact_posterior, objection
-from mapga.posteriors import matrix_of as dense_of
+from mapga.posteriors import Posterior, condition, exact_posterior, objection
 from mapga.priors import MixturePrior, NoPrior
 from mapga.problem import Problem, measure
 
@@ -101,48 +100,6 @@ def test_quadrature_in_one_dimension(sigma_y: float):
     close(found.weights[0], masses / masses.sum(), atol=1e-9)
     weights = masses / masses.sum()
     close(found.entropy()[0], -(weights * weights.log()).sum(), atol=1e-9)
-
-
-@pytest.mark.parametrize("sigma_y", [0.05, 0.4])
-def test_components_of_different_covariances(sigma_y: float):
-    """Against quadrature, as a prior of patches has them."""
-    operator, shape = row(0.8, -0.3), (1, 1, 2)
-    means, scales = seeded(2, 2) / 2, torch.tensor([[0.3, 0.1], [0.2, 0.4]], dtype=F64)
-    turn = torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=F64)
-    y, log_weights = torch.tensor([[0.2]], dtype=F64), torch.tensor([0.3, 0.7], dtype=F64).log()
-    whole = [Dense(scales[k].square(), turn, *dense_of(operator), like=y) for k in range(2)]
-    groups = [Gaussians(means[k : k + 1], log_weights[k : k + 1], whole[k], sigma_y) for k in range(2)]
-    found = Posterior(groups, y, shape)
-
-    axis = torch.linspace(-2.5, 2.5, 501, dtype=F64)
-    grid = torch.cartesian_prod(axis, axis)
-    logs = torch.stack(
-        [
-            log_weights[k] - scales[k].log().sum() - ((grid - means[k]) @ turn / scales[k]).square().sum(1) / 2
-            for k in (0, 1)
-        ],
-        1,
-    ) - ((y - grid @ operator.matrix.T).square().sum(1, keepdim=True) / (2 * sigma_y**2))
-    mass = torch.softmax(logs.flatten(), 0).reshape(logs.shape)
-    mean = mass.sum(1) @ grid
-    close(found.weights[0], mass.sum(0), atol=1e-6)
-    close(found.mean().flatten(), mean, atol=1e-6)
-    covariance = (mass.sum(1)[:, None] * (grid - mean)).T @ (grid - mean)
-    close(found.mmse()[0], covariance.trace() / 2, atol=1e-6)
-    units = torch.eye(2, dtype=F64).reshape(2, 1, *shape)
-    close(torch.stack([found.covariance(unit).flatten() for unit in units]), covariance, atol=1e-6)
-    at = grid[[60_000, 120_000, 150_000]]
-    density = mass.sum(1).log() - 2 * math.log(float(axis[1] - axis[0]))
-    close(
-        torch.cat([found.log_density(one.reshape(1, *shape)) for one in at]),
-        density[[60_000, 120_000, 150_000]],
-        atol=1e-5,
-    )
-    x = found.sample(4000, seed=0, indices=[0])[0].flatten(1)
-    assert float(((x.mean(0) - mean) / (covariance.diagonal() / 4000).sqrt()).abs().max()) < 4
-    assert float((torch.cov(x.T) / covariance - 1).abs().max()) < 0.12
-    with pytest.raises(ValueError, match="this prior has several"):
-        _ = found.mode
 
 
 def test_importance_sampling_in_sixteen_dimensions():

@@ -56,7 +56,7 @@ def exact_posterior(problem: Problem, prior: Prior) -> Posterior | PatchesPoster
     known = condition(prior, problem.operator, problem.sigma_y, problem.y)
     if isinstance(known, PatchGaussians):
         return PatchesPosterior(known, problem.y)
-    return Posterior([known], problem.y, prior.image_shape)
+    return Posterior(known, problem.y, prior.image_shape)
 
 
 def condition(prior: Prior, operator: Operator, sigma_y: float, like: Tensor) -> Gaussians | PatchGaussians:

@@ -9,7 +9,7 @@ In the coordinates of ``coordinates`` every v_i has a measurement of its own, or
 Without noise c = 0 where b > 0: x lies on the affine set {A x = y}. Densities are then those on that set, of x
 projected on it: how far off it x is does not count. A y that no x explains is explained in the sense of least squares.
 
-The mean is affine in m_k, so a weighted sum of K of them costs one change of coordinates.
+Weighted by shares that sum to one the mean is affine, so a weighted mean of K means costs one change of coordinates.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ class Gaussians:
         return self._log_evidence_at_0 - _squares(told, self._seen) / 2
 
     def mean(self, y: Tensor, shares: Tensor) -> Tensor:
-        """sum_k shares_k E[x | k, y], (B, n), of shares (B, K)."""
-        return shares @ self._shrunk + shares.sum(1, keepdim=True) * self._shift(y)
+        """sum_k shares_k E[x | k, y], (B, n), of shares (B, K) that sum to one."""
+        return shares @ self._shrunk + self._shift(y)
 
     def scatter(self, y: Tensor, shares: Tensor, about: Tensor) -> Tensor:
         """sum_k shares_k |E[x | k, y] - about|^2, (B,), of flat images (B, n)."""

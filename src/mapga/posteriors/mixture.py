@@ -1,6 +1,4 @@
-r"""p(x | y) of a mixture of Gaussians: sum_k pi_k(y) N(x; mu_k(y), C_k), pi_k(y) = softmax_k(log w_k + log p(y | k)).
-
-Components of one covariance are a group, whose posterior covariance is one too.
+r"""p(x | y) of a mixture of Gaussians: sum_k pi_k(y) N(x; mu_k(y), C), pi_k(y) = softmax_k(log w_k + log p(y | k)).
 
 Everything is a function of one image's y: whatever else is in the batch. Memory: B x K numbers a call, three times the
 means once, and B x count images for samples.
@@ -8,7 +6,7 @@ means once, and B x count images for samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -46,7 +44,7 @@ class Posterior:
     """The posterior of a batch of measurements, in their dtype and on their device.
 
     Args:
-        groups: The prior's components, those of one covariance together, as the measurement tells of them.
+        gaussians: The prior's components, as the measurement tells of them.
         y: (B, ...).
         image_shape: (C, H, W).
 
@@ -54,10 +52,9 @@ class Posterior:
         weights: pi (B, K), posterior probabilities of the components.
     """
 
-    def __init__(self, groups: Sequence[Gaussians], y: Tensor, image_shape: tuple[int, int, int]) -> None:
-        self._groups, self._y, self.image_shape = groups, y, image_shape
-        joint = torch.cat([group.log_weights + group.log_evidence(y) for group in groups], 1)
-        self._log_weights = torch.log_softmax(joint, 1)
+    def __init__(self, gaussians: Gaussians, y: Tensor, image_shape: tuple[int, int, int]) -> None:
+        self._gaussians, self._y, self.image_shape = gaussians, y, image_shape
+        self._log_weights = torch.log_softmax(gaussians.log_weights + gaussians.log_evidence(y), 1)
         self.weights = self._log_weights.exp()
 
     def __len__(self) -> int:
@@ -69,25 +66,18 @@ class Posterior:
         Args:
             shares: Other weights of the components (B, K) that sum to one.
         """
-        return self._images(self._mean(self._y, self.weights if shares is None else shares))
+        return self._images(self._gaussians.mean(self._y, self.weights if shares is None else shares))
 
     def mmse(self) -> Tensor:
         """E |x - E[x | y]|^2 a pixel, (B,): what the mean's squared error is on average, half of what a sample's is."""
         mean = self.mean().flatten(1)
-        parts = [
-            share.sum(1) * group.variance + group.scatter(self._y, share, mean)
-            for group, share in self._by_group(self.weights)
-        ]
-        return sum(parts, torch.zeros_like(mean[:, 0])) / mean.shape[1]
+        return (self._gaussians.variance + self._gaussians.scatter(self._y, self.weights, mean)) / mean.shape[1]
 
     def covariance(self, v: Tensor) -> Tensor:
         """Cov[x | y] v, images (B, C, H, W)."""
         flat, mean = v.flatten(1), self.mean().flatten(1)
-        parts = [
-            share.sum(1, keepdim=True) * group.covariance(flat) + group.between(self._y, share, mean, flat)
-            for group, share in self._by_group(self.weights)
-        ]
-        return self._images(sum(parts, torch.zeros_like(flat)))
+        between = self._gaussians.between(self._y, self.weights, mean, flat)
+        return self._images(self._gaussians.covariance(flat) + between)
 
     def entropy(self) -> Tensor:
         """Of the component given y, in nats, (B,): 0 where y tells which it is, log K where it tells nothing."""
@@ -117,25 +107,15 @@ class Posterior:
                 drawn = generator(seed, "posterior", index, k)
                 chosen[row, k] = np.searchsorted(shares[row], drawn.random() * shares[row, -1])
                 normal[row, k] = drawn.standard_normal(pixels)
-        component = torch.from_numpy(chosen).flatten().to(self._y.device)
-        one = torch.nn.functional.one_hot(component, self.weights.shape[1]).to(self._y)
-        x = self._mean(self._y.repeat_interleave(count, 0), one)
-        flat = torch.from_numpy(normal).to(self._y).flatten(0, 1)
-        for group, share in self._by_group(one):
-            rows = share.sum(1) > 0
-            x[rows] += group.deviation(flat[rows])
-        return x.reshape(len(self), count, *self.image_shape)
+        deviations = self._gaussians.deviation(torch.from_numpy(normal).to(self._y).flatten(0, 1))
+        one = torch.nn.functional.one_hot(torch.from_numpy(chosen).flatten(), self.weights.shape[1]).to(self._y)
+        means = self._gaussians.mean(self._y.repeat_interleave(count, 0), one)
+        return (means + deviations).reshape(len(self), count, *self.image_shape)
 
     @cached_property
     def mode(self) -> Mode:
-        """The highest point: maximum a posteriori.
-
-        Raises:
-            ValueError: Components of several covariances.
-        """
-        if len(self._groups) > 1:
-            raise ValueError("the best mode is sought among components of one covariance; this prior has several")
-        squares = self._groups[0].squared_distances.to("cpu", torch.float64)
+        """The highest point: maximum a posteriori."""
+        squares = self._gaussians.squared_distances.to("cpu", torch.float64)
         found = [highest(row, squares) for row in self._log_weights.to("cpu", torch.float64)]
         shares = torch.stack([one for one, _ in found]).to(self._y)
         image = self.mean(shares)
@@ -143,16 +123,7 @@ class Posterior:
         return Mode(image, self.log_density(image), certified)
 
     def _joint(self, x: Tensor) -> Tensor:
-        flat = x.flatten(1)
-        return self._log_weights + torch.cat([group.log_density(self._y, flat) for group in self._groups], 1)
-
-    def _mean(self, y: Tensor, shares: Tensor) -> Tensor:
-        parts = [group.mean(y, share) for group, share in self._by_group(shares)]
-        return sum(parts, torch.zeros_like(parts[0]))
-
-    def _by_group(self, shares: Tensor) -> Iterator[tuple[Gaussians, Tensor]]:
-        """The groups, each with its columns of (B, K)."""
-        return zip(self._groups, shares.split([len(group) for group in self._groups], 1), strict=True)
+        return self._log_weights + self._gaussians.log_density(self._y, x.flatten(1))
 
     def _images(self, flat: Tensor) -> Tensor:
         return flat.reshape(-1, *self.image_shape)
