@@ -34,6 +34,7 @@ _OF_RUN = (
     "Restore the images of a dataset and score them. Overrides are Hydra's: task=half solver=ddrm schedule.steps=50. "
     "With -m, lists are swept: task=box50,half solver=map_ga,pgdm."
 )
+_OF_CONFIG_DIR = "a folder of YAML of your own, such as solver/mine.yaml, beside ours (MAPGA_CONF)"
 _OF_PLAN = "List the runs that 'mapga run -m' with the same overrides would launch, and what is left of them."
 _OF_TRAIN = (
     "Train what a recipe of conf/train describes, or go on with it: mapga train prior=mnist, or "
@@ -49,8 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     arguments = _parse(argv)
     try:
-        code = int(arguments.command(arguments))
-        sys.stdout.flush()
+        with _own_configs(arguments):
+            code = int(arguments.command(arguments))
+            sys.stdout.flush()
     except InterruptedRun as error:
         _complain(str(error))
         return EXIT_CODE
@@ -63,6 +65,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         _let_go_of_stdout()
         return BAD_INPUT if bad_input(error) else FAILED
     return code
+
+
+def _own_configs(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+    """The folder of ``--config-dir`` is looked into by a command and its jobs."""
+    folder = getattr(arguments, "config_dir", None)
+    if folder is None:
+        return contextlib.nullcontext()
+    from mapga.config.files import use_conf
+
+    return use_conf(folder.expanduser().absolute())
 
 
 def _let_go_of_stdout() -> None:
@@ -102,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     def composing(name: str, does: str, run: _Command, more: str = "") -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=does, description=more or None)
         command.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+        command.add_argument("--config-dir", type=Path, metavar="DIR", help=_OF_CONFIG_DIR)
         command.set_defaults(command=run)
         return command
 

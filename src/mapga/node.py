@@ -1,24 +1,42 @@
 """From a config node to a component: an allowlist, checked kinds, its card, and errors that name the key.
 
-A component's node holds ``_target_`` and constructor arguments. Only the classes that a room of ours exports, and
-those of their named constructors that have a card, can be named there: a config cannot run anything else.
+A component's node holds ``_target_`` and constructor arguments. Only the classes that a room of ours exports or that
+installed packages declare for it, and those of their named constructors that have a card, can be named there: a config
+cannot run anything else.
 """
 
 from __future__ import annotations
 
 import inspect
-import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from types import SimpleNamespace
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
-from mapga.card import Card, SolverCard
-from mapga.catalogue import kinds, unexported
+from mapga import plugins
+from mapga.card import Card, DatasetCard, MetricCard, OperatorCard, PriorCard, SolverCard
+from mapga.catalogue import exported, kinds, unexported
 from mapga.errors import ConfigError, closest, told
+from mapga.kind import as_kind, kinds_of, parameters_of, takes_text
+from mapga.plugins import Declared
 
-__all__ = ["DATASET", "OPERATOR", "PRIOR", "SCHEDULE", "SOLVER", "Node", "Slot", "incomplete", "metric", "tracker"]
+__all__ = [
+    "DATASET",
+    "OPERATOR",
+    "PACKAGE",
+    "PRIOR",
+    "SCHEDULE",
+    "SOLVER",
+    "Node",
+    "Slot",
+    "faults",
+    "incomplete",
+    "metric",
+    "tracker",
+]
+
+PACKAGE = "_package_"  # in the node of a component of another package: its name and version
 
 
 @dataclass(frozen=True)
@@ -27,23 +45,52 @@ class Slot:
 
     Attributes:
         key: Its dotted path in the config, for messages.
-        package: The room whose exported classes may stand there.
+        package: The room whose classes may stand there.
         base: Name of the class in that room they must derive from.
+        card: The kind of card they have.
     """
 
     key: str
     package: str
     base: str
+    card: type[Card] = Card
 
     def choices(self) -> dict[str, type]:
-        """The allowed classes by name."""
+        """Our own classes by name."""
         return kinds(self.package, self.base)
 
+    def declared(self, name: str) -> Declared | None:
+        """The entry point that declares a class of another package by this name; None if there is none.
 
-DATASET = Slot("dataset", "mapga.datasets", "Dataset")
-OPERATOR = Slot("task.operator", "mapga.operators", "Operator")
-PRIOR = Slot("prior", "mapga.priors", "Prior")
-SOLVER = Slot("solver", "mapga.solvers", "Solver")
+        Raises:
+            ConfigError: It collides with one of ours, or with another.
+        """
+        return plugins.component(self.package, name, self.choices())
+
+    def foreign(self, declared: Declared) -> type:
+        """The class that an entry point names; its module is imported.
+
+        Raises:
+            ConfigError: It cannot be imported, is no such component, or has no card.
+        """
+        found, base = declared.load(), exported(self.package)[self.base]
+        remedy = f"mend the package, or pip uninstall {declared.package}"
+        if not isinstance(found, type) or not issubclass(found, base):
+            raise ConfigError(f"{declared} is no {self.base}: {declared.value} does not derive from it; {remedy}")
+        if inspect.isabstract(found):
+            lacking = sorted(found.__abstractmethods__)  # type: ignore[attr-defined]
+            raise ConfigError(f"{declared} lacks {', '.join(lacking)}; {remedy}")
+        if not isinstance(_card(found), self.card):
+            raise ConfigError(f"{declared} has no {self.card.__name__} of its own as 'card'; {remedy}")
+        if flaws := incomplete(found):
+            raise ConfigError(f"{declared}: {flaws[0]}; {remedy}")
+        return found
+
+
+DATASET = Slot("dataset", "mapga.datasets", "Dataset", DatasetCard)
+OPERATOR = Slot("task.operator", "mapga.operators", "Operator", OperatorCard)
+PRIOR = Slot("prior", "mapga.priors", "Prior", PriorCard)
+SOLVER = Slot("solver", "mapga.solvers", "Solver", SolverCard)
 SCHEDULE = Slot("schedule", "mapga.schedules", "Schedule")
 
 
@@ -52,7 +99,7 @@ _SLOTS = {slot.key: slot for slot in (DATASET, OPERATOR, PRIOR, SOLVER, SCHEDULE
 
 def metric(name: str) -> Slot:
     """The place of the metric that a config calls ``name``."""
-    return Slot(f"metrics.{name}", "mapga.metrics", "Metric")
+    return Slot(f"metrics.{name}", "mapga.metrics", "Metric", MetricCard)
 
 
 def tracker(name: str) -> Slot:
@@ -70,6 +117,8 @@ class Node:
         make: The class, or the named constructor.
         card: What it says of itself.
         arguments: Those that the config sets, of the kinds that the constructor wants.
+        declared: By which entry point it is known; None for what is ours.
+        package: Of which package and version the config says that it is; "" where it does not.
     """
 
     slot: Slot
@@ -77,6 +126,8 @@ class Node:
     make: Callable[..., Any]
     card: Card
     arguments: Mapping[str, Any]
+    declared: Declared | None = None
+    package: str = ""
 
     @classmethod
     def read(cls, slot: Slot, node: object) -> Node:
@@ -86,22 +137,23 @@ class Node:
             ConfigError: A target outside the allowlist, an incomplete card, an unknown or missing key, or a value of
                 the wrong kind.
         """
-        make = _resolve(slot, node)
+        make, declared = _resolve(slot, node)
         assert isinstance(node, Mapping)
         card = _card(make)
         if flaws := incomplete(make):
             raise ConfigError(f"{slot.key}: {flaws[0]}; CONTRIBUTING.md says what a card holds")
-        parameters = _parameters(make)
+        parameters = parameters_of(make)
         own = [name for name in parameters if name not in card.given]
-        arguments = {str(key): value for key, value in node.items() if key != "_target_"}
+        apart = ("_target_", PACKAGE) if declared else ("_target_",)
+        arguments = {str(key): value for key, value in node.items() if key not in apart}
         if unknown := [name for name in arguments if name not in own]:
             takes = f"{make.__qualname__} takes {', '.join(own) or 'nothing'}"
             raise ConfigError(f"unknown key '{slot.key}.{unknown[0]}'{closest(unknown[0], own)} {takes}")
-        hints = _hints(make)
+        hints = kinds_of(make)
         checked = {
             name: Node.read(_part(slot, name, card.parts[name]), value)
             if name in card.parts
-            else _as_kind(f"{slot.key}.{name}", value, hints[name])
+            else as_kind(f"{slot.key}.{name}", value, hints[name])
             for name, value in arguments.items()
         }
         if empty := [name for name in card.places if checked.get(name) == ""]:
@@ -109,13 +161,19 @@ class Node:
         for name in own:
             if parameters[name].default is inspect.Parameter.empty and name not in arguments:
                 raise ConfigError(f"missing key '{slot.key}.{name}': {make.__qualname__} needs it")
-        return cls(slot, str(node["_target_"]), make, card, checked)
+        return cls(slot, str(node["_target_"]), make, card, checked, declared, str(node.get(PACKAGE, "")))
 
     @property
     def science(self) -> dict[str, Any]:
         """The part of it that belongs to a run's identity, whatever way its values were written."""
         plain = {key: value.science if isinstance(value, Node) else value for key, value in self.arguments.items()}
-        return self.card.science({"_target_": self.target, **plain})
+        package = {PACKAGE: self.package} if self.package else {}
+        return {**package, **self.card.science({"_target_": self.target, **plain})}
+
+    @property
+    def parts(self) -> list[Node]:
+        """The components that it is made of."""
+        return [one for one in self.arguments.values() if isinstance(one, Node)]
 
     @property
     def namespace(self) -> SimpleNamespace:
@@ -125,7 +183,7 @@ class Node:
     @property
     def defaults(self) -> dict[str, Any]:
         """The arguments that may be left out, with what they are then."""
-        parameters = _parameters(self.make).values()
+        parameters = parameters_of(self.make).values()
         return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
 
     def build(self, given: Mapping[str, Any] | None = None) -> Any:
@@ -159,12 +217,12 @@ def incomplete(make: Callable[..., Any]) -> list[str]:
     card = _card(make)
     if card is None:
         return [f"{name} has no card of its own"]
-    parameters = list(_parameters(make))
+    parameters = list(parameters_of(make))
     named = [*card.places, *card.pinned, *card.pinned.values(), *card.speed_only, *card.words, *card.given]
     named += card.parts
     named += getattr(card, "choosing", ())
     flaws = [f"the card of {name} speaks of {key!r}, which it does not take" for key in named if key not in parameters]
-    texts = [key for key, kind in _hints(make).items() if _takes_text(kind) and key not in named]
+    texts = [key for key, kind in kinds_of(make).items() if takes_text(kind) and key not in named]
     flaws += [f"the card of {name} does not say whether {key!r} is a place, a hash or a word" for key in texts]
     if isinstance(card, SolverCard):
         absent = [part for part in ("passes", "needs") if getattr(card, part) is None]
@@ -177,9 +235,17 @@ def _part(slot: Slot, name: str, key: str) -> Slot:
     return replace(_SLOTS[key], key=f"{slot.key}.{name}")
 
 
-@cache
-def _parameters(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(make).parameters
+def faults() -> list[str]:
+    """What is wrong with the components that other packages declare, a line each. Their modules are imported."""
+    found = []
+    for slot in (DATASET, OPERATOR, PRIOR, SOLVER, metric("any")):
+        for one in plugins.declared(slot.package):
+            try:
+                slot.declared(one.name)
+                slot.foreign(one)
+            except ConfigError as error:
+                found.append(str(error))
+    return list(dict.fromkeys(found))
 
 
 def _card(make: Callable[..., Any]) -> Any:
@@ -187,88 +253,26 @@ def _card(make: Callable[..., Any]) -> Any:
     return vars(make).get("card") if isinstance(make, type) else getattr(make, "card", None)
 
 
-def _resolve(slot: Slot, node: object) -> Callable[..., Any]:
-    """The class, or a named constructor of it, that a node's ``_target_`` names."""
+def _resolve(slot: Slot, node: object) -> tuple[Callable[..., Any], Declared | None]:
+    """The class, or a named constructor of it, that a node's ``_target_`` names, and its entry point if it has one."""
     if not isinstance(node, Mapping):
         raise ConfigError(f"{slot.key}={node!r}: a component with a _target_ is wanted, as in the files of conf/")
     target = node.get("_target_")
-    choices = slot.choices()
-    allowed = f"choose one of {', '.join(f'{slot.package}.{name}' for name in choices)}"
+    ours, theirs = slot.choices(), [one.name for one in plugins.declared(slot.package)]
+    allowed = f"choose one of {', '.join(f'{slot.package}.{name}' for name in [*ours, *theirs])}"
     if not isinstance(target, str) or not target.startswith(slot.package + "."):
         raise ConfigError(f"{slot.key}._target_={target!r} is not one of ours; {allowed}")
     name, _, constructor = target.removeprefix(slot.package + ".").partition(".")
-    if name not in choices:
+    declared = slot.declared(name)
+    if name not in ours and declared is None:
         if module := unexported(slot.package, name):
             raise ConfigError(f"{slot.key}._target_={target!r}: {module} does not export it; name it in its __all__")
-        raise ConfigError(f"{slot.key}._target_={target!r} is not one of ours{closest(name, list(choices))} {allowed}")
+        known = closest(name, [*ours, *theirs])
+        raise ConfigError(f"{slot.key}._target_={target!r} is not one of ours{known} {allowed}")
+    found = slot.foreign(declared) if declared else ours[name]
     if not constructor:
-        return choices[name]
-    made = inspect.getattr_static(choices[name], constructor, None)
+        return found, declared
+    made = inspect.getattr_static(found, constructor, None)
     if not isinstance(made, classmethod) or not isinstance(getattr(made.__func__, "card", None), Card):
         raise ConfigError(f"{slot.key}._target_={target!r}: {name} has no constructor {constructor!r}")
-    return getattr(choices[name], constructor)
-
-
-@cache
-def _hints(make: Callable[..., Any]) -> dict[str, Any]:
-    """The kind of each argument; ``Any`` where its name is known to type checkers alone, as that of a tensor is."""
-    function = make.__init__ if isinstance(make, type) else make  # type: ignore[misc]
-    annotations = getattr(function, "__annotations__", {})
-    found: dict[str, Any] = dict.fromkeys(_parameters(make), Any)
-    for name in annotations.keys() & found.keys():
-        one = SimpleNamespace(__annotations__={name: annotations[name]})
-        try:
-            found[name] = get_type_hints(one, globalns=getattr(function, "__globals__", {}))[name]
-        except NameError:
-            continue
-    return found
-
-
-def _takes_text(kind: Any) -> bool:
-    """Whether a path could stand there: anything but numbers, truths and words of a list, alone or several."""
-    if get_origin(kind) is Literal or kind in (bool, int, float, type(None), Ellipsis):
-        return False
-    if get_origin(kind) in (Union, types.UnionType, list, tuple, Sequence):
-        return any(map(_takes_text, get_args(kind)))
-    return True
-
-
-def _as_kind(key: str, value: Any, kind: Any) -> Any:
-    """``value`` as the annotated kind; numbers written as text are numbers.
-
-    Raises:
-        ConfigError: Naming the key, the value and the kind wanted.
-    """
-    origin, args = get_origin(kind), get_args(kind)
-    if kind is Any:
-        return value
-    if origin is Literal:
-        if value in args:
-            return value
-        raise ConfigError(f"{key}={value!r}: choose one of {', '.join(map(repr, args))}")
-    if origin in (Union, types.UnionType):
-        if value is None and type(None) in args:
-            return None
-        rest = [option for option in args if option is not type(None)]
-        for option in rest[:-1]:
-            try:
-                return _as_kind(key, value, option)
-            except ConfigError:
-                continue
-        return _as_kind(key, value, rest[-1])
-    if origin in (list, tuple, Sequence):
-        if isinstance(value, list | tuple):
-            return [_as_kind(f"{key}[{k}]", item, args[0]) for k, item in enumerate(value)]
-        raise ConfigError(f"{key}={value!r}: a list is wanted, such as [1, 2]")
-    if kind is bool and isinstance(value, bool):
-        return value
-    if kind in (int, float) and not isinstance(value, bool):
-        try:
-            if isinstance(value, int | str) or kind is float:
-                return kind(value)
-        except (TypeError, ValueError):
-            pass
-    if kind is str and isinstance(value, str):
-        return value
-    wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(kind, str(kind))
-    raise ConfigError(f"{key}={value!r}: {wanted} is wanted")
+    return getattr(found, constructor), declared

@@ -18,7 +18,7 @@ from mapga.card import Card
 from mapga.errors import ConfigError
 from mapga.files.address import refuse_password
 from mapga.files.need import Need
-from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Node, Slot, metric, tracker
+from mapga.node import DATASET, OPERATOR, PACKAGE, PRIOR, SCHEDULE, SOLVER, Node, Slot, metric, tracker
 
 __all__ = ["NAMED", "PROBLEMS", "REPLACED", "RunSpec", "digest"]
 
@@ -71,7 +71,7 @@ class RunSpec:
         if budget is not None:
             bought = budget.steps(names["solver"], spec.node(SOLVER), spec.steps)
             steps = {"schedule": {**config["schedule"], "steps": bought}}
-        return cls({**config, **steps, **spec._pinned}, names, config)
+        return cls({**config, **steps, **spec._known}, names, config)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.config, self.names, self.composed)  # what was worked out is not sent along
@@ -148,8 +148,14 @@ class RunSpec:
 
     def needs(self) -> list[Need]:
         """Everything from elsewhere that it works with, here or not."""
-        of_cards = [need for slot in (DATASET, PRIOR) for need in self._from_card(slot)]
+        of_cards = [need for slot in (DATASET, OPERATOR, PRIOR, SOLVER) for need in self._from_card(slot)]
         return of_cards + [need for node in self.metrics.values() for need in node.build().needs()]
+
+    @cached_property
+    def packages(self) -> list[str]:
+        """Other packages that components of it are declared by."""
+        nodes = [*(self.node(slot) for slot in (DATASET, OPERATOR, PRIOR, SOLVER)), *self.metrics.values()]
+        return sorted({one.declared.package for node in nodes for one in (node, *node.parts) if one.declared})
 
     @property
     def places(self) -> bool:
@@ -237,14 +243,13 @@ class RunSpec:
         return list(node.card.files(node.namespace))
 
     @property
-    def _pinned(self) -> dict[str, Any]:
-        """The nodes that name files, with the hashes of those that are here."""
-        stated = {}
-        for slot in (DATASET, PRIOR):
-            node = self.node(slot)
-            if node.card.pin is not None:
-                stated[slot.key] = {**self._value(slot), **node.card.pin(node.namespace)}
-        return stated
+    def _known(self) -> dict[str, Any]:
+        """The nodes with what is known here: the hashes of the files they name, the packages that declare them."""
+        found = {slot.key: _known(self.node(slot), self._value(slot)) for slot in (DATASET, PRIOR, SOLVER)}
+        found["task"] = {**self.config["task"], "operator": _known(self.node(OPERATOR), self._value(OPERATOR))}
+        if self.config["metrics"]:
+            found["metrics"] = {key: _known(node, self._value(metric(key))) for key, node in self.metrics.items()}
+        return found
 
     def _check(self) -> None:
         """Read every component, and refuse a password and what is no choice."""
@@ -274,6 +279,13 @@ class RunSpec:
         if "metrics" in part:
             part["metrics"] = {key: node.science for key, node in self.metrics.items()}
         return part
+
+
+def _known(node: Node, value: Mapping[str, Any]) -> dict[str, Any]:
+    """A node's value with what its card and its entry point say of it, and of the components it is made of."""
+    parts = {key: _known(part, value[key]) for key, part in node.arguments.items() if isinstance(part, Node)}
+    hashes = {} if node.card.pin is None else node.card.pin(node.namespace)
+    return {**value, **parts, **hashes, **({PACKAGE: node.declared.origin} if node.declared else {})}
 
 
 def _canonical(value: Any) -> Any:

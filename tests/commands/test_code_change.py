@@ -22,7 +22,7 @@ def edited(monkeypatch):
 
     def edit(digits: str) -> None:
         for module in (provenance_module, origins_module):
-            monkeypatch.setattr(module, "results_code", lambda: {"mapga": digits})
+            monkeypatch.setattr(module, "results_code", lambda packages=(): {"mapga": digits})
 
     edit("aaaaaaaaaaaa")
     return edit

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mapga.config.compose import compose_run, group, spec_of
+from mapga.config.compose import compose_run, of_group, spec_of
 from mapga.config.files import conf_dir, options
 from mapga.config.schema import RootConfig
 from mapga.errors import ConfigError
@@ -102,7 +102,7 @@ def test_the_folder_of_groups_is_found_from_anywhere(tmp_path, monkeypatch):
 
 def test_the_files_of_a_group_take_what_they_need_from_the_run():
     run = spec_of(compose_run(["num_iter=7"]))
-    assert {node.get("num_iter") for node in group("solver", run).values()} == {7, None}
+    assert {of_group("solver", name, run).get("num_iter") for name in options("solver")} == {7, None}
 
 
 def test_composing_needs_no_torch():

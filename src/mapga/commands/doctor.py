@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mapga import __version__
+from mapga import __version__, node, plugins
 from mapga.config.compose import compose_run, spec_of
+from mapga.config.files import collisions, conf_dirs
 from mapga.files.fetch import cache_folder
 from mapga.files.need import Need
 from mapga.run.assemble import make_dataset, make_prior, support_matrix
@@ -47,6 +48,8 @@ def examine(overrides: Sequence[str], found: Sequence[Need]) -> None:
         if not _installed(package):
             console.print(f'{package} is not installed; it comes with: pip install "mapga[{extra}]"', markup=False)
 
+    for line in _brought():
+        console.print(line, markup=False)
     for line in _cached():
         console.print(line, markup=False)
     for need in found:
@@ -77,6 +80,17 @@ def _installed(package: str) -> bool:
         return importlib.util.find_spec(package) is not None
     except (ImportError, ValueError):  # hidden, by an import hook or by setting it to None
         return False
+
+
+def _brought() -> list[str]:
+    """What other packages and a person's own folder bring, and what is wrong with it, one line each."""
+    by_package: dict[str, list[str]] = {}
+    for room in plugins.ROOMS:
+        for one in plugins.declared(room):
+            by_package.setdefault(one.origin, []).append(f"{room}.{one.name}")
+    lines = [f"package {origin} brings {', '.join(names)}" for origin, names in by_package.items()]
+    lines += [f"configs in {folder}" for folder in conf_dirs()[1:]]
+    return lines + [f"WRONG: {line}" for line in [*node.faults(), *plugins.faults(), *collisions()]]
 
 
 def _cached() -> list[str]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from mapga.config.files import own_conf
 from mapga.files.durable import write_json
 from mapga.files.jsonl import JSONLines
 from mapga.records.provenance import code_identity, submitted_code
@@ -32,7 +33,9 @@ def note(results: Path, overrides: Sequence[str], specs: Sequence[RunSpec]) -> N
     if specs and not _depends_on_surroundings(overrides):
         write_json(path, [{"config": dict(spec.composed), "names": dict(spec.names)} for spec in specs])
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    own = own_conf()
     noted = {"time": when, "overrides": list(overrides), "sweep": path.name}
+    noted |= {"config_dir": str(own)} if own else {}
     JSONLines(results / "submissions.jsonl").append([noted | submitted_code()])
 
 

@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mapga.commands import search, submission
 from mapga.commands.run import Outcome, ended, finished, run_one
 from mapga.config.compose import spec_of
-from mapga.config.files import conf_dir
+from mapga.config.files import conf_dir, own_conf, use_conf
 from mapga.config.messages import not_understood, one_line
 from mapga.config.sweep import Sweep
 from mapga.datasets.base import Dataset
@@ -67,7 +67,7 @@ def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
 
             slurm.prepare(_settings(cfg))
         submission.note(results, overrides, planned)
-    task = Task(code_identity(), frozenset(spec.run_id for spec in planned))
+    task = Task(code_identity(), frozenset(spec.run_id for spec in planned), own_conf())
     given = [*overrides, *of_search, _in(results)]
     if searches:
         return _searched(given, task, cfg, results), results
@@ -162,10 +162,12 @@ class Task:
     Attributes:
         submitted: ``code_identity`` of the process that submitted the sweep.
         planned: Ids of the runs that were submitted; empty where nobody knows them beforehand.
+        config_dir: The folder of a person's own configs, which it looks into as well.
     """
 
     submitted: str
     planned: frozenset[str] = frozenset()
+    config_dir: Path | None = None
 
     def __call__(self, cfg: DictConfig) -> Outcome:
         """The run that a launcher of Hydra has composed."""
@@ -177,6 +179,10 @@ class Task:
         return self._run(lambda: RunSpec.of(spec.composed, spec.names), code_may_change=allowed)
 
     def _run(self, make: Callable[[], RunSpec], *, code_may_change: bool) -> Outcome:
+        with use_conf(self.config_dir):
+            return self._held(make, code_may_change=code_may_change)
+
+    def _held(self, make: Callable[[], RunSpec], *, code_may_change: bool) -> Outcome:
         if self.submitted != (now := code_identity()) and not code_may_change:
             return Outcome(
                 "refused",

@@ -8,13 +8,16 @@ from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mapga.config.files import check_tuned, conf_dir, options, stated
+from mapga.config.files import check_tuned, conf_dir, conf_dirs, options, paths, stated, twice
 from mapga.config.guard import check_hydra
 from mapga.config.messages import not_understood, one_line, parsed
 from mapga.config.schema import RootConfig, check_keys
@@ -22,10 +25,18 @@ from mapga.errors import ConfigError, closest
 from mapga.files.address import refuse_password
 from mapga.spec import NAMED, RunSpec
 
-__all__ = ["compose_run", "compose_training", "group", "spec_of"]
+__all__ = ["compose_run", "compose_training", "of_group", "spec_of"]
 
 TRAINING = ("prior", "dataset", "heldout", "stages", "tracker", "output", "only")  # what `mapga train` is told
 COMPONENTS = ("dataset", "task", "prior", "solver", "schedule")
+
+
+class _Folders(SearchPathPlugin):
+    """Has Hydra look into the folders of other packages and a person's own, after ours."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for folder in conf_dirs()[1:]:
+            search_path.append("mapga", f"file://{folder}")
 
 
 def compose_run(overrides: Sequence[str]) -> DictConfig:
@@ -74,12 +85,14 @@ def spec_of(cfg: DictConfig) -> RunSpec:
     return RunSpec.of(stated(_plain(typed), names), names)
 
 
-def group(name: str, run: RunSpec) -> dict[str, dict[str, Any]]:
-    """The files of a config group by name, what they take from the run's own keys filled in."""
-    found = {}
-    for option in options(name):
-        own = yaml.safe_load((conf_dir() / name / f"{option}.yaml").read_text())
-        found[option] = _plain(OmegaConf.create({**run.config, name: own}))[name]
+def of_group(group: str, name: str, run: RunSpec) -> dict[str, Any]:
+    """What a file of a config group states, what it takes from the run's own keys filled in.
+
+    Raises:
+        ConfigError: A key that it does not say, or takes from where there is none.
+    """
+    own = yaml.safe_load(paths(group, name)[0].read_text())
+    found: dict[str, Any] = _plain(OmegaConf.create({**run.config, group: own}))[group]
     return found
 
 
@@ -87,19 +100,46 @@ def _compose(name: str, overrides: Sequence[str], keys: Sequence[str]) -> DictCo
     for one in parsed(overrides):
         _check_choice(one)
     try:
-        if not GlobalHydra.instance().is_initialized():  # once, for a sweep's tens of compositions
-            initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="mapga")
+        _initialize()
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "provider=", UserWarning)  # a folder of configs that is not there
-            return compose(name, overrides=list(overrides), return_hydra_config=True)
+            cfg = compose(name, overrides=list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error, keys)) from error
     except UserWarning as warning:
         raise ConfigError(f"hydra.searchpath: {warning}; mend the path") from warning
     except RecursionError as error:
         raise ConfigError("a config file holds itself, by an alias (&name, *name); write it out") from error
+    except ConfigError:
+        raise
     except ValueError as error:
         raise ConfigError(not_understood(overrides, error)) from error
+    _check_names(cfg)
+    return cfg
+
+
+def _initialize() -> None:
+    """Have Hydra ready with today's folders: once, for a sweep's tens of compositions."""
+    Plugins.instance().register(_Folders)
+    wanted = [f"file://{folder}" for folder in conf_dirs()[1:]]
+    if GlobalHydra.instance().is_initialized():
+        known = GlobalHydra.instance().config_loader().get_search_path().get_path()
+        if [one.path for one in known if one.provider == "mapga"] == wanted:
+            return
+        GlobalHydra.instance().clear()
+    initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="mapga")
+
+
+def _check_names(cfg: DictConfig) -> None:
+    """Refuse a chosen file that lies in two folders.
+
+    Raises:
+        ConfigError: Naming both.
+    """
+    for group, chosen in cfg.hydra.runtime.choices.items():
+        for name in [chosen] if isinstance(chosen, str) else chosen or []:
+            if wrong := twice(group.partition("@")[0], str(name)):
+                raise ConfigError(wrong)
 
 
 def _check_choice(override: Override) -> None:

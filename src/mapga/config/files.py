@@ -1,8 +1,14 @@
-"""The files of conf/: where they lie, the names of their groups, and the keys that each states."""
+"""The files of conf/ and of folders like it: where they lie, the names of their groups, the keys that each states.
+
+Other folders are those that packages bring (``mapga.plugins``) and one of a person's own, ``MAPGA_CONF``, which
+``--config-dir`` sets. No file of theirs can take the place of one of ours.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +17,23 @@ import yaml
 
 from mapga.errors import ConfigError
 from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Node, Slot, metric
+from mapga.plugins import conf_folders
 
-__all__ = ["check_tuned", "conf_dir", "options", "stated"]
+__all__ = [
+    "OWN_CONF",
+    "check_tuned",
+    "collisions",
+    "conf_dir",
+    "conf_dirs",
+    "options",
+    "own_conf",
+    "paths",
+    "stated",
+    "twice",
+    "use_conf",
+]
+
+OWN_CONF = "MAPGA_CONF"
 
 
 def conf_dir() -> Path:
@@ -21,9 +42,66 @@ def conf_dir() -> Path:
     return package / "conf" if (package / "conf").is_dir() else package.parents[1] / "conf"
 
 
+@contextmanager
+def use_conf(folder: Path | None) -> Iterator[None]:
+    """Look into a folder of a person's own config groups too, here and in processes that are started from here.
+
+    Args:
+        folder: None changes nothing.
+    """
+    before = os.environ.get(OWN_CONF)
+    if folder is not None:
+        os.environ[OWN_CONF] = str(folder)
+    try:
+        yield
+    finally:
+        os.environ.pop(OWN_CONF, None)
+        if before is not None:
+            os.environ[OWN_CONF] = before
+
+
+def own_conf() -> Path | None:
+    """The folder of a person's own config groups; None where there is none.
+
+    Raises:
+        ConfigError: It is not there.
+    """
+    if not (own := os.environ.get(OWN_CONF)):
+        return None
+    if not Path(own).is_dir():
+        raise ConfigError(f"--config-dir {own} ({OWN_CONF}): no such folder; name one that holds groups, as solver/")
+    return Path(own).absolute()
+
+
+def conf_dirs() -> list[Path]:
+    """All folders of config groups: ours, those of other packages, a person's own."""
+    own = own_conf()
+    return [conf_dir(), *conf_folders(), *([own] if own else [])]
+
+
 def options(group: str) -> list[str]:
     """The names of a config group's files; empty for what is no group."""
-    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    return sorted({path.stem for folder in conf_dirs() for path in (folder / group).glob("*.yaml")})
+
+
+def paths(group: str, name: str) -> list[Path]:
+    """Where a file of a group lies: more than one place is one too many."""
+    return [path for folder in conf_dirs() if (path := folder / group / f"{name}.yaml").is_file()]
+
+
+def twice(group: str, name: str) -> str | None:
+    """What to do about a file that is in two folders; None about one that is not."""
+    if len(found := paths(group, name)) < 2:
+        return None
+    whose = next((f", {one}" for folder, one in conf_folders().items() if found[1].is_relative_to(folder)), "")
+    return f"{group}={name}: {found[0]} and {found[1]} have one name; rename the second{whose}"
+
+
+def collisions() -> list[str]:
+    """A line for each file of another folder that has the name of one that comes first."""
+    found = [path.relative_to(folder) for folder in conf_dirs()[1:] for path in sorted(folder.rglob("*.yaml"))]
+    told = (twice(str(path.parent), path.stem) for path in found)
+    return list(dict.fromkeys(line for line in told if line))
 
 
 def stated(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -75,8 +153,12 @@ def _spelt(slot: Slot, node: Any, own: Any) -> Any:
     return {key: value for key, value in node.items() if key not in usual} | deleted
 
 
-@cache
 def _file(group: str, name: str) -> dict[str, Any]:
     """What a file of a group states itself; nothing where there is no such file here."""
-    path = conf_dir() / group / f"{name}.yaml"
-    return (yaml.safe_load(path.read_text()) if path.is_file() else None) or {}
+    found = paths(group, name)
+    return _read(found[0]) if found else {}
+
+
+@cache
+def _read(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text()) or {}

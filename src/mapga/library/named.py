@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mapga.config.files import conf_dir, options
+from mapga.config.files import conf_dir, options, paths, twice
 from mapga.errors import ConfigError, closest
 from mapga.files.plain_yaml import from_yaml
 from mapga.node import Node, Slot
@@ -40,14 +40,16 @@ def stated(group: str, name: str) -> dict[str, Any]:
     """What a file of a group states: values of the run's keys filled in, and none that is left to be given.
 
     Raises:
-        ConfigError: There is none of that name.
+        ConfigError: There is none of that name, or two.
     """
     known = options(group)
     if name not in known:
         raise ConfigError(
             f"{group}={name!r}: there is none of that name{closest(str(name), known)} choose {', '.join(known)}"
         )
-    own = from_yaml((conf_dir() / group / f"{name}.yaml").read_text()) or {}
+    if wrong := twice(group, name):
+        raise ConfigError(wrong)
+    own = from_yaml(paths(group, name)[0].read_text()) or {}
     filled = {key: _filled(value) for key, value in own.items() if key != "defaults"}
     return {key: value for key, value in filled.items() if value != _ABSENT}
 

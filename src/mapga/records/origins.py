@@ -33,10 +33,10 @@ def other_code(folder: Path) -> str:
     Where it went on under others, the last count.
     """
     known = [origin for origin in origins(folder) if origin.get("code")]
-    if not known or known[-1]["code"] == results_code():
+    if not known or known[-1]["code"] == (today := results_code(known[-1]["code"])):
         return ""
     date = str(known[-1].get("date", ""))[:10]
-    return f"begun{f' on {date}' if date else ''} under other sources ({_code(known[-1])}, now {_text(results_code())})"
+    return f"begun{f' on {date}' if date else ''} under other sources ({_code(known[-1])}, now {_text(today)})"
 
 
 def add_origin(folder: Path, now: _Origin, *, anew: bool) -> None:

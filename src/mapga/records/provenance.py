@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mapga import __version__
+from mapga import __version__, plugins
+from mapga.config.files import conf_dirs
 from mapga.files.address import bare
 
 __all__ = ["code_identity", "provenance", "results_code", "submitted_code"]
@@ -34,20 +35,21 @@ _HOST = "MAPGA_RECORD_HOST"
 _AT_LEAST = ("torch", "numpy")  # of a checkout that was never installed, nobody knows what it requires
 
 
-def provenance(machine: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(machine: Mapping[str, Any], packages: Iterable[str] = ()) -> dict[str, Any]:
     """When and by what command a run was begun, by which code, under which versions, and on what kind of machine.
 
     Readers take a key that is not there for not known: files of earlier versions have fewer.
 
     Args:
         machine: What the run computes with. The machine's name is noted only if ``MAPGA_RECORD_HOST`` is 1.
+        packages: Others that bring components of it.
     """
     return {
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": [bare(argument) for argument in sys.argv],
         "mapga": __version__,
         "git": _git(),
-        "code": results_code(),
+        "code": results_code(packages),
         "sources": code_identity(),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -62,26 +64,47 @@ def submitted_code() -> dict[str, Any]:
     return {"git": _git(), "sources": code_identity()}
 
 
-@functools.cache
-def results_code() -> dict[str, str]:
+def results_code(packages: Iterable[str] = ()) -> dict[str, str]:
     """By package twelve hex digits of the SHA-256 of what can change a result, as it was when this process first asked.
 
-    Runs are compared by it. A package that brings components of its own stands here with its own.
+    Runs are compared by it.
+
+    Args:
+        packages: Others that bring components; one that is not installed has no digits.
     """
+    return {"mapga": _own_code(), **{name: _code_of(name) for name in sorted(set(packages) - {"mapga"})}}
+
+
+@functools.cache
+def _own_code() -> str:
     own = [path for room in _RESULTS for path in (_PACKAGE / room).rglob("*") if path.suffix in _READ]
-    return {"mapga": _hash(_PACKAGE, [*own, *(_PACKAGE / name for name in _RESULTS_ALONE)])}
+    return _hash(_PACKAGE, [*own, *(_PACKAGE / name for name in _RESULTS_ALONE)])
+
+
+@functools.cache
+def _code_of(package: str) -> str:
+    """Of the modules that a package brings components in, but for the folders of its configs."""
+    tops, configs = plugins.sources(package), plugins.conf_folders()
+    inside = [(top, path) for top in tops for path in ([top] if top.is_file() else top.rglob("*"))]
+    read = [(top, path) for top, path in inside if path.suffix in _READ and not configs.keys() & {*path.parents}]
+    hashes = [_hash(top.parent, [path for of, path in read if of == top]) for top in tops]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:12] if tops else ""
 
 
 @functools.cache
 def code_identity() -> str:
-    """Twelve hex digits of the SHA-256 of all our sources and config files, as they were when this process first asked.
+    """Twelve hex digits of the SHA-256 of all sources and config files, as they were when this process first asked.
+
+    Ours, those of packages that declare components or configs, and a person's own configs.
 
     It tells apart what a commit and a dirty flag do not: two states of a checkout that is being worked on. Sweeps and
     their jobs are held to it, since configs decide what they are made of.
     """
     roots = (_PACKAGE, _PACKAGE.parents[1] / "conf")  # a checkout keeps conf there, a wheel inside the package
     hashes = [_hash(root, (path for path in root.rglob("*") if path.suffix in (".py", ".yaml"))) for root in roots]
-    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:12]
+    others = [_hash(root, root.rglob("*.yaml")) for root in conf_dirs()[1:]]
+    brought = results_code(one.package for room in plugins.ROOMS for one in plugins.declared(room))
+    return hashlib.sha256("".join([*hashes, *others, *map(str, list(brought.items())[1:])]).encode()).hexdigest()[:12]
 
 
 def _hash(root: Path, paths: Iterable[Path]) -> str:

@@ -6,11 +6,13 @@ import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
 
-from mapga.config.compose import group
+from mapga.config.compose import of_group
+from mapga.config.files import options
 from mapga.datasets.base import Dataset
 from mapga.errors import ConfigError
 from mapga.files.need import missing
@@ -137,9 +139,10 @@ def support_matrix(
     """For every (solver, task) of conf: why it cannot serve noiseless, and noisy, measurements; None where it can."""
     solvers = _solvers(spec)
     matrix: dict[tuple[str, str], tuple[str | None, str | None]] = {}
-    for task, node in group("task", spec).items():
+    for task in options("task"):
         try:
-            operator: Operator = Node.read(OPERATOR, node["operator"]).build({"image_shape": dataset.image_shape})
+            node = Node.read(OPERATOR, of_group("task", task, spec).get("operator"))
+            operator: Operator = node.build({"image_shape": dataset.image_shape})
         except ConfigError as error:  # none for images of this shape
             matrix |= {(name, task): (f"task={task}: {error}",) * 2 for name in solvers}
             continue
@@ -152,10 +155,12 @@ def support_matrix(
 
 
 def _solvers(spec: RunSpec) -> dict[str, Solver]:
-    """Every solver of conf, on the run's schedule."""
-    schedule = spec.node(SCHEDULE).build()
-    nodes = group("solver", spec).items()
-    return {name: Node.read(SOLVER, node).build({"schedule": schedule}) for name, node in nodes}
+    """Every solver that has a file and can be made of it alone, on the run's schedule."""
+    schedule, found = spec.node(SCHEDULE).build(), {}
+    for name in options("solver"):
+        with suppress(ConfigError):  # one of another package may be broken, or want more: doctor says so
+            found[name] = Node.read(SOLVER, of_group("solver", name, spec)).build({"schedule": schedule})
+    return found
 
 
 def _numbers(spec: RunSpec) -> tuple[Shard, float]:

@@ -125,7 +125,7 @@ class _Runner:
     def run(self, display: ProgressDisplay) -> Mapping[str, Any] | None:
         try:
             refuse_other_code(self.folder)
-            origin = provenance(machine(self.job.device))
+            origin = provenance(machine(self.job.device), self.folder.spec.packages)
             check_data(self.folder, self.job.dataset, {} if self.folder.begun else origin)
             add_origin(self.folder.path, origin, anew=self.alone and not self.folder.begun)
             for folder in (self.folder.path, self.folder.problem_path):
