@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mapga.records import provenance as module
-from mapga.records.provenance import code_identity, provenance, results_code
+from mapga.records.provenance import code_identity, provenance
 
 
 @pytest.fixture
