@@ -32,7 +32,7 @@ def other_code(folder: Path) -> str:
 
     Where it went on under others, the last count.
     """
-    known = [origin for origin in origins(folder) if origin.get("code")]
+    known = [origin for origin in origins(folder) if _code(origin)]
     if not known or known[-1]["code"] == (today := results_code(known[-1]["code"])):
         return ""
     date = str(known[-1].get("date", ""))[:10]
