@@ -61,3 +61,14 @@ def test_truths_of_one_prior_may_be_restored_with_another():
     run = spec_of(compose_run(["dataset=from_prior", own, "prior=gaussian"]))
     data = make_dataset(run)
     assert len(data.prior.means) == 3 and type(make_prior(run, data)).__name__ == "GaussianPrior"
+
+
+def test_patches_are_drawn_pale():
+    vivid, pale = (
+        ["dataset=from_prior", "prior=patches"],
+        ["dataset=from_prior", "prior=patches", "+prior.contrast=0.4"],
+    )
+    with pytest.raises(ConfigError, match=r"lower prior\.contrast"):
+        make_dataset(spec_of(compose_run(vivid)))
+    drawn = make_dataset(spec_of(compose_run(pale)))
+    assert drawn[0].image.shape == (32, 32, 1) and drawn.training().shape[1:] == (32, 32, 1)

@@ -14,6 +14,7 @@ arXiv 2206.00364; Song et al., "Consistency models", 2023, arXiv 2303.01469.
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
@@ -24,13 +25,19 @@ from mapga.schedules import SIGMA_MIN
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Prior", "expand_sigma"]
+__all__ = ["Prior", "check_contrast", "expand_sigma"]
 
 
 def expand_sigma(sigma: float | Tensor, x: Tensor) -> Tensor:
     """One noise level, or one per image (B,), as a tensor that broadcasts against x (B, C, H, W)."""
     sigma = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
     return sigma.reshape(-1, *[1] * (x.ndim - 1))
+
+
+def check_contrast(contrast: float) -> None:
+    """Raise ValueError unless a prior's images can be multiplied by it."""
+    if not 0 < contrast < math.inf:
+        raise ValueError(f"prior.contrast={contrast}: the images are multiplied by it, choose 1 or less, above 0")
 
 
 class Prior(ABC):

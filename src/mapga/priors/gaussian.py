@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from mapga.card import PriorCard, carded
 from mapga.lazy import torch
-from mapga.priors.base import Prior, expand_sigma
+from mapga.priors.base import Prior, check_contrast, expand_sigma
 from mapga.rng import standard_normal
 from mapga.schedules import SIGMA_MIN
 
@@ -64,8 +64,7 @@ class GaussianPrior(Prior):
         Raises:
             ValueError: A contrast that is not positive.
         """
-        if not 0 < contrast < math.inf:
-            raise ValueError(f"prior.contrast={contrast}: the images are multiplied by it, choose 1 or less, above 0")
+        check_contrast(contrast)
         flat = contrast * images.double().flatten(1)
         mean = flat.mean(0)
         centred = flat - mean

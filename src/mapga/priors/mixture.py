@@ -21,7 +21,7 @@ import numpy as np
 
 from mapga.card import PriorCard, carded
 from mapga.lazy import torch
-from mapga.priors.base import Prior, expand_sigma
+from mapga.priors.base import Prior, check_contrast, expand_sigma
 from mapga.priors.flow import heun_flow
 from mapga.rng import generator, standard_normal
 from mapga.schedules import SIGMA_MIN
@@ -95,8 +95,7 @@ class MixturePrior(Prior):
         Raises:
             ValueError: components outside 1..N, or a contrast that is not positive.
         """
-        if not 0 < contrast < math.inf:
-            raise ValueError(f"prior.contrast={contrast}: the images are multiplied by it, choose 1 or less, above 0")
+        check_contrast(contrast)
         images = contrast * images
         if components is None:
             return cls(images, std, ode_steps=ode_steps, chunk=chunk)

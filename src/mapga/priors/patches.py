@@ -22,7 +22,7 @@ import numpy as np
 from mapga.card import PriorCard, carded
 from mapga.files.fetch import sha256_of
 from mapga.lazy import torch
-from mapga.priors.base import Prior, expand_sigma
+from mapga.priors.base import Prior, check_contrast, expand_sigma
 from mapga.priors.flow import heun_flow
 from mapga.priors.mixtures.file import read_mixture
 from mapga.priors.mixtures.gaussians import GaussianMixture
@@ -100,6 +100,7 @@ class PatchesPrior(Prior):
         *,
         ode_steps: int = 32,
         chunk: int = 2048,
+        contrast: float = 1.0,
     ) -> Self:
         """A mixture that was fitted on photographs, for grey or colour images.
 
@@ -109,20 +110,24 @@ class PatchesPrior(Prior):
             sha256: SHA-256 that the file must have; None for any.
             ode_steps: As for the class.
             chunk: As for the class.
+            contrast: What the photographs are multiplied by; below 1 draws stay within [-1, 1], so that 8 bits can
+                hold them (``dataset=from_prior``).
 
         Raises:
             FileNotFoundError: No such file.
-            ValueError: A damaged file, one with another SHA-256 or without a mixture for so many channels, or an
-                image that patches do not tile.
+            ValueError: A damaged file, one with another SHA-256 or without a mixture for so many channels, an image
+                that patches do not tile, or a contrast that is not positive.
         """
         path = shipped_paths("patches", ["mixture"])["mixture"] if file is None else Path(file).expanduser()
-        parts = read_mixture(path, image_shape[0])
+        check_contrast(contrast)
+        weights, means, covariances = read_mixture(path, image_shape[0])
         if sha256 not in (None, found := sha256_of(path)):
             raise ValueError(
                 f"prior.sha256={str(sha256)[:12]}: {path} is another file, {found[:12]}; set null for it, or name the "
                 "file with that hash in prior.file"
             )
-        return cls(*parts, image_shape, ode_steps=ode_steps, chunk=chunk)
+        pale = (contrast * means, contrast**2 * covariances)
+        return cls(weights, *pale, image_shape, ode_steps=ode_steps, chunk=chunk)
 
     def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         return self.from_patches(self._each(self.mixture.denoise, x, sigma))
