@@ -67,7 +67,7 @@ def main() -> None:
         for file in given.files:
             values = figures(PatchesPrior.fitted((channels, SIZE, SIZE), file), images)
             print(channels, file, len(images), " ".join(f"{value:.2f}" for value in values), flush=True)
-    for channels, steps in ((1, 16), (1, 32), (1, 64)) if given.flow else ():
+    for channels, steps in ((1, 32), (1, 64), (1, 96)) if given.flow else ():
         share, rmse = flow_error(given.files[0], channels, steps, given.flow, 80.0)
         print(f"{channels} channels, {steps} steps: {share:.4f} elsewhere, RMSE {rmse:.4f}", flush=True)
 

@@ -74,7 +74,7 @@ class PatchesPrior(Prior):
         covariances: Tensor,
         image_shape: tuple[int, int, int],
         *,
-        ode_steps: int = 32,
+        ode_steps: int = 96,
         chunk: int = 2048,
         sigma_min: float = SIGMA_MIN,
     ) -> None:
@@ -98,7 +98,7 @@ class PatchesPrior(Prior):
         file: str | None = None,
         sha256: str | None = None,
         *,
-        ode_steps: int = 32,
+        ode_steps: int = 96,
         chunk: int = 2048,
         contrast: float = 1.0,
     ) -> Self:
