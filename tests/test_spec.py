@@ -49,6 +49,7 @@ def _changed(path: str, value: Any) -> RunSpec:
         ("results_dir", "/somewhere/else"),
         ("trace", True),
         ("dataset.root", "../there"),
+        ("metrics", {"ssim": {"_target_": "mapga.metrics.SSIM"}}),
     ],
 )
 def test_how_and_where_do_not_matter(path, value):
@@ -73,7 +74,6 @@ def test_how_and_where_do_not_matter(path, value):
         ("solver.num_iter", 2),
         ("schedule.levels", [1.0, 80]),
         ("schedule.steps", 4),
-        ("metrics", {"ssim": {"_target_": "mapga.metrics.SSIM"}}),
     ],
 )
 def test_science_matters(path, value):
@@ -135,8 +135,8 @@ def test_where_a_metric_finds_its_weights_is_no_science_but_their_hash_is():
     def spec(weights: str | None, sha256: str | None) -> RunSpec:
         return _changed("metrics", {"fid": {"_target_": "mapga.metrics.FID", "weights": weights, "sha256": sha256}})
 
-    assert spec("a.pt", "1").run_id == spec("b.pt", "1").run_id
-    assert spec("a.pt", "1").run_id != spec("a.pt", "2").run_id
+    one, elsewhere, other = (spec(*file).metrics["fid"].science for file in (("a", "1"), ("b", "1"), ("a", "2")))
+    assert one == elsewhere != other
 
 
 def test_it_is_frozen_and_travels():

@@ -23,7 +23,6 @@ from mapga.priors.base import Prior
 from mapga.priors.flow import heun_step
 from mapga.priors.wrapped import WrappedPrior
 from mapga.problem import Problem
-from mapga.records.journal import Journal
 from mapga.run.assemble import make_job
 from mapga.run.progress import ProgressDisplay
 from mapga.run.runner import run_job
@@ -90,9 +89,9 @@ def restored(network: str, task: str, given: argparse.Namespace) -> tuple[dict[s
     if solver.steps:  # not if it was done before
         sizes = {f"{t:.3g}": round(float(np.mean(found)), 3) for t, found in solver.steps.items()}
         (job.folder.path / "steps.json").write_text(json.dumps(sizes))
-    rows = sorted(Journal(job.folder.path / "journal.jsonl").rows(), key=lambda row: row.row)
+    rows = [found for _, found in sorted(job.folder.numbers(job.folder.recorded(len(job.dataset))).by_row().items())]
     names = ("stlpips_alex", "psnr", "digit_accuracy")
-    metrics = {name: np.array([row.metrics[name] for row in rows], dtype=float) for name in names}
+    metrics = {name: np.array([row[name] for row in rows], dtype=float) for name in names}
     return metrics, (job.folder.path / "steps.json").read_text()
 
 

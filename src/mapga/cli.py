@@ -36,6 +36,11 @@ _OF_RUN = (
 )
 _OF_CONFIG_DIR = "a folder of YAML of your own, such as solver/mine.yaml, beside ours (MAPGA_CONF)"
 _OF_PLAN = "List the runs that 'mapga run -m' with the same overrides would launch, and what is left of them."
+_OF_SCORE = (
+    "Score finished runs by more metrics, from what is stored: nothing is solved, and numbers that are there stay. "
+    "Example: mapga score results metrics=paper metrics.fid_clean.reference=training. With redo=true, numbers that "
+    "other sources made are made again."
+)
 _OF_TRAIN = (
     "Train what a recipe of conf/train describes, or go on with it: mapga train prior=mnist, or "
     "mapga train dataset=image_folder dataset.root=... heldout.root=... stages.denoiser.steps=..."
@@ -145,6 +150,10 @@ def _parser() -> argparse.ArgumentParser:
     verify = reading("verify", "compare what runs have stored with what they recorded", _verify, "a results folder")
     again = "solve N images of each finished run again, and compare their pixels"
     verify.add_argument("--replay", type=int, default=0, metavar="N", help=again)
+    score = commands.add_parser("score", help="numbers by other metrics, from what is stored", description=_OF_SCORE)
+    score.add_argument("folder", type=Path, help="a results folder, or a run's")
+    score.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    score.set_defaults(command=_score)
     export = reading("export", "write a run's restored images as PNG files", _export, "a run's folder")
     export.add_argument("--to", type=Path, default=None, help="where to (default: png/ in the run's folder)")
     return parser
@@ -245,6 +254,16 @@ def _verify(arguments: argparse.Namespace) -> int:
     from mapga.commands.verify import verify
 
     return FAILED if verify(arguments.folder, arguments.replay, print) else DONE
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    with listening():  # from here on: libraries take seconds to import
+        from mapga.commands.score import score
+
+        refused, locked = score(arguments.folder, arguments.overrides, lambda line: print(line, flush=True))
+    for line in [*refused, *locked]:
+        _complain(line)
+    return BAD_INPUT if refused else EXIT_CODE if locked else DONE
 
 
 def _export(arguments: argparse.Namespace) -> int:

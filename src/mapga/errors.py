@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import yaml
 
-__all__ = ["BrokenModuleError", "ConfigError", "DamagedError", "bad_input", "closest", "told"]
+__all__ = ["BrokenModuleError", "ConfigError", "DamagedError", "Unsupported", "bad_input", "closest", "told"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG)
@@ -21,6 +21,10 @@ class ConfigError(ValueError):
 
 class DamagedError(ConfigError):
     """A stored file is not what was written. The message is one line: which, what is wrong, and what to do."""
+
+
+class Unsupported(ConfigError):
+    """A solver that cannot serve a task with a prior."""
 
 
 class BrokenModuleError(ImportError):

@@ -26,9 +26,9 @@ NAMED = ("dataset", "task", "prior", "solver", "schedule", "metrics", "tracker",
 REPLACED = ".replaced-"  # in the name of a run's folder that another has taken the place of
 PROBLEMS = "problems"  # the folder of what runs share, below their results_dir
 
-# Whatever changes a restored pixel or a number. Not: device, batch size, shard, tracker, launcher, folders.
-_SCIENCE = ("dataset", "task", "prior", "solver", "schedule", "metrics",
-            "seed", "start", "dtype", "rounding", "objective")  # fmt: skip
+# Whatever changes a restored pixel, and whether it is a trial's. Not: metrics (how it is scored is recorded with the
+# numbers), device, batch size, shard, tracker, launcher, folders.
+_SCIENCE = ("dataset", "task", "prior", "solver", "schedule", "seed", "start", "dtype", "rounding", "objective")
 _PROBLEM = ("dataset", "task", "seed")
 _CHOICES: dict[str, Sequence[str | None]] = {
     "dtype": ["float32", "float64"],
@@ -112,6 +112,12 @@ class RunSpec:
     def run_id(self) -> str:
         """``<dataset>-<task>-<solver>-<hash of the science>``, the name of the run's folder."""
         return "-".join([*(self.names[key] for key in ("dataset", "task", "solver")), digest(self._science(_SCIENCE))])
+
+    @cached_property
+    def former_id(self) -> str:
+        """The name of its folder as it was while metrics were part of a run's identity."""
+        science = self._science((*_SCIENCE, "metrics"))
+        return "-".join([*(self.names[key] for key in ("dataset", "task", "solver")), digest(science)])
 
     @cached_property
     def problem_id(self) -> str:

@@ -82,6 +82,8 @@ class Place:
         for name in ("journal.jsonl", "batches.jsonl", "checksums.jsonl"):
             path = self.file(name)
             path.write_text("".join(path.read_text().splitlines(keepends=True)[:HALF]))
+        path = self.file("scores.jsonl")
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[: 1 + HALF]))
         for name in ("images.npy", "truth.npy", "measurement.npy"):
             data = self.file(name).read_bytes()[: HEADER + HALF * ROW]
             self.file(name).write_bytes(data + bytes((N - HALF) * ROW))
@@ -117,9 +119,9 @@ def text(new: str) -> Callable[[bytes], bytes]:
     return lambda data: new.encode()
 
 
-def number_changed(data: bytes) -> bytes:
-    """A digit of the first line's first metric."""
-    return changed(data.index(b'"psnr": ') + 8, 1)(data)
+def number_changed(after: bytes) -> Callable[[bytes], bytes]:
+    """A digit of the first number of that name."""
+    return lambda data: changed(data.index(after) + len(after), 1)(data)
 
 
 def fortran(data: bytes) -> bytes:
@@ -198,9 +200,10 @@ PICTURES = {
     ),
 }
 NOTHING_LEFT = "journal.jsonl: rows 0, 1, 2, 3 and 2 more not in it"
+NO_NUMBERS = "scores.jsonl: psnr of rows 0, 1, 2, 3 and 2 more not in it"
 LOGS = {
     "journal changed": Damage(
-        *("journal.jsonl", number_changed, "journal.jsonl: row 0 not in it"),
+        *("journal.jsonl", number_changed(b'"index": '), "journal.jsonl: row 0 not in it"),
         report="journal.jsonl: line 1 cannot be read",
     ),
     "journal torn": Damage(
@@ -211,6 +214,16 @@ LOGS = {
         "journal.jsonl", text("\0\0{]\n"), NOTHING_LEFT, "no restored image is recorded", "cannot be read"
     ),
     "journal gone": Damage("journal.jsonl", None, NOTHING_LEFT, "no restored image is recorded", "0 images recorded"),
+    "scores changed": Damage(
+        *("scores.jsonl", number_changed(b'"psnr": '), "scores.jsonl: psnr of row 0 not in it"),
+        report="scores.jsonl: psnr of 1 images is not there",
+    ),
+    "scores torn": Damage(
+        *("scores.jsonl", lambda data: data[:-20], "scores.jsonl: psnr of row 5 not in it"),
+        report="scores.jsonl: psnr of 1 images is not there",
+    ),
+    "scores garbled": Damage("scores.jsonl", text("\0\0{]\n"), NO_NUMBERS, report="psnr of 6 images is not there"),
+    "scores gone": Damage("scores.jsonl", None, NO_NUMBERS, report="psnr of 6 images is not there"),
     "checksums garbled": Damage("checksums.jsonl", text("[]\n{}\n"), ""),
     "costs of another kind": Damage("batches.jsonl", text('[]\n{"a": 1}\n'), ""),
     "costs gone": Damage("batches.jsonl", None, ""),
@@ -221,7 +234,7 @@ DOCUMENTS = {
     "numbers of another kind": Damage("metrics.json", text("[]"), *NUMBERS, half=False),
     "numbers without a part": Damage("metrics.json", text('{"metrics": {}}'), *NUMBERS, half=False),
     "numbers gone": Damage("metrics.json", None, *NUMBERS, half=False),
-    "a mean changed": Damage("metrics.json", other_mean, "psnr 9.* is not the mean of the journal", half=False),
+    "a mean changed": Damage("metrics.json", other_mean, "psnr 9.* is not the mean of scores.jsonl", half=False),
     "config garbled": Damage("config.yaml", text("a: [\n\t"), *CONFIG),
     "config empty": Damage("config.yaml", text(""), *CONFIG),
     "config gone": Damage("config.yaml", None, "config.yaml"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers.runs import tiny_spec
-from mapga.commands.run import Outcome
+from mapga.commands.outcome import Outcome
 from mapga.errors import ConfigError
 
 pytest.importorskip("submitit")

@@ -13,13 +13,15 @@ from helpers.commands import mapga
 from helpers.folders import summary
 from helpers.runs import Killed, tiny_spec
 from mapga.cli import main
-from mapga.commands import run, sweep
-from mapga.commands.run import Outcome, run_one
+from mapga.commands import sweep, work
+from mapga.commands.outcome import Outcome
+from mapga.commands.run import run_one
 from mapga.commands.search import told
 from mapga.config.sweep import Sweep
 from mapga.errors import ConfigError
 from mapga.records import Lock
 from mapga.records.collect import Run
+from mapga.records.older import completed
 from mapga.report import trials
 from mapga.run import batch
 from mapga.run.runner import run_job
@@ -95,7 +97,9 @@ def test_the_best_trial_comes_first_though_it_be_zero(monkeypatch, lower, order)
     def trial(mean: float | None) -> Run:
         cell = {"stlpips": {"mean": mean, "lower_is_better": lower}}
         status = "failed" if mean is None else "done"
-        return Run(Path(str(mean)), spec, status, metrics={} if mean is None else summary(metrics=cell))
+        return Run(
+            Path(str(mean)), spec, status, metrics={} if mean is None else completed(Path(), summary(metrics=cell))
+        )
 
     monkeypatch.setattr(trials, "_span", lambda run: "")
     lines = trials.trials_table([trial(None), trial(0.5), trial(0.0)]).lines
@@ -155,7 +159,7 @@ def test_a_search_that_was_cut_off_goes_on_as_if_it_had_not_been(
         assert said.code == 75 and "the same command continues" in said.err
     restored: list[str] = []
     monkeypatch.setattr(
-        run, "run_job", lambda job, display: restored.append(job.folder.run_id) or run_job(job, display)
+        work, "run_job", lambda job, display: restored.append(job.folder.run_id) or run_job(job, display)
     )
     monkeypatch.setattr(sweep, "run_one", run_one)
     assert mapga(capsys, *command).code == 0

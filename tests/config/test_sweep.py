@@ -190,3 +190,9 @@ def test_of_a_key_that_is_given_twice_the_last_counts():
 def test_an_axis_has_some_values_and_not_endlessly_many(values):
     with pytest.raises(ConfigError, match=re.escape(f"seed={values}")):
         Sweep([f"seed={values}"])
+
+
+def test_runs_that_differ_in_metrics_alone_are_refused_by_name():
+    found = Sweep(["metrics=basic,digits", "seed=1,2"])
+    with pytest.raises(ConfigError, match=r"metrics=basic and metrics=digits are one run, .*mapga score"):
+        found.repeats(found.all())

@@ -75,7 +75,10 @@ def tiny_spec(results: Path, **changes: Any) -> RunSpec:
         "prior": {"_target_": "mapga.priors.NoPrior"},
         "solver": {"_target_": "mapga.solvers.MAPGA", "num_iter": 1},
         "schedule": {"_target_": "mapga.schedules.Karras", "steps": 3},
-        "metrics": {"psnr": {"_target_": "mapga.metrics.PSNR"}},
+        "metrics": {
+            "psnr": {"_target_": "mapga.metrics.PSNR"},
+            "consistency": {"_target_": "mapga.metrics.DataConsistency"},
+        },
         "tracker": {},
         "seed": 0,
         "passes": None,
@@ -124,12 +127,13 @@ def run_quietly(job: Job) -> Any:
 
 
 def what_lasts(job: Job) -> dict[str, Any]:
-    """What must not depend on how a run came about: bytes of images and journal, numbers without times."""
+    """What must not depend on how a run came about: bytes of images and journal, numbers of images and of all."""
     summary = json.loads((job.folder.path / "metrics.json").read_text())
     summary["compute"] = {key: summary["compute"][key] for key in ("forward", "vjp")}
     files = {name: (job.folder.path / name).read_bytes() for name in ("images.npy", "journal.jsonl", "done")}
     problem = {name: (job.folder.problem_path / name).read_bytes() for name in ("truth.npy", "measurement.npy")}
-    return {"metrics": summary} | files | problem
+    numbers = job.folder.numbers(job.folder.recorded(summary["n_images"])).by_row()
+    return {"metrics": summary, "numbers": numbers} | files | problem
 
 
 def restored(job: Job) -> np.ndarray:

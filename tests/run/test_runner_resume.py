@@ -14,8 +14,9 @@ from helpers.runs import Killed, TinyImages, restored, run_quietly, tiny_job, wh
 from mapga.errors import ConfigError
 from mapga.records import Journal, Lock, LockedError, RunFolder, lock
 from mapga.records import folder as folder_module
+from mapga.records.scores import ScoreLog
 from mapga.records.store import ImageStore
-from mapga.run import runner
+from mapga.run import runner, truth
 from mapga.schedules import Karras
 from mapga.solvers import MAPGA
 
@@ -28,7 +29,10 @@ PLACES = [
     (RunFolder, "finish"),
     (folder_module, "write_text"),
     (folder_module, "write_json"),
-    (runner, "write_json"),
+    (truth, "write_json"),
+    (ScoreLog, "begin"),
+    (ScoreLog, "add_images"),
+    (ScoreLog, "merge"),
 ]
 
 
@@ -139,7 +143,16 @@ def test_nothing_is_left_beside_the_results(tmp_path):
     job = tiny_job(tmp_path)
     run_quietly(job)
     assert {path.name for path in job.folder.path.iterdir()} == {
-        *("config.yaml", "provenance.json", "images.npy", "journal.jsonl", "batches.jsonl", "metrics.json", "done")
+        *(
+            "config.yaml",
+            "provenance.json",
+            "images.npy",
+            "journal.jsonl",
+            "scores.jsonl",
+            "batches.jsonl",
+            "metrics.json",
+            "done",
+        )
     }
     assert {path.name for path in job.folder.problem_path.iterdir()} == {
         *("truth.npy", "measurement.npy", "checksums.jsonl", "provenance.json")

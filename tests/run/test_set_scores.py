@@ -72,11 +72,11 @@ class Run:
             path.parent.mkdir()
             ImageStore.create(path, SHAPE).write(range(SHAPE[0]), images)
         status = {LOST: lost}
-        rows = [Row(k, 3 * k, None, status.get(k, "done"), None, {}) for k in range(SHAPE[0])]
+        rows = [Row(k, 3 * k, None, status.get(k, "done"), None) for k in range(SHAPE[0])]
         self.recorded = Recorded({row.row: row for row in rows}, SHAPE[0])
 
     def scores(self, *metrics: SetMetric) -> dict:
-        return score_sets(self.folder, self.recorded, SimpleNamespace(training=lambda: self.truth), metrics)
+        return score_sets(self.folder, self.recorded, lambda: self.truth, metrics)
 
 
 def distance(x: np.ndarray, y: np.ndarray) -> float:

@@ -13,8 +13,7 @@ from mapga.datasets.base import Item, UnreadableImageError
 from mapga.errors import ConfigError
 from mapga.files.jsonl import JSONLines
 from mapga.run.job import Job
-from mapga.run.runner import check_data
-from mapga.run.truth import same_truth
+from mapga.run.truth import check_data, same_truth
 from mapga.schedules import Karras
 from mapga.solvers import MAPGA
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mapga.commands import submission
 from mapga.commands.status import Standing, standing
 from mapga.config.sweep import Interaction, Sweep
 from mapga.records.collect import run_of
+from mapga.records.protocol import unscored
 from mapga.spec import PROBLEMS, RunSpec
 
 __all__ = ["Planned", "heading", "line", "plan", "seconds_per_pass", "totals"]
@@ -38,7 +39,7 @@ class Planned:
 
     @property
     def images_left(self) -> int | None:
-        if self.state in ("done", "skipped"):
+        if self.state in ("done", "to score", "skipped"):
             return 0
         total = self.images if self.standing is None else self.standing.total or self.images
         return None if total is None else total - (0 if self.standing is None else self.standing.images)
@@ -76,6 +77,8 @@ def _listed(sweep: Sweep, specs: Iterable[RunSpec], tell: Callable[[Planned], ob
 def _told(spec: RunSpec, tell: Callable[[Planned], object]) -> Planned:
     begun = (spec.folder / "config.yaml").exists()
     found = standing(run_of(spec.folder, spec, f"{PROBLEMS}/{spec.problem_id}")) if begun else None
+    if found is not None and found.state == "done" and unscored(found.run.metrics, spec.metrics):
+        found = replace(found, state="to score")
     run = Planned(spec.folder, spec.images, spec.passes, found)
     tell(run)
     return run
@@ -113,7 +116,7 @@ def seconds_per_pass(runs: Sequence[Planned]) -> float | None:
     """Seconds of a network pass of one image, over the runs that are done; None if none is."""
     seconds, passes = 0.0, 0.0
     for run in runs:
-        if run.standing is not None and run.state == "done":
+        if run.standing is not None and run.state in ("done", "to score"):
             compute = run.standing.run.metrics["compute"]
             seconds += compute["seconds"]
             passes += (compute["forward"] + compute["vjp"]) * run.standing.images

@@ -20,7 +20,7 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from submitit.helpers import Checkpointable
 from submitit.slurm.slurm import SlurmInfoWatcher
 
-from mapga.commands.run import Outcome
+from mapga.commands.outcome import Outcome
 from mapga.errors import ConfigError, closest
 from mapga.spec import RunSpec
 

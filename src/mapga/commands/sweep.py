@@ -21,7 +21,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mapga.commands import search, submission
-from mapga.commands.run import Outcome, ended, finished, run_one
+from mapga.commands.outcome import Outcome, ended, finished
+from mapga.commands.run import run_one
 from mapga.config.compose import spec_of
 from mapga.config.files import conf_dir, own_conf, use_conf
 from mapga.config.messages import not_understood, one_line
@@ -31,6 +32,8 @@ from mapga.errors import ConfigError
 from mapga.files.writable import check_writable
 from mapga.records import Lock, LockedError, RunFolder
 from mapga.records.collect import collect
+from mapga.records.documents import read_summary
+from mapga.records.protocol import unscored
 from mapga.records.provenance import code_identity
 from mapga.run.signals import InterruptedRun, listening
 from mapga.spec import RunSpec
@@ -221,7 +224,9 @@ def _trials(results: Path, objective: str) -> list[Outcome]:
     """The trials that lie in a results folder; the sweeper noted the best in ``optimization_results.yaml``."""
     trials = [run for run in collect(results)[0] if run.spec.objective == objective]
     return [
-        ended(RunFolder(run.spec)) if run.status == "done" else Outcome("failed", str(run.folder), run.reason)
+        ended(RunFolder(run.spec, run.folder, run.problem_folder))
+        if run.status == "done"
+        else Outcome("failed", str(run.folder), run.reason)
         for run in trials
     ]
 
@@ -229,7 +234,7 @@ def _trials(results: Path, objective: str) -> list[Outcome]:
 def _found(spec: RunSpec, error: Exception) -> Outcome:
     """How a run ended whose process may have died, from its folder."""
     run = RunFolder(spec)
-    if run.done:
+    if run.done and not unscored(read_summary(run.path), spec.metrics):
         return ended(run)
     if (run.path / "skipped.json").exists():
         return Outcome("skipped", str(run.path), str(json.loads((run.path / "skipped.json").read_text())["reason"]))

@@ -9,6 +9,7 @@ from mapga.errors import ConfigError
 from mapga.node import Node, tracker
 from mapga.records import Journal
 from mapga.records.collect import Run, collect
+from mapga.records.scores import read_numbers
 from mapga.tracking.wandb_run import WandbTracker
 
 __all__ = ["sync"]
@@ -66,12 +67,14 @@ def _tell(mirror: WandbTracker, run: Run) -> None:
     told = {**run.spec.config, "names": dict(run.names)}
     try:
         mirror.begin_run(run.folder.name, told, run.folder)
-        for row in _rows(run.folder):
+        for row in _rows(run):
             mirror.row(row)
         mirror.end_run(run.metrics)
     finally:
         mirror.close()
 
 
-def _rows(folder: Path) -> Iterator[dict[str, object]]:
-    return (row.as_dict() for row in Journal(folder / "journal.jsonl").rows())
+def _rows(run: Run) -> Iterator[dict[str, object]]:
+    rows = list(Journal(run.folder / "journal.jsonl").rows())
+    numbers = read_numbers(run.folder, rows).by_row()
+    return ({**row.as_dict(), "metrics": numbers.get(row.row, {})} for row in rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from mapga.errors import ConfigError
 from mapga.records.audit import damages, unsealed
 from mapga.records.collect import UNREADABLE, Run, read_run, trouble
 from mapga.records.documents import read_json, rows_text
-from mapga.records.origins import origins
+from mapga.records.origins import command_of
 from mapga.records.recorded import read_recorded
 from mapga.records.store import ImageStore
 from mapga.spec import REPLACED, RunSpec
@@ -73,15 +72,9 @@ def verify(root: Path, replay: int, say: Callable[[str], object]) -> int:
     say(f"{len(folders)} runs: {len(folders) - len(damaged)} sound, {len(damaged)} damaged")
     if damaged:
         say(f"of each that is damaged: {_REMEDY}")
-        for command in dict.fromkeys(filter(None, map(_command, damaged))):
+        for command in dict.fromkeys(filter(None, map(command_of, damaged))):
             say(f"  {command}")
     return len(damaged)
-
-
-def _command(folder: Path) -> str:
-    """What a run was begun by, as it was typed; "" if nobody knows."""
-    known = [origin["command"] for origin in origins(folder) if isinstance(origin.get("command"), list)]
-    return shlex.join(["mapga", *map(str, known[0][1:])]) if known else ""
 
 
 def _looked_at(folder: Path, replay: int) -> _Verdict:
@@ -104,7 +97,7 @@ def _documents(run: Run) -> list[str]:
     """Whether the config is that of the folder's name, and provenance can be read."""
     found = []
     try:
-        if run.spec.run_id != run.folder.name:
+        if run.folder.name not in (run.spec.run_id, run.spec.former_id):
             found.append(f"config.yaml is that of {run.spec.run_id}")
     except UNREADABLE as error:
         found.append(f"config.yaml is no config of this version ({' '.join(str(error).split())})")

@@ -100,7 +100,8 @@ class Sweep:
             specs: Every run, in launch order.
 
         Raises:
-            ConfigError: Two points that differ in a place on this machine, of which a run's id knows nothing.
+            ConfigError: Two points that differ in what a run's id knows nothing of, and that cannot both be had: a
+                place on this machine, or the metrics.
         """
         points, found = list(self.points), set()
         swept = [k for k, axis in enumerate(self.axes) if len(axis) > 1]
@@ -115,6 +116,13 @@ class Sweep:
                 raise ConfigError(
                     f"{one} and {other} are one run, {spec.run_id}: where images lie is no part of it; run each by "
                     "itself, with a results_dir of its own"
+                )
+            if {k: node.science for k, node in spec.metrics.items()} != {
+                k: node.science for k, node in specs[before].metrics.items()
+            }:
+                raise ConfigError(
+                    f"{one} and {other} are one run, {spec.run_id}: how it is scored is no part of it; name all "
+                    "metrics at once, as metrics=[basic,digits], or score it later: mapga score RESULTS metrics=..."
                 )
             _log.warning("%s and %s are one run, %s; it is done once", one, other, spec.run_id)
             found.add(place)

@@ -75,6 +75,10 @@ class RemoteFile:
             size=None if other else self.size,
         )
 
+    def known_sha256(self) -> str | None:
+        """What is stated of it or, where nothing is, found in the file; None if that is not here."""
+        return self.sha256 or (sha256_of(self.path()) if self.path().is_file() else None)
+
     def source(self) -> str:
         """The address or path it is fetched from, the environment's override first."""
         variable = "MAPGA_URL_" + self.key.upper().replace("-", "_").replace(".", "_")

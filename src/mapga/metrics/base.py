@@ -163,6 +163,10 @@ class Metric(ABC):
         """Files from elsewhere that it works with; those in a package, once that is installed."""
         return []
 
+    def weight_hashes(self) -> dict[str, str]:
+        """SHA-256, as far as it is known here, of each file that its numbers depend on, by the file's key."""
+        return {file.key: digest for file in self.files() if (digest := file.known_sha256()) is not None}
+
     def uninstalled(self) -> list[str]:
         """One line for each of its libraries that is not there, with the command that installs it."""
         return not_installed(self.libraries, extra=self.extra, needed_by=self.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DigitAccuracy", "FDDigits"]
 
+_WEIGHTS = Path(__file__).parent / "weights" / "digit_classifier.safetensors"
+
 
 class DigitAccuracy(ImageMetric):
     """1 where the classifier reads the restored digit as its label, else 0; the mean is an accuracy.
@@ -32,6 +35,9 @@ class DigitAccuracy(ImageMetric):
     card = MetricCard()
     name = "digit_accuracy"
     lower_is_better = False
+
+    def weight_hashes(self) -> dict[str, str]:
+        return {"digit_classifier": sha256_of(_WEIGHTS)}
 
     def objection(self, image_shape: tuple[int, int, int], *, labelled: bool) -> str | None:
         return (
@@ -73,9 +79,10 @@ class FDDigits(FrechetDistance):
         return per_image(lambda x: classifier.features(x.numpy()), torch.from_numpy(np.array(images))).cpu().numpy()
 
     def extractor_hash(self) -> str:
-        from mapga.metrics.extractors.digits_net import WEIGHTS
+        return sha256_of(_WEIGHTS)
 
-        return sha256_of(WEIGHTS)
+    def weight_hashes(self) -> dict[str, str]:
+        return {**super().weight_hashes(), "digit_classifier": self.extractor_hash()}
 
 
 @cache

@@ -56,6 +56,9 @@ class FDEfficientNet(FrechetDistance):
     def extractor_hash(self) -> str:
         return _SHA256
 
+    def weight_hashes(self) -> dict[str, str]:
+        return {**super().weight_hashes(), "efficientnet": _SHA256}
+
     def files(self) -> list[RemoteFile]:
         return [*([] if self.uninstalled() else [_weights_file()]), *super().files()]
 

@@ -70,6 +70,9 @@ class ShiftTolerantLPIPS(ImageMetric):
         images = [to_sym(as_rgb(stored, self.device) / 255) for stored in (batch.restored, batch.truth)]
         return per_image(partial(distance, weights, self.resize), *images).double().cpu().numpy()
 
+    def weight_hashes(self) -> dict[str, str]:
+        return {"stlpips": _SHA256}
+
     def files(self) -> list[RemoteFile]:
         return [] if self.uninstalled() else [_weights_file()]
 

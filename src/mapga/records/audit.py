@@ -15,6 +15,7 @@ from mapga.errors import DamagedError
 from mapga.records.documents import read_summary, rows_text
 from mapga.records.measured import Measured
 from mapga.records.recorded import Recorded, read_recorded
+from mapga.records.scores import Numbers, read_numbers
 from mapga.records.store import ImageStore
 
 __all__ = ["broken_stores", "damages", "spoiled", "unsealed"]
@@ -100,10 +101,9 @@ def _numbers(folder: Path, recorded: Recorded) -> Iterator[str]:
     told = read_summary(folder)
     if (told["n_images"], told["n_failed"]) != (recorded.total, recorded.total - len(done)):
         yield f"metrics.json: {told['n_images']} images and {told['n_failed']} failed are not the journal's"
+    numbers = read_numbers(folder, recorded.rows.values())
     for name, cell in told["metrics"].items():
-        values = [row.metrics.get(name) for row in done]
-        if any(name in row.metrics for row in done) and not _same(cell, values):
-            yield f"metrics.json: {name} {cell['mean']} is not the mean of the journal"
+        yield from _number(name, cell, numbers)
     for path in folder.glob("features-*.npy"):
         try:
             n = len(np.load(path, mmap_mode="r", allow_pickle=False))
@@ -111,6 +111,20 @@ def _numbers(folder: Path, recorded: Recorded) -> Iterator[str]:
             n = -1
         if n != len(done):
             yield f"{path.name}: not the features of {len(done)} images"
+
+
+def _number(name: str, cell: Mapping[str, Any], numbers: Numbers) -> Iterator[str]:
+    """Whether a cell of the summary is what the scores say."""
+    key = cell.get("protocol", "")
+    if key in numbers.sets:
+        if numbers.sets[key].get("mean") != cell["mean"]:
+            yield f"metrics.json: {name} {cell['mean']} is not the number of scores.jsonl"
+        return
+    known = numbers.images.get(key, {})
+    if lost := sorted(numbers.rows - known.keys()):
+        yield f"scores.jsonl: {name} of {rows_text(lost)} not in it"
+    elif not _same(cell, list(known.values())):
+        yield f"metrics.json: {name} {cell['mean']} is not the mean of scores.jsonl"
 
 
 def _same(cell: Mapping[str, Any], values: Sequence[float | None]) -> bool:

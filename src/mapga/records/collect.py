@@ -24,7 +24,7 @@ UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.
 _REMEDY = "the run's own command writes it again"
 
 # Parts of the config whose differences tell runs of one solver apart.
-_DISTINGUISHING = ("prior", "solver", "schedule", "dataset", "metrics", "seed", "dtype", "rounding")
+_DISTINGUISHING = ("prior", "solver", "schedule", "dataset", "seed", "dtype", "rounding")
 
 
 class StoredProblem(NamedTuple):

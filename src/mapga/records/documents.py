@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mapga.errors import DamagedError
+from mapga.records.older import completed
 
 __all__ = ["read_json", "read_summary", "rows_text"]
 
@@ -38,7 +39,7 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """``metrics.json`` of a finished run, with everything that is read of it.
+    """``metrics.json`` of a finished run, with everything that is read of it, and a protocol for each of its numbers.
 
     Raises:
         DamagedError: Something is not there, or no number where one belongs.
@@ -52,11 +53,13 @@ def read_summary(folder: Path) -> dict[str, Any]:
         for cell in summary["metrics"].values():
             numbers += [cell[key] for key in ("mean", "sem") if cell[key] is not None] + [cell["lower_is_better"]]
             numbers += [cell.get("n", 0), *(cell.get("interval") or (0, 0))]
+            if "protocol" in cell:
+                _ = [summary["protocols"][cell["protocol"]][key] for key in ("name", "science", "weights", "code")]
     except (LookupError, TypeError, AttributeError) as error:
         raise DamagedError(f"{path} is damaged (it lacks what a summary holds: {error}); {_AGAIN}") from None
     if wrong := [number for number in numbers if not isinstance(number, int | float)]:
         raise DamagedError(f"{path} is damaged (it holds {wrong[0]!r} in the place of a number); {_AGAIN}")
-    return summary
+    return completed(folder, summary)
 
 
 def rows_text(rows: Sequence[int]) -> str:

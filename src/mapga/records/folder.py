@@ -16,6 +16,7 @@ from mapga.records.documents import read_summary
 from mapga.records.journal import Journal
 from mapga.records.lock import Lock
 from mapga.records.recorded import Recorded, read_recorded
+from mapga.records.scores import Numbers, ScoreLog, read_numbers
 from mapga.records.shards import WHOLE, Shard
 from mapga.records.trace import merge_traces
 from mapga.spec import PROBLEMS, REPLACED, RunSpec
@@ -26,18 +27,20 @@ __all__ = ["RunFolder"]
 class RunFolder:
     """``results_dir/<dataset>-<task>-<solver>-<hash>``.
 
-    Files: ``config.yaml`` (resolved), ``provenance.json``, ``journal.jsonl``, ``images.npy``, ``metrics.json``,
-    ``batches.jsonl`` (what each batch cost), and last of all the marker ``done``. ``error.txt`` holds the traceback of
-    a failed attempt; ``skipped.json`` the reason of a pair that cannot be run.
-    Truth and measurements lie in ``results_dir/problems/<hash>``, once for all solvers.
+    Files: ``config.yaml`` (resolved), ``provenance.json``, ``journal.jsonl`` and ``images.npy`` (what was restored),
+    ``scores.jsonl`` (how it is scored), ``metrics.json``, ``batches.jsonl`` (what each batch cost), and last of all the
+    marker ``done``. ``error.txt`` holds the traceback of a failed attempt; ``skipped.json`` the reason of a pair that
+    cannot be run. Truth and measurements lie in ``results_dir/problems/<hash>``, once for all solvers.
 
     Args:
         spec: The run.
+        path, problem: Where it and its problem lie, if that is known: a folder may have been renamed.
     """
 
-    def __init__(self, spec: RunSpec) -> None:
+    def __init__(self, spec: RunSpec, path: Path | None = None, problem: Path | None = None) -> None:
         self.spec = spec
-        self.run_id, self.path, self.problem_path = spec.run_id, spec.folder, spec.problem_folder
+        self.path = spec.folder if path is None else path
+        self.run_id, self.problem_path = self.path.name, spec.problem_folder if problem is None else problem
         self._costs = JSONLines(self.path / "batches.jsonl")
         self._before: dict[Path, int] = {}  # by journal how many rows it had,
         self._elsewhere: dict[Path, tuple[int, set[int]]] = {}  # and its size and later rows when it was read
@@ -98,6 +101,13 @@ class RunFolder:
         """The locks, or the journals, of the whole where this is a shard, and of shards of another n."""
         return [path for path in sorted(self.path.glob(f"{kind}*")) if not shard.beside(path.stem)]
 
+    def scores(self, shard: Shard = WHOLE) -> ScoreLog:
+        return ScoreLog(self.path, shard)
+
+    def numbers(self, recorded: Recorded) -> Numbers:
+        """The numbers of its recorded rows."""
+        return read_numbers(self.path, recorded.rows.values())
+
     def recorded(self, total: int) -> Recorded:
         """What all journals of the folder hold, of whatever shard, and is in the store as they say.
 
@@ -137,8 +147,9 @@ class RunFolder:
         write_json(self.path / "skipped.json", {"run_id": self.run_id, **self.spec.names, "reason": reason})
 
     def finish(self, recorded: Recorded, summary: Mapping[str, Any]) -> None:
-        """Merge the journals in row order, and the traces; write the summary, then the marker."""
+        """Merge the journals in row order, the scores and the traces; write the summary, then the marker."""
         JSONLines(self.path / "journal.jsonl").replace(row.as_dict() for row in recorded.rows.values())
+        self.scores().merge()
         merge_traces(self.path)
         write_json(self.path / "metrics.json", summary)
         (self.path / "error.txt").unlink(missing_ok=True)

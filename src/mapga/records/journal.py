@@ -1,15 +1,17 @@
-"""The journal: one JSON line an image, appended when the image's pixels are safe on disk."""
+"""The journal: one JSON line an image, what was restored, appended when the image's pixels are safe on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from mapga.files.jsonl import JSONLines
 
-__all__ = ["Journal", "Row"]
+__all__ = ["Journal", "Row", "row_of", "seal"]
 
 _STATUSES = ("done", "diverged", "failed")
 
@@ -24,7 +26,7 @@ class Row:
         label: Its class, or None.
         status: ``"done"``; ``"diverged"``: the solver produced NaN or infinity; ``"failed"``: it could not be read.
         step: For a diverged image, the solver's step at which it happened (from 1).
-        metrics: Name -> number; empty unless done.
+        metrics: Name -> number, in journals of older versions; today's numbers are in ``scores.jsonl``.
         crc: CRC-32 of its stored pixels; None of a failed image, and in journals of older versions.
     """
 
@@ -33,7 +35,7 @@ class Row:
     label: int | None
     status: Literal["done", "diverged", "failed"]
     step: int | None
-    metrics: dict[str, float | None]
+    metrics: dict[str, float | None] = field(default_factory=dict)
     crc: int | None = None
 
     def vouches(self, crc: int, blank: int) -> bool:
@@ -46,7 +48,13 @@ class Row:
         return crc == self.crc
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """What is written; numbers only where an older version wrote some."""
+        return {key: value for key, value in asdict(self).items() if key != "metrics" or value}
+
+
+def seal(rows: Iterable[Row]) -> int:
+    """CRC-32 of the checksums of all restored rows: what a set's number is of."""
+    return zlib.crc32(json.dumps(sorted((row.row, row.crc) for row in rows if row.status == "done")).encode())
 
 
 class Journal:
@@ -63,11 +71,12 @@ class Journal:
     def rows(self) -> Iterator[Row]:
         """Every whole row, in the order written; what is no row is passed over."""
         for record in self._log.read():
-            if (row := _row(record)) is not None:
+            if (row := row_of(record)) is not None:
                 yield row
 
 
-def _row(record: dict[str, Any]) -> Row | None:
+def row_of(record: Mapping[str, Any]) -> Row | None:
+    """The row that a line holds; None if it holds none."""
     try:
         row = Row(**record)
     except TypeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from mapga.files.durable import write_json
 from mapga.records.provenance import results_code
 
-__all__ = ["add_origin", "mixtures", "origins", "other_code"]
+__all__ = ["add_origin", "command_of", "mixtures", "origins", "other_code"]
 
 _TOLD_APART = ("git", "code", "python", "versions")  # what makes an origin another one
 _NAMED = 3  # runs that a note names
@@ -25,6 +26,12 @@ def origins(folder: Path) -> list[_Origin]:
         return [record, *record.get("continued", ())]
     except (OSError, ValueError, AttributeError):
         return []
+
+
+def command_of(folder: Path) -> str:
+    """What a run was begun by, as it was typed; "" if nobody knows."""
+    known = [origin["command"] for origin in origins(folder) if isinstance(origin.get("command"), list)]
+    return shlex.join(["mapga", *map(str, known[0][1:])]) if known else ""
 
 
 def other_code(folder: Path) -> str:
@@ -60,7 +67,8 @@ def add_origin(folder: Path, now: _Origin, *, anew: bool) -> None:
 
 def mixtures(runs: Mapping[str, Sequence[_Origin]]) -> list[str]:
     """A note for each of sources, torch and working tree in which runs, by name, differ; the unknown is no fault."""
-    asked = {"sources": _code, "versions of torch": _torch, "states of the checkout": _tree}
+    asked = {"sources": _code, "sources of numbers": _scoring, "versions of torch": _torch,
+             "states of the checkout": _tree}  # fmt: skip
     notes = []
     for what, told in asked.items():
         made: dict[str, list[str]] = {}
@@ -79,6 +87,11 @@ def _names(names: Sequence[str]) -> str:
 
 def _code(origin: _Origin) -> str:
     code = origin.get("code")
+    return _text(code) if isinstance(code, dict) else ""
+
+
+def _scoring(origin: _Origin) -> str:
+    code = origin.get("scoring")
     return _text(code) if isinstance(code, dict) else ""
 
 

@@ -20,7 +20,7 @@ from mapga import __version__, plugins
 from mapga.config.files import conf_dirs
 from mapga.files.address import bare
 
-__all__ = ["code_identity", "provenance", "results_code", "submitted_code"]
+__all__ = ["code_identity", "provenance", "results_code", "scoring_code", "submitted_code"]
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -29,6 +29,8 @@ _PACKAGE = Path(__file__).parents[1]
 # change matters is not for a program to say.
 _RESULTS = ("datasets", "metrics", "operators", "priors", "solvers", "run")
 _RESULTS_ALONE = ("pixels.py", "problem.py", "rng.py", "schedules.py")
+_SCORES = ("metrics", "operators")  # of these what a number passes on its way, from stored pixels on
+_SCORES_ALONE = ("pixels.py", "problem.py", "rng.py", "run/scoring.py", "run/set_scores.py")
 _READ = (".py", ".csv", ".json", ".safetensors", ".yaml")
 
 _HOST = "MAPGA_RECORD_HOST"
@@ -72,13 +74,22 @@ def results_code(packages: Iterable[str] = ()) -> dict[str, str]:
     Args:
         packages: Others that bring components; one that is not installed has no digits.
     """
-    return {"mapga": _own_code(), **{name: _code_of(name) for name in sorted(set(packages) - {"mapga"})}}
+    return {"mapga": _own_code(_RESULTS, _RESULTS_ALONE), **_code_of_all(packages)}
+
+
+def scoring_code(packages: Iterable[str] = ()) -> dict[str, str]:
+    """The same of what can change a number of stored pixels."""
+    return {"mapga": _own_code(_SCORES, _SCORES_ALONE), **_code_of_all(packages)}
 
 
 @functools.cache
-def _own_code() -> str:
-    own = [path for room in _RESULTS for path in (_PACKAGE / room).rglob("*") if path.suffix in _READ]
-    return _hash(_PACKAGE, [*own, *(_PACKAGE / name for name in _RESULTS_ALONE)])
+def _own_code(rooms: tuple[str, ...], alone: tuple[str, ...]) -> str:
+    own = [path for room in rooms for path in (_PACKAGE / room).rglob("*") if path.suffix in _READ]
+    return _hash(_PACKAGE, [*own, *(_PACKAGE / name for name in alone)])
+
+
+def _code_of_all(packages: Iterable[str]) -> dict[str, str]:
+    return {name: _code_of(name) for name in sorted(set(packages) - {"mapga"})}
 
 
 @functools.cache

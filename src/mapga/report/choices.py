@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from mapga.card import MetricCard
-from mapga.node import metric as metric_slot
 from mapga.records.collect import Run
+from mapga.report.columns import card_of, settings_of
 from mapga.report.coverage import Coverage, cell_of, comparable
 from mapga.report.repeats import coverage_of, interval_of, mean_of, repeats, spread_of
 from mapga.report.studies import Study
@@ -78,8 +78,7 @@ def metric_names(runs: Sequence[Run]) -> list[str]:
 
 def metric_card(runs: Sequence[Run], name: str) -> MetricCard:
     """What a metric of some runs says of itself; the usual where it is none of this installation's."""
-    cards = (run.spec.card(metric_slot(name)) for run in runs if name in run.metrics.get("metrics", {}))
-    return next((card for card in cards if isinstance(card, MetricCard)), MetricCard())
+    return next((card for run in runs if (card := card_of(run, name)) is not None), MetricCard())
 
 
 def choose(
@@ -176,8 +175,7 @@ def _protocol(run: Run, metric: str) -> str | None:
     """How a run's metric was computed: its key (flavour, N, reference) or its settings; None if it has none."""
     if run.status != "done" or metric not in run.metrics["metrics"]:
         return None
-    settings = run.spec.without(slot := metric_slot(metric), ["_target_", *run.spec.card(slot).places])
-    return str(cell_of(run, metric).get("key") or " ".join(f"{key}={value}" for key, value in settings.items()))
+    return str(cell_of(run, metric).get("key") or settings_of(run, metric))
 
 
 def lower_is_better(study: Study, metric: str) -> bool:

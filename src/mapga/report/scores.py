@@ -1,22 +1,25 @@
-"""The per-image numbers of a run, from its journal, as arrays."""
+"""The per-image numbers of a run, from its journal and its scores, as arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mapga.files.jsonl import JSONLines
 from mapga.records.collect import Run
+from mapga.records.journal import Row, row_of
+from mapga.records.scores import Numbers, read_numbers
 
 __all__ = ["Scores", "read_scores"]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a journal says of the images of a run.
+    """What is known of the images of a run.
 
     Attributes:
         index: Dataset indices of the restored images, ascending, int64 (n,).
@@ -47,24 +50,21 @@ class Scores:
 
 
 def read_scores(run: Run) -> tuple[Scores, list[str]]:
-    """The numbers of a finished run, and a line for what of its journal cannot be read."""
+    """The numbers of a finished run, and a line for what of its journal and scores cannot be read."""
     path = run.folder / "journal.jsonl"
     cells = run.metrics["metrics"]
-    ceilings = {name: float(cell["ceiling"]) for name, cell in cells.items() if "ceiling" in cell}
-    absent = {name: np.inf if name in ceilings else np.nan for name in cells}  # what null stands for
-    rows: dict[int, tuple[int, str, list[float]]] = {}
+    rows: dict[int, Row] = {}
     broken: list[int] = []
     try:
         for line in JSONLines(path).lines():
-            try:
-                found = line.record or {}
-                numbers = [_number(found["metrics"].get(name), absent[name]) for name in cells]
-                rows[int(found["index"])] = (int(found["row"]), found["status"], numbers)
-            except (ValueError, TypeError, LookupError, AttributeError):
+            if (row := row_of(line.record or {})) is None:
                 broken.append(line.number)
+            else:
+                rows[row.index] = row
+        numbers = read_numbers(run.folder, rows.values())
     except OSError as error:
-        return _scores({}, ceilings, absent), [
-            f"{_name(path)}: cannot be read ({error.strerror}); its means have no interval"
+        return _scores(rows, cells, Numbers()), [
+            f"{_name(Path(error.filename or path))}: cannot be read ({error.strerror}); its means have no interval"
         ]
     troubles = []
     if broken:
@@ -74,25 +74,32 @@ def read_scores(run: Run) -> tuple[Scores, list[str]]:
         )
     if missing := int(run.metrics["n_images"]) - len(rows) - len(broken):
         troubles.append(f"{_name(path)}: {len(rows)} images recorded, {missing:+d} against metrics.json")
-    return _scores(rows, ceilings, absent), troubles
+    for name, cell in cells.items():
+        known = numbers.images.get(cell["protocol"], {})
+        if lost := len(numbers.rows - known.keys()) if cell["protocol"] not in numbers.sets else 0:
+            troubles.append(
+                f"{run.folder.name}/scores.jsonl: {name} of {lost} images is not there; mapga score makes it"
+            )
+    return _scores(rows, cells, numbers), troubles
 
 
-def _scores(rows: dict[int, tuple[int, str, list[float]]], ceilings: dict[str, float], names: Iterable[str]) -> Scores:
-    names = list(names)
-    done = sorted(index for index, (_, status, _) in rows.items() if status == "done")
-    table = np.array([rows[index][2] for index in done], dtype=np.float64).reshape(len(done), len(names))
+def _scores(rows: Mapping[int, Row], cells: Mapping[str, Mapping[str, Any]], numbers: Numbers) -> Scores:
+    done = [row for _, row in sorted(rows.items()) if row.status == "done"]
+    ceilings = {name: float(cell["ceiling"]) for name, cell in cells.items() if "ceiling" in cell}
+    values = {}
+    for name, cell in cells.items():
+        known = numbers.images.get(cell["protocol"], {})
+        absent = np.inf if name in ceilings else np.nan  # what null stands for
+        found = [absent if (value := known.get(row.row, np.nan)) is None else value for row in done]
+        values[name] = np.array(found, dtype=np.float64)
     return Scores(
-        index=np.array(done, dtype=np.int64),
-        row=np.array([rows[index][0] for index in done], dtype=np.int64),
-        values={name: np.ascontiguousarray(table[:, k]) for k, name in enumerate(names) if _any(table[:, k])},
+        index=np.array([row.index for row in done], dtype=np.int64),
+        row=np.array([row.row for row in done], dtype=np.int64),
+        values={name: column for name, column in values.items() if _any(column)},
         ceilings=ceilings,
-        lost=np.array(sorted(index for index, (_, status, _) in rows.items() if status != "done"), dtype=np.int64),
-        unreadable=np.array(sorted(k for k, (_, status, _) in rows.items() if status == "failed"), dtype=np.int64),
+        lost=np.array(sorted(k for k, row in rows.items() if row.status != "done"), dtype=np.int64),
+        unreadable=np.array(sorted(k for k, row in rows.items() if row.status == "failed"), dtype=np.int64),
     )
-
-
-def _number(value: float | None, absent: float) -> float:
-    return absent if value is None else float(value)
 
 
 def _any(column: np.ndarray) -> bool:

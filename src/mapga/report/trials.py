@@ -11,6 +11,7 @@ from mapga.errors import ConfigError
 from mapga.node import DATASET
 from mapga.records.collect import Run, told_apart
 from mapga.report.choices import metric_card
+from mapga.report.columns import named
 from mapga.report.coverage import Coverage, comparable, left_out, whole
 from mapga.report.layout import Entry, Table
 from mapga.report.passes import NFE, passes_text
@@ -57,7 +58,8 @@ def trials_table(runs: Sequence[Run]) -> Table:
         searches[str(run.problem), run.names["solver"], str(run.spec.objective)].append(run)
     lines, groups = [], []
     notes = ["trials chose settings; nothing of them is reported above, and no run on their images may be", NFE]
-    for (problem, solver, objective), family in searches.items():
+    for (problem, solver, name), family in searches.items():
+        objective = next((column for run in family if (column := named(run, name)) != name), name)
         labels = told_apart(family, ("prior", "solver", "schedule"))
         cells = {run.folder: run.metrics.get("metrics", {}).get(objective, {}) for run in family}
         digits = metric_card(family, objective).digits

@@ -14,6 +14,7 @@ from mapga.records.audit import spoiled
 from mapga.records.collect import Run, collect
 from mapga.records.origins import mixtures, origins
 from mapga.report.boards import Board, boards
+from mapga.report.columns import columns, scored_under
 from mapga.report.curves import draw_convergence, draw_passes
 from mapga.report.figures import draw_ranks, file_name, leading
 from mapga.report.layout import Table, latex_document
@@ -70,7 +71,8 @@ def write_report(root: Path, *, images: int = 8) -> Path:
         raise ConfigError(f"--images={images}: show at least 1")
     if not root.is_dir():
         raise ConfigError(f"{root} is not a folder; name the results_dir of your runs")
-    runs, troubles = collect(root)
+    found, troubles = collect(root)
+    runs = columns(found)
     troubles += _spoiled(runs)
     check_disjoint(runs)
     if not runs and not troubles:
@@ -126,7 +128,8 @@ def _content(runs: Sequence[Run], troubles: Sequence[str]) -> _Content:
     besides += [table for study in found if (table := runtime_table(study)) is not None]
     if any(map(is_trial, runs)):
         besides.append(trials_table(runs))
-    said += mixtures({run.folder.name: origins(run.folder) for run in runs if run.status == "done"})
+    done = [run for run in runs if run.status == "done"]
+    said += mixtures({run.folder.name: [*origins(run.folder), *scored_under(run)] for run in done})
     every_run = make_table([run for run in runs if not is_trial(run)])
     every_run.notes.extend(said)
     return _Content(made, besides, every_run, said)

@@ -14,30 +14,28 @@ import torch
 from mapga.config.compose import of_group
 from mapga.config.files import options
 from mapga.datasets.base import Dataset
-from mapga.errors import ConfigError
+from mapga.errors import ConfigError, Unsupported
 from mapga.files.need import missing
 from mapga.metrics.base import ImageMetric, SetMetric
 from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Node
 from mapga.operators.base import Operator
 from mapga.pixels import from_uint8, sigma_to_sym
 from mapga.priors.base import Prior
-from mapga.records import RunFolder, Shard
+from mapga.records import WHOLE, RunFolder, Shard
+from mapga.records.store import ImageStore
 from mapga.run.job import Job
+from mapga.run.scoring import Scoring
 from mapga.solvers.base import Solver
 from mapga.spec import RunSpec
 from mapga.tracking.base import Tracker
 
-__all__ = ["Unsupported", "make_dataset", "make_job", "make_prior", "make_trackers", "support_matrix"]
+__all__ = ["make_dataset", "make_job", "make_prior", "make_scoring", "make_trackers", "support_matrix"]
 
 _SOME_NOISE = 0.05  # a usual sigma_y, for asking what a solver supports
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 _log = logging.getLogger(__name__)
-
-
-class Unsupported(ConfigError):
-    """A solver that cannot serve a task with a prior."""
 
 
 def make_job(spec: RunSpec) -> Job:
@@ -83,6 +81,36 @@ def make_job(spec: RunSpec) -> Job:
         rounding=spec.rounding,  # type: ignore[arg-type]  # RunSpec.of has checked it
         start=spec.start,  # type: ignore[arg-type]
         trace=spec.trace,
+    )
+
+
+def make_scoring(run: RunFolder) -> Scoring:
+    """Build and check what a restored run is scored with: neither its prior nor its solver.
+
+    Raises:
+        ConfigError: The first thing that is wrong; pixels that are gone.
+    """
+    spec = run.spec
+    _, height, width, channels = ImageStore.open(run.path / "images.npy").shape
+    shape, device = (channels, height, width), _device(spec.device)
+    metrics: list[ImageMetric | SetMetric] = [node.build() for node in spec.metrics.values()]
+    if absent := missing([need for metric in metrics for need in metric.needs()]):
+        raise ConfigError(absent)
+    labelled = any(row.label is not None for row in run.journal(WHOLE).rows())
+    _check_metrics(metrics, shape, labelled=labelled)
+    node = spec.node(DATASET)
+    trained = any(isinstance(metric, SetMetric) and metric.reference == "training" for metric in metrics)
+    if trained and (absent := missing(list(node.card.files(node.namespace)))):
+        raise ConfigError(absent)
+    return Scoring(
+        folder=run,
+        metrics=[metric.to(device) for metric in metrics],
+        operator=spec.node(OPERATOR).build({"image_shape": shape}),
+        sigma_y=_numbers(spec)[1],
+        training=lambda: make_dataset(spec).training(),
+        seed=spec.seed,
+        batch_size=spec.batch_size,
+        dtype=_DTYPES[spec.dtype],
     )
 
 
@@ -174,9 +202,7 @@ def _numbers(spec: RunSpec) -> tuple[Shard, float]:
 def _check_fit(
     spec: RunSpec, dataset: Dataset, prior: Prior, solver: Solver, metrics: Sequence[ImageMetric | SetMetric]
 ) -> None:
-    labelled = dataset.n_classes is not None
-    if wrong := [why for one in metrics if (why := one.objection(dataset.image_shape, labelled=labelled))]:
-        raise ConfigError(f"metrics.{wrong[0]}")
+    _check_metrics(metrics, dataset.image_shape, labelled=dataset.n_classes is not None)
     if prior.image_shape != dataset.image_shape:
         raise ConfigError(
             f"prior={spec.names['prior']} is for images of {prior.image_shape}, dataset={spec.names['dataset']} has "
@@ -187,6 +213,13 @@ def _check_fit(
             f"start=truth: solver={spec.names['solver']} makes its start of the measurement too, so that there is no "
             "one noised image to start from; drop start=truth, or choose map_ga or pgdm"
         )
+
+
+def _check_metrics(
+    metrics: Sequence[ImageMetric | SetMetric], image_shape: tuple[int, int, int], *, labelled: bool
+) -> None:
+    if wrong := [why for one in metrics if (why := one.objection(image_shape, labelled=labelled))]:
+        raise ConfigError(f"metrics.{wrong[0]}")
 
 
 def _device(name: str) -> torch.device:

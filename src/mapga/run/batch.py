@@ -1,10 +1,10 @@
-"""One batch: measure, solve, round, store, score."""
+"""One batch: measure, solve, round, store."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from mapga.datasets.base import Item, UnreadableImageError
-from mapga.metrics.base import Scored
 from mapga.pixels import from_uint8, to_uint8
 from mapga.priors.base import Prior
 from mapga.problem import Problem, measure
@@ -95,7 +94,6 @@ class Restorer:
         self.job, self.stores = job, stores
         self.operator = job.operator.to(job.device, job.dtype)
         self.prior = job.prior.to(job.device, job.dtype)
-        self.scoring = job.operator.to("cpu", torch.float64)
 
     def restore(self, rows: Sequence[int], on_step: Callable[[], object]) -> tuple[list[Row], dict[str, Any]]:
         """Restore some rows, with their pixels on disk on return; the journal rows, and what it cost."""
@@ -127,8 +125,7 @@ class Restorer:
             "seconds_network": meter.seconds(),
             "device": str(self.job.device),
         }
-        numbers = self._score(restored, truth, items, problem)
-        return [*_rows(rows, items, steps, numbers, restored), *failed.values()], cost
+        return [*_rows(rows, items, steps, restored), *failed.values()], cost
 
     def measure_again(self, rows: Sequence[int]) -> None:
         """Make what the problem lacks of some rows from the data; nothing is solved."""
@@ -200,26 +197,11 @@ class Restorer:
                 items.append(self.job.dataset[row])
             except UnreadableImageError as error:
                 _log.warning("row %d failed: %s; the run goes on", row, error)
-                failed[row] = Row(row, self.job.dataset.index(row), None, "failed", None, {})
+                failed[row] = Row(row, self.job.dataset.index(row), None, "failed", None)
         return items, failed
 
-    def _score(
-        self, restored: np.ndarray, truth: np.ndarray, items: Sequence[Item], problem: Problem
-    ) -> dict[str, np.ndarray]:
-        labels = [item.label for item in items]
-        known = None if any(label is None for label in labels) else np.array(labels, dtype=np.int64)
-        exact = Problem(problem.y.cpu().double(), self.scoring, problem.sigma_y)
-        scored = Scored(restored, truth, known, exact)
-        return {metric.name: metric(scored) for metric in self.job.image_metrics}
 
-
-def _rows(
-    rows: Sequence[int],
-    items: Sequence[Item],
-    steps: Sequence[int],
-    numbers: Mapping[str, np.ndarray],
-    restored: np.ndarray,
-) -> list[Row]:
+def _rows(rows: Sequence[int], items: Sequence[Item], steps: Sequence[int], restored: np.ndarray) -> list[Row]:
     """What the journal says of restored images; ``steps`` are those at which they diverged, 0 for none."""
     return [
         Row(
@@ -228,7 +210,6 @@ def _rows(
             label=item.label,
             status="diverged" if step else "done",
             step=step or None,
-            metrics={} if step else {name: _plain(values[k]) for name, values in numbers.items()},
             crc=checksum(restored[k]),
         )
         for k, (row, item, step) in enumerate(zip(rows, items, steps, strict=True))
@@ -239,8 +220,3 @@ def _labels(items: Iterable[Item], device: torch.device) -> Tensor | None:
     labels = [item.label for item in items]
     known = [label for label in labels if label is not None]
     return torch.tensor(known, device=device) if len(known) == len(labels) else None
-
-
-def _plain(value: float) -> float | None:
-    """JSON has no NaN and no infinity."""
-    return float(value) if np.isfinite(value) else None

@@ -14,6 +14,7 @@ from mapga.operators.base import Operator
 from mapga.pixels import Rounding
 from mapga.priors.base import Prior
 from mapga.records import WHOLE, RunFolder, Shard
+from mapga.run.scoring import Scoring
 from mapga.solvers.base import Solver
 from mapga.tracking.base import Tracker
 
@@ -54,9 +55,16 @@ class Job:
     trace: bool = False
 
     @property
-    def image_metrics(self) -> list[ImageMetric]:
-        return [metric for metric in self.metrics if isinstance(metric, ImageMetric)]
-
-    @property
-    def set_metrics(self) -> list[SetMetric]:
-        return [metric for metric in self.metrics if isinstance(metric, SetMetric)]
+    def scoring(self) -> Scoring:
+        """The part of it that scores."""
+        return Scoring(
+            self.folder,
+            self.metrics,
+            self.operator,
+            self.sigma_y,
+            self.dataset.training,
+            self.seed,
+            self.batch_size,
+            self.dtype,
+            self.shard,
+        )

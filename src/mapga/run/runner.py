@@ -1,21 +1,20 @@
-"""The path of a datum: batch -> problem -> solve -> round -> store -> score -> record."""
+"""The path of a datum: batch -> problem -> solve -> round -> store -> record -> score."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 
-from mapga.datasets.base import Dataset
 from mapga.errors import ConfigError
-from mapga.files.durable import remove_leftovers, write_json
+from mapga.files.durable import remove_leftovers
 from mapga.records import Lock, LockedError, Recorded, RunFolder
-from mapga.records.documents import read_json, rows_text
+from mapga.records.documents import rows_text
 from mapga.records.journal import Row
 from mapga.records.losses import AllLost, Losses
 from mapga.records.measured import Measured
@@ -26,16 +25,15 @@ from mapga.run.batch import Restorer, Stores
 from mapga.run.job import Job
 from mapga.run.machine import machine
 from mapga.run.progress import Advance, ProgressDisplay
-from mapga.run.set_scores import score_sets
+from mapga.run.scoring import Scorer
 from mapga.run.signals import InterruptedRun, Notice, listening
 from mapga.run.summary import summarise
-from mapga.run.truth import had_unreadable, same_truth
+from mapga.run.truth import check_data
 from mapga.tracking.mirror import Mirror
 
-__all__ = ["check_data", "refuse_other_code", "run_job"]
+__all__ = ["refuse_other_code", "run_job"]
 
 _log = logging.getLogger(__name__)
-_UNKNOWN: Mapping[str, Any] = {}
 
 
 def run_job(job: Job, display: ProgressDisplay) -> Mapping[str, Any] | None:
@@ -74,45 +72,6 @@ def refuse_other_code(folder: RunFolder) -> None:
         )
 
 
-def check_data(folder: RunFolder, dataset: Dataset, origin: Mapping[str, Any] = _UNKNOWN) -> None:
-    """Write down what a run and its problem are begun with; refuse to go on with other images.
-
-    A fingerprint of another version says nothing of today's, nor does one of pictures that could not be read and may
-    have been replaced: the images are compared with the true ones that are stored, and if they are the same, today's
-    fingerprint takes its place.
-
-    Args:
-        folder: The run's.
-        dataset: The images of today.
-        origin: Under what the run is begun, if it is; of one that is done nobody knows any more.
-
-    Raises:
-        ConfigError: The run, or another run of its problem, was begun with other images.
-    """
-    now = dataset.fingerprint()
-    remedy = "remove it, and the same command writes what is known today"
-    paths = [place / "provenance.json" for place in (folder.path, folder.problem_path)]
-    records = {path: read_json(path, remedy) for path in paths if path.exists()}
-    others = {path: before for path, record in records.items() if (before := str(record.get("dataset"))) != now}
-    comparable = not (others and had_unreadable(folder))
-    wrong = [path for path, before in others.items() if comparable and _version(before) == _version(now)]
-    if not wrong and others and not same_truth(folder, dataset):
-        wrong = [*others]
-    if wrong:  # before anything is written: a refused run leaves no trace of its images
-        raise ConfigError(
-            f"{wrong[0].parent} was begun with other images (fingerprint {others[wrong[0]][:12]}, now {now[:12]}); "
-            "use another results_dir, or restore the data"
-        )
-    for path in paths:
-        record = records.get(path) or origin
-        if record.get("dataset") != now:
-            write_json(path, {**record, "dataset": now})
-
-
-def _version(fingerprint: str) -> str:
-    return fingerprint.rpartition(":")[0]
-
-
 class _Runner:
     """A job at work, alone in its shard, told of signals."""
 
@@ -120,6 +79,7 @@ class _Runner:
         self.job, self.notice, self.lock = job, notice, lock
         self.folder, self.total = job.folder, len(job.dataset)
         self.alone = job.shard.whole  # of several shards the last to finish tells trackers all
+        self.scorer = Scorer(job.scoring)
         self.mirror = Mirror(job.trackers)
 
     def run(self, display: ProgressDisplay) -> Mapping[str, Any] | None:
@@ -137,6 +97,7 @@ class _Runner:
                 _log.warning("%s/images.npy: %s damaged, restored again", self.folder.path, rows_text(recorded.damaged))
             worker = Restorer(self.job, stores)
             self._measure_again(worker, recorded)
+            self._catch_up(recorded, self.job.shard.rows(self.total))
             if self.alone:
                 self._tell_begin(recorded)
             self._restore(worker, recorded, display)
@@ -162,6 +123,10 @@ class _Runner:
         for begin in range(0, len(lost), self.job.batch_size):
             worker.measure_again(lost[begin : begin + self.job.batch_size])
 
+    def _catch_up(self, recorded: Recorded, rows: Iterable[int]) -> None:
+        """Score those of some rows that were restored and not scored, or under another protocol."""
+        self.scorer.catch_up(recorded, rows, lambda images: self.notice.check())
+
     def _restore(self, worker: Restorer, recorded: Recorded, display: ProgressDisplay) -> None:
         """Restore and record this shard's rows that are not recorded, or could not be read the last time."""
         journal = self.folder.journal(self.job.shard)
@@ -172,8 +137,10 @@ class _Runner:
                 self.lock.check()
                 self.folder.spent(cost)  # before the rows, so that every row's cost is known
                 journal.append(rows)
+                done = [row for row in rows if row.status == "done"]
+                numbers = dict(zip((row.row for row in done), self.scorer.score(done), strict=True))
                 if self.alone:
-                    self._tell_rows(rows)
+                    self._tell_rows(rows, numbers)
 
     def _batches(
         self, worker: Restorer, pending: Sequence[int], advance: Advance
@@ -204,11 +171,8 @@ class _Runner:
         """Score the whole set, write the summary and the marker, and tell trackers."""
         if (losses := Losses.among(recorded.rows.values())).all:
             raise AllLost(str(losses))
-        directions = {metric.name: metric.lower_is_better for metric in self.job.metrics}
-        of_sets = score_sets(self.folder, recorded, self.job.dataset, self.job.set_metrics)
-        ceilings = {metric.name: metric.ceiling(self.job.dataset.image_shape) for metric in self.job.image_metrics}
-        floors = {metric.name: metric.floor(self.job.operator) for metric in self.job.image_metrics}
-        summary = summarise(self.folder, recorded, directions, of_sets, ceilings, floors)
+        self._catch_up(recorded, range(self.total))  # what a shard left that was killed before it had scored
+        summary = summarise(self.folder, recorded, self.scorer.finish(recorded, lambda images: self.notice.check()))
         self.folder.finish(recorded, summary)
         if not self.alone:
             self._tell_begin(recorded)
@@ -218,8 +182,8 @@ class _Runner:
     def _tell_begin(self, recorded: Recorded) -> None:
         told = {**self.folder.spec.config, "names": dict(self.folder.spec.names)}
         self.mirror.tell("begin_run", self.folder.run_id, told, self.folder.path)
-        self._tell_rows(list(recorded.rows.values()))
+        self._tell_rows(list(recorded.rows.values()), self.folder.numbers(recorded).by_row())
 
-    def _tell_rows(self, rows: Sequence[Row]) -> None:
+    def _tell_rows(self, rows: Sequence[Row], numbers: Mapping[int, Mapping[str, float | None]]) -> None:
         for row in rows:
-            self.mirror.tell("row", row.as_dict())
+            self.mirror.tell("row", {**row.as_dict(), "metrics": numbers.get(row.row, {})})

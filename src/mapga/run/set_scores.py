@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
-from mapga.datasets.base import Dataset
 from mapga.files.durable import replacing
 from mapga.metrics.base import SetMetric
 from mapga.metrics.distribution import FrechetDistance
@@ -23,13 +22,17 @@ _BATCH = 64
 
 
 def score_sets(
-    folder: RunFolder, recorded: Recorded, dataset: Dataset, metrics: Sequence[SetMetric]
+    folder: RunFolder,
+    recorded: Recorded,
+    training: Callable[[], np.ndarray],
+    metrics: Sequence[SetMetric],
+    on_batch: Callable[[int], object] = lambda images: None,
 ) -> dict[str, dict[str, Any]]:
     """Each metric's value over the restored images, with n, its protocol's key, notes, and for Frechet distances the
     bootstrap interval. Failed images are left out, on both sides.
 
     Features are streamed in batches from ``images.npy`` and kept as ``features-<flavour>.npy``; those of the truth lie
-    with the problem, for all its runs.
+    with the problem, for all its runs. ``on_batch`` is told before each batch how many images it has.
     """
     done = [row for row in recorded.rows.values() if row.status == "done"]
     rows, indices = [row.row for row in done], [row.index for row in done]
@@ -41,7 +44,7 @@ def score_sets(
             cells[metric.name] = {"mean": None, "sem": None, "n": len(rows), "notes": [note]}
             continue
         if metric.flavour not in restored:
-            restored[metric.flavour] = _features(metric, ImageStore.open(folder.path / "images.npy"), rows)
+            restored[metric.flavour] = _features(metric, ImageStore.open(folder.path / "images.npy"), rows, on_batch)
             with replacing(folder.path / f"features-{metric.flavour}.npy") as neighbour, neighbour.open("wb") as file:
                 np.save(file, restored[metric.flavour], allow_pickle=False)
         features = restored[metric.flavour]
@@ -50,7 +53,7 @@ def score_sets(
             truth_features=_truth_features(metric, folder.problem_path, recorded.total)[rows],
             restored_indices=indices,
             truth_indices=indices,
-            training=dataset.training,
+            training=training,
         )
         score = metric.compare(features, reference)
         cell: dict[str, Any] = {
@@ -79,12 +82,18 @@ def _truth_features(metric: SetMetric, problem: Path, total: int) -> np.ndarray:
                 return np.asarray(found["features"])
     except (OSError, ValueError, LookupError, EOFError, BadZipFile):
         pass
-    features = _features(metric, truth, range(total))
+    features = _features(metric, truth, range(total), lambda images: None)
     with replacing(kept) as neighbour, neighbour.open("wb") as file:
         np.savez(file, features=features, checksums=checksums)  # a zip: what was changed in it is not read
     return features
 
 
-def _features(metric: SetMetric, images: ImageStore, rows: Sequence[int]) -> np.ndarray:
-    parts = [metric.features(images.read(rows[k : k + _BATCH])) for k in range(0, len(rows), _BATCH)]
+def _features(
+    metric: SetMetric, images: ImageStore, rows: Sequence[int], on_batch: Callable[[int], object]
+) -> np.ndarray:
+    parts = []
+    for begin in range(0, len(rows), _BATCH):
+        batch = rows[begin : begin + _BATCH]
+        on_batch(len(batch))
+        parts.append(metric.features(images.read(batch)))
     return np.concatenate(parts)

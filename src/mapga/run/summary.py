@@ -10,37 +10,22 @@ from typing import Any
 from mapga.metrics.statistics import mean_sem
 from mapga.records.folder import Recorded, RunFolder
 from mapga.records.losses import Losses
+from mapga.records.scores import Numbers
 
-__all__ = ["summarise"]
+__all__ = ["summarise", "told"]
 
 _log = logging.getLogger(__name__)
-_NONE: Mapping[str, float | None] = {}
 
 
-def summarise(
-    folder: RunFolder,
-    recorded: Recorded,
-    directions: Mapping[str, bool],
-    of_sets: Mapping[str, Mapping[str, Any]],
-    ceilings: Mapping[str, float | None],
-    floors: Mapping[str, float | None] = _NONE,
-) -> dict[str, Any]:
-    """Means with standard errors over the images that were restored, numbers of the whole set, and what they cost.
-
-    ``n`` of a metric is smaller than ``n_images`` where images were lost, or have no number. An infinite number (PSNR
-    of a perfect image) counts as the metric's ceiling, if it has one; ``n_infinite`` says how many there were, and
-    ``ceiling`` what they count as.
+def summarise(folder: RunFolder, recorded: Recorded, numbers: Numbers) -> dict[str, Any]:
+    """What the images that were restored came to, and what they cost.
 
     Args:
         folder: The run's.
         recorded: All its rows.
-        directions: For each metric, by name, whether lower is better.
-        of_sets: The values of set metrics, by name.
-        ceilings: What an infinite number counts as, by the metric's name; None, or nothing, where none is infinite.
-        floors: What rounding to 8 bits alone comes to, by the metric's name; None, or nothing, where nobody knows.
+        numbers: Of the restored ones.
     """
     losses = Losses.among(recorded.rows.values())
-    done = [row for row in recorded.rows.values() if row.status == "done"]
     costs = folder.costs()
     compute = _compute(costs)
     notes = [
@@ -67,20 +52,36 @@ def summarise(
         "n_failed": losses.lost,
         "n_diverged": losses.diverged,
         "n_unreadable": losses.unreadable,
-        "metrics": {
-            name: dict(
-                of_sets[name] if name in of_sets else _estimate([row.metrics[name] for row in done], ceilings.get(name))
-            )
-            | ({"floor": floors[name]} if floors.get(name) is not None else {})
-            | {"lower_is_better": lower}
-            for name, lower in directions.items()
-        },
+        **told(numbers),
         "compute": compute,
     } | ({"notes": notes} if notes else {})
 
 
+def told(numbers: Numbers) -> dict[str, Any]:
+    """The parts ``metrics`` and ``protocols`` of a summary: of each protocol whose numbers are all there a cell.
+
+    That is the mean with its standard error over the images that were restored, or the number of the whole set. ``n``
+    of a metric is smaller than ``n_images`` where images were lost, or have no number. An infinite number (PSNR of a
+    perfect image) counts as the metric's ceiling, if it has one; ``n_infinite`` says how many there were, and
+    ``ceiling`` what they count as.
+    """
+    cells = {column: _cell(numbers, key) for key, column in numbers.columns().items()}
+    return {"metrics": cells, "protocols": {key: numbers.protocols[key].as_dict() for key in numbers.columns()}}
+
+
+def _cell(numbers: Numbers, key: str) -> dict[str, Any]:
+    protocol = numbers.protocols[key]
+    cell = dict(
+        numbers.sets[key]
+        if key in numbers.sets
+        else _estimate([numbers.images[key][row] for row in sorted(numbers.rows)], protocol.ceiling)
+    )
+    floor = {} if protocol.floor is None else {"floor": protocol.floor}
+    return cell | floor | {"lower_is_better": protocol.lower_is_better, "protocol": key}
+
+
 def _estimate(values: Sequence[float | None], ceiling: float | None) -> dict[str, Any]:
-    """Mean, standard error and n of what a journal holds of one metric, null where a number is not finite."""
+    """Mean, standard error and n of one metric's numbers, None where one is not finite."""
     infinite = 0 if ceiling is None else values.count(None)
     counted = [value for one in values if (value := ceiling if one is None else one) is not None]
     if not counted:

@@ -2,13 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mapga.datasets.base import Dataset, UnreadableImageError
-from mapga.errors import DamagedError
+from mapga.errors import ConfigError, DamagedError
+from mapga.files.durable import write_json
 from mapga.records import Journal, Row, RunFolder
+from mapga.records.documents import read_json
 from mapga.records.measured import Measured
 from mapga.records.store import ImageStore, checksum
 
-__all__ = ["had_unreadable", "readable", "same_truth"]
+__all__ = ["check_data", "had_unreadable", "readable", "same_truth"]
+
+_UNKNOWN: Mapping[str, Any] = {}
+
+
+def check_data(folder: RunFolder, dataset: Dataset, origin: Mapping[str, Any] = _UNKNOWN) -> None:
+    """Write down what a run and its problem are begun with; refuse to go on with other images.
+
+    A fingerprint of another version says nothing of today's, nor does one of pictures that could not be read and may
+    have been replaced: the images are compared with the true ones that are stored, and if they are the same, today's
+    fingerprint takes its place.
+
+    Args:
+        folder: The run's.
+        dataset: The images of today.
+        origin: Under what the run is begun, if it is; of one that is done nobody knows any more.
+
+    Raises:
+        ConfigError: The run, or another run of its problem, was begun with other images.
+    """
+    now = dataset.fingerprint()
+    remedy = "remove it, and the same command writes what is known today"
+    paths = [place / "provenance.json" for place in (folder.path, folder.problem_path)]
+    records = {path: read_json(path, remedy) for path in paths if path.exists()}
+    others = {path: before for path, record in records.items() if (before := str(record.get("dataset"))) != now}
+    comparable = not (others and had_unreadable(folder))
+    wrong = [path for path, before in others.items() if comparable and _version(before) == _version(now)]
+    if not wrong and others and not same_truth(folder, dataset):
+        wrong = [*others]
+    if wrong:  # before anything is written: a refused run leaves no trace of its images
+        raise ConfigError(
+            f"{wrong[0].parent} was begun with other images (fingerprint {others[wrong[0]][:12]}, now {now[:12]}); "
+            "use another results_dir, or restore the data"
+        )
+    for path in paths:
+        record = records.get(path) or origin
+        if record.get("dataset") != now:
+            write_json(path, {**record, "dataset": now})
 
 
 def same_truth(folder: RunFolder, dataset: Dataset) -> bool:
@@ -56,3 +98,7 @@ def _checksum(dataset: Dataset, row: int) -> int | None:
         return checksum(dataset[row].image)
     except UnreadableImageError:
         return None
+
+
+def _version(fingerprint: str) -> str:
+    return fingerprint.rpartition(":")[0]

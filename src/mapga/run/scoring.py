@@ -1,0 +1,153 @@
+"""Numbers of what is stored: images beside their truths, measured again; neither a solver nor a prior is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from mapga.metrics.base import ImageMetric, Scored, SetMetric
+from mapga.node import OPERATOR
+from mapga.operators.base import Operator
+from mapga.pixels import from_uint8
+from mapga.problem import Problem, measure
+from mapga.records import WHOLE, Recorded, RunFolder, Shard
+from mapga.records.journal import Row
+from mapga.records.measured import Measured
+from mapga.records.protocol import Protocol
+from mapga.records.provenance import scoring_code
+from mapga.records.scores import Numbers
+from mapga.records.store import ImageStore
+from mapga.run.set_scores import score_sets
+
+__all__ = ["Scorer", "Scoring"]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What a run is scored with.
+
+    Attributes:
+        folder: Where it is recorded.
+        metrics: What is asked for, on the device where they compute; each stands in the run's config.
+        operator, sigma_y, seed, dtype: What its images were measured with; sigma_y on [-1, 1].
+        training: The dataset's training images, for the metrics that compare with them.
+        batch_size: Images scored together, >= 1.
+        shard: The rows this process works on.
+    """
+
+    folder: RunFolder
+    metrics: Sequence[ImageMetric | SetMetric]
+    operator: Operator
+    sigma_y: float
+    training: Callable[[], np.ndarray]
+    seed: int = 0
+    batch_size: int = 32
+    dtype: torch.dtype = torch.float32
+    shard: Shard = WHOLE
+
+
+class Scorer:
+    """Scores the recorded rows of a run, and keeps the numbers.
+
+    Args:
+        scoring: What it works with.
+        anew: Whether numbers that other code made are made again.
+    """
+
+    def __init__(self, scoring: Scoring, *, anew: bool = False) -> None:
+        self.scoring, self.anew, self.folder = scoring, anew, scoring.folder
+        self._log = scoring.folder.scores(scoring.shard)
+        self._cpu = [scoring.operator.to("cpu", dtype) for dtype in (scoring.dtype, torch.float64)]
+        self._by: dict[frozenset[str], str] = {}
+
+    def lacking(self, recorded: Recorded) -> dict[int, list[ImageMetric]]:
+        """For each recorded row the metrics of which it has no number."""
+        numbers = self.folder.numbers(recorded)
+        found: dict[int, list[ImageMetric]] = {}
+        for metric in self._image_metrics:
+            for row in numbers.lacking(self.protocols[metric.name], anew=self.anew):
+                found.setdefault(row, []).append(metric)
+        return {row: found[row] for row in sorted(found)}
+
+    def catch_up(self, recorded: Recorded, rows: Iterable[int], on_batch: Callable[[int], object]) -> None:
+        """Make the numbers that some rows lack, batch by batch; ``on_batch`` is told before each how many follow."""
+        lacking = self.lacking(recorded)
+        of_metrics: dict[tuple[str, ...], list[Row]] = {}
+        for row in rows:
+            if row in lacking:
+                of_metrics.setdefault(tuple(one.name for one in lacking[row]), []).append(recorded.rows[row])
+        for names, pending in of_metrics.items():
+            for begin in range(0, len(pending), self.scoring.batch_size):
+                batch = pending[begin : begin + self.scoring.batch_size]
+                on_batch(len(batch))
+                self.score(batch, [one for one in self._image_metrics if one.name in names])
+
+    def score(self, rows: Sequence[Row], metrics: Sequence[ImageMetric] | None = None) -> list[dict[str, float | None]]:
+        """The numbers of some restored rows, on disk on return; of all metrics if none are named."""
+        metrics = self._image_metrics if metrics is None else metrics
+        if not rows or not metrics:
+            return [{} for _ in rows]
+        batch = self._batch(rows)
+        values = {metric.name: metric(batch) for metric in metrics}
+        numbers = [{name: _plain(found[k]) for name, found in values.items()} for k in range(len(rows))]
+        self._log.add_images(self._scoring_of(metrics), rows, numbers)
+        return numbers
+
+    def lacking_sets(self, recorded: Recorded) -> list[SetMetric]:
+        """The metrics of the whole set that have no number."""
+        numbers = self.folder.numbers(recorded)
+        metrics = [one for one in self.scoring.metrics if isinstance(one, SetMetric)]
+        return [one for one in metrics if numbers.lacking(self.protocols[one.name], anew=self.anew)]
+
+    def finish(self, recorded: Recorded, on_batch: Callable[[int], object]) -> Numbers:
+        """Score the whole set as well, once every row has its numbers; all numbers of the run."""
+        if pending := self.lacking_sets(recorded):
+            cells = score_sets(self.folder, recorded, self.scoring.training, pending, on_batch)
+            self._log.add_sets(self._scoring_of(pending), recorded.rows.values(), cells)
+        return self.folder.numbers(recorded)
+
+    @cached_property
+    def protocols(self) -> dict[str, Protocol]:
+        """How each metric's numbers are made here, by name."""
+        spec, operator = self.folder.spec, self.scoring.operator
+        found = {}
+        for metric in self.scoring.metrics:
+            made_by = spec.metrics[metric.name], spec.node(OPERATOR)
+            code = scoring_code(one.declared.package for one in made_by if one.declared)
+            asked = replace(Protocol.asked(made_by[0]), code=code)
+            if isinstance(metric, ImageMetric):
+                asked = replace(asked, ceiling=metric.ceiling(operator.image_shape), floor=metric.floor(operator))
+            found[metric.name] = asked
+        return found
+
+    @property
+    def _image_metrics(self) -> list[ImageMetric]:
+        return [one for one in self.scoring.metrics if isinstance(one, ImageMetric)]
+
+    def _scoring_of(self, metrics: Sequence[ImageMetric] | Sequence[SetMetric]) -> str:
+        """What the lines of some metrics name; said once by each process."""
+        names = frozenset(metric.name for metric in metrics)
+        if names not in self._by:
+            self._by[names] = self._log.begin([self.protocols[metric.name] for metric in metrics])
+        return self._by[names]
+
+    def _batch(self, rows: Sequence[Row]) -> Scored:
+        """What is stored of some rows, and their measurements as the solver was given them."""
+        places = [row.row for row in rows]
+        restored = ImageStore.open(self.folder.path / "images.npy").read(places)
+        truth = ImageStore.open(Measured(self.folder.problem_path).truth_path).read(places)
+        labels = [row.label for row in rows]
+        known = None if any(label is None for label in labels) else np.array(labels, dtype=np.int64)
+        measuring, exact = self._cpu
+        clean, indices = from_uint8(truth).to(self.scoring.dtype), [row.index for row in rows]
+        problem = measure(clean, measuring, self.scoring.sigma_y, seed=self.scoring.seed, indices=indices)
+        return Scored(restored, truth, known, Problem(problem.y.double(), exact, problem.sigma_y))
+
+
+def _plain(value: float) -> float | None:
+    """JSON has no NaN and no infinity."""
+    return float(value) if np.isfinite(value) else None
