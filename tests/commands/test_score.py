@@ -205,7 +205,7 @@ def test_an_older_run_is_read_reported_and_verified(older, capsys, monkeypatch):
 
 def test_an_older_run_is_scored(older, capsys, no_solving):
     before, journal = told(older), (older / "journal.jsonl").read_bytes()
-    assert "has them" in mapga(capsys, "score", str(older), "metrics=digits").out and told(older) == before
+    assert "has them" in mapga(capsys, "score", str(older), "metrics=basic").out and told(older) == before
     said = mapga(capsys, "score", str(older.parent), "metrics=basic", CROP)
     assert said.code == 0, said
     after = told(older)
@@ -225,8 +225,16 @@ def test_an_older_folder_that_is_renamed_to_todays_id_is_that_run(older, capsys,
     (run,), _ = collect(older.parent)
     assert run.spec.former_id == older.name
     older.rename(older.with_name(run.spec.run_id))
-    overrides = ["dataset=mnist", "dataset.limit=3", "prior=gaussian", "solver=pgdm", "schedule.steps=3", "task=box50"]
-    rest = ["task.sigma_y=0.1", "metrics=digits", "device=cpu", f"results_dir={older.parent}"]
+    overrides = [
+        "dataset=mnist",
+        "dataset.split=train",
+        "dataset.limit=3",
+        "prior=gaussian",
+        "solver=pgdm",
+        "schedule.steps=3",
+        "task=box50",
+    ]
+    rest = ["task.sigma_y=0.1", "metrics=basic", "device=cpu", f"results_dir={older.parent}"]
     said = mapga(capsys, "run", *overrides, *rest)
     assert (said.code, Path(said.last).name) == (0, run.spec.run_id) and "under other sources" in said.err
 
@@ -234,7 +242,15 @@ def test_an_older_folder_that_is_renamed_to_todays_id_is_that_run(older, capsys,
 def test_a_finished_run_is_found_without_torch(older):
     (run,), _ = collect(older.parent)
     older.rename(older.with_name(run.spec.run_id))
-    overrides = ["dataset.limit=3", "prior=gaussian", "solver=pgdm", "schedule.steps=3", "task=box50", "metrics=digits"]
+    overrides = [
+        "dataset.split=train",
+        "dataset.limit=3",
+        "prior=gaussian",
+        "solver=pgdm",
+        "schedule.steps=3",
+        "task=box50",
+        "metrics=basic",
+    ]
     argv = ["run", *overrides, "task.sigma_y=0.1", "device=cpu", f"results_dir={older.parent}"]
     code = f"import sys; from mapga.cli import main; print(main({argv!r}), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200)

@@ -11,7 +11,7 @@ from mapga.config.compose import compose_run, spec_of
 from mapga.config.files import options
 from mapga.datasets.mnist import MNIST
 from mapga.metrics.base import ImageMetric, Scored, SetMetric
-from mapga.metrics.reference import paired_reference
+from mapga.metrics.reference import Reference
 from mapga.node import Node
 from mapga.operators.masks import Identity
 from mapga.pixels import from_uint8
@@ -64,6 +64,6 @@ def _value(metric: ImageMetric | SetMetric, restored: np.ndarray) -> float:
     sign = 1 if metric.lower_is_better else -1
     if isinstance(metric, ImageMetric):
         return sign * float(metric(scored(restored)).mean())
-    rows = range(len(TRUTH))
-    reference = paired_reference(metric.features(TRUTH), restored_indices=rows, truth_indices=rows)
+    features = metric.features(TRUTH)
+    reference = Reference("these", len(features), features.mean(axis=0), features)
     return sign * metric.compare(metric.features(restored), reference).value

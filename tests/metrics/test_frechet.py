@@ -12,14 +12,15 @@ import pytest
 import torch
 from torchmetrics.image.fid import _compute_fid
 
+from mapga.metrics.distribution import FrechetDistance
 from mapga.metrics.frechet import (
     covariance_factor,
     feature_factor,
-    frechet_bootstrap,
     frechet_distance,
     small_factor,
 )
 from mapga.metrics.moments import Moments, check_features
+from mapga.metrics.reference import Reference, crossed_reference
 
 
 def features(n: int, d: int, seed: int = 0, shift: float = 0.0) -> np.ndarray:
@@ -133,46 +134,63 @@ def test_moments_refuse_other_widths_and_single_images() -> None:
         Moments.stream([])
 
 
-@pytest.mark.parametrize("n", [15, 30, 120])
+class Plain(FrechetDistance):
+    """Features that are there already."""
+
+    name, flavour = "fd_plain", "plain"
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        return images
+
+    def extractor_hash(self) -> str:
+        return "0"
+
+
+def reference_of(y: np.ndarray) -> Reference:
+    return Reference("these", len(y), y.mean(axis=0), y)
+
+
+@pytest.mark.parametrize("n", [16, 30, 120])
 def test_interval_holds_the_value_and_repeats(n: int) -> None:
-    x, y = features(n, 20), features(n, 20, seed=1, shift=0.3)
-    for other_features in (None, y):
-        interval = frechet_bootstrap(x, y.mean(axis=0), small_factor(y), other_features=other_features)
-        assert interval.mean == pytest.approx(distance(x, y), rel=1e-12)
+    x, y, metric = features(n, 20), features(n, 20, seed=1, shift=0.3), Plain("crossed")
+    crossed = crossed_reference(y, restored_indices=range(n), truth_indices=range(n))
+    halves = (distance(x[::2], y[1::2]) + distance(x[1::2], y[::2])) / 2
+    for reference, expected in ((reference_of(y), distance(x, y)), (crossed, halves)):
+        interval = metric.interval(x, reference)
+        assert interval.mean == pytest.approx(expected, rel=1e-12)
         assert interval.low < interval.mean < interval.high
-        again = frechet_bootstrap(x, y.mean(axis=0), small_factor(y), other_features=other_features)
-        assert again == interval
+        assert metric.interval(x, reference) == interval
 
 
-@pytest.mark.parametrize("paired", [True, False])
-@pytest.mark.parametrize("n", [8, 40, 200])  # fewer images than features, some more, many more
-def test_interval_is_as_wide_as_fresh_sets_spread(n: int, paired: bool) -> None:
-    draw = np.random.default_rng(0)
+@pytest.mark.parametrize("crossed", [True, False])
+@pytest.mark.parametrize("n", [10, 40, 200])  # fewer images than features, some more, many more
+def test_interval_is_as_wide_as_fresh_sets_spread(n: int, crossed: bool) -> None:
+    draw, metric = np.random.default_rng(0), Plain("crossed")
     d = 10
     first, second = draw.standard_normal((2, d, d)) / d**0.5
-    fixed = draw.standard_normal((2000, d)) @ second
+    fixed = reference_of(draw.standard_normal((2000, d)) @ second)
     values, widths = [], []
     for repeat in range(80):
         base = draw.standard_normal((n, d))
-        x, y = base @ (first + 2 * second) / 2, base @ second if paired else fixed
-        values.append(distance(x, y))
+        x, y = base @ (first + 2 * second) / 2, base @ second
+        reference = crossed_reference(y, restored_indices=range(n), truth_indices=range(n)) if crossed else fixed
+        values.append(metric.compare(x, reference).value)
         if repeat < 8:
-            interval = frechet_bootstrap(
-                x, y.mean(axis=0), small_factor(y), other_features=y if paired else None, level=0.6827
-            )
+            interval = metric.interval(x, reference, level=0.6827)
             widths.append((interval.high - interval.low) / 2)
     assert 0.6 < np.mean(widths) / np.std(values) < 1.8
 
 
-def test_interval_refuses_what_it_cannot_resample() -> None:
-    x, y = features(10, 4), features(9, 4)
-    reference = (y.mean(axis=0), small_factor(y))
+def test_what_no_distance_can_be_of_is_refused() -> None:
+    x, y, metric = features(10, 4), features(9, 4), Plain("crossed")
     with pytest.raises(ValueError, match="10 restored and 9 true"):
-        frechet_bootstrap(x, *reference, other_features=y)
+        metric.interval(x, crossed_reference(y, restored_indices=range(9), truth_indices=range(9)))
+    with pytest.raises(ValueError, match="two images in each half, got 1"):
+        metric.compare(x[:3], crossed_reference(x[:3], restored_indices=range(3), truth_indices=range(3)))
     with pytest.raises(ValueError, match="two images, got 1"):
-        frechet_bootstrap(x[:1], *reference, other_features=None)
+        metric.compare(x[:1], reference_of(y))
     with pytest.raises(ValueError, match="resamples=0"):
-        frechet_bootstrap(x, *reference, other_features=None, resamples=0)
+        metric.interval(x, reference_of(y), resamples=0)
 
 
 _RANK = """

@@ -15,7 +15,6 @@ from helpers.pictures import save_inception, with_noise
 from mapga.files.fetch import FileRefusedError, sha256_of
 from mapga.metrics import FID, KID, Reference
 from mapga.metrics.inception import INCEPTION, INCEPTION_TM, Flavour, InceptionFeatures
-from mapga.metrics.reference import paired_reference
 
 cleanfid = pytest.importorskip("cleanfid.fid")
 
@@ -24,9 +23,9 @@ def fid(path: Path, flavour: Flavour = "clean") -> FID:
     return FID(flavour, weights=str(path), sha256=sha256_of(path))
 
 
-def truth_of(features: np.ndarray) -> Reference:
-    indices = range(len(features))
-    return paired_reference(features, restored_indices=indices, truth_indices=indices)
+def reference_of(features: np.ndarray) -> Reference:
+    features = features.astype(np.float64)
+    return Reference("these", len(features), features.mean(axis=0), features)
 
 
 def folder_of(images: np.ndarray, folder: Path) -> str:
@@ -42,7 +41,7 @@ def test_equal_to_clean_fid_on_folders_of_png(
 ) -> None:
     noisy = with_noise(photos, 25)
     metric = fid(inception, flavour)
-    value = metric.compare(metric.features(noisy), truth_of(metric.features(photos))).value
+    value = metric.compare(metric.features(noisy), reference_of(metric.features(photos))).value
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         script = torch.jit.load(str(inception))
@@ -85,35 +84,23 @@ def test_features_equal_clean_fid_own_wrapper(
     np.testing.assert_allclose(features, expected.numpy(), atol=1e-5)
 
 
-def unpaired(features: np.ndarray) -> Reference:
-    return Reference("training", len(features), features.mean(axis=0), features.astype(np.float64))
-
-
 def test_kid_equals_clean_fid(inception: Path, photos: np.ndarray) -> None:
     metric = KID("training", weights=str(inception), sha256=sha256_of(inception))
     restored, truth = metric.features(with_noise(photos, 25)), metric.features(photos)
-    value = metric.compare(restored, unpaired(truth)).value
+    value = metric.compare(restored, reference_of(truth)).value
     doubles = (features.astype(np.float64) for features in (truth, restored))
     assert value == pytest.approx(cleanfid.kernel_distance(*doubles, num_subsets=1), rel=1e-9)
     assert metric.flavour == fid(inception).flavour  # one pass of the network serves both
-
-
-def test_kid_against_own_truths_leaves_out_pairs(inception: Path, photos: np.ndarray) -> None:
-    metric = KID(weights=str(inception), sha256=sha256_of(inception))
-    truth = metric.features(photos)
-    score = metric.compare(truth, truth_of(truth))
-    assert score.value == pytest.approx(0, abs=1e-9) and "left out" in score.notes[0]
-    assert metric.compare(truth, unpaired(truth)).value < -0.01  # what the pairs would do
 
 
 def test_kid_of_subsets_is_seeded_and_near_the_whole(inception: Path, photos: np.ndarray) -> None:
     settings = {"weights": str(inception), "sha256": sha256_of(inception)}
     whole, parts = KID(**settings), KID(subset=12, subsets=300, **settings)
     restored, truth = whole.features(255 - photos), whole.features(photos)
-    for reference in (truth_of(truth), unpaired(truth)):
-        expected = whole.compare(restored, reference).value
-        assert parts.compare(restored, reference).value == pytest.approx(expected, rel=0.2)
-        assert parts.compare(restored, reference) == parts.compare(restored, reference)
+    reference = reference_of(truth)
+    expected = whole.compare(restored, reference).value
+    assert parts.compare(restored, reference).value == pytest.approx(expected, rel=0.2)
+    assert parts.compare(restored, reference) == parts.compare(restored, reference)
 
 
 @pytest.mark.parametrize("flavour", ["clean", "legacy"])
@@ -149,9 +136,9 @@ def test_names_and_keys_tell_protocols_apart(inception: Path, photos: np.ndarray
     assert KID(subset=500).name == "kid_m500"
     metric = fid(inception)
     features = metric.features(photos)
-    few = metric.compare(features[:10], truth_of(features[:10]))
-    many = metric.compare(features, truth_of(features))
-    assert few.key != many.key and f"n={len(photos)}" in many.key and "reference=truth" in many.key
+    few = metric.compare(features[:10], reference_of(features[:10]))
+    many = metric.compare(features, reference_of(features))
+    assert few.key != many.key and f"n={len(photos)}" in many.key and "reference=these" in many.key
     assert "N=24 < 2048, biased upwards" in many.notes[0]
 
 
@@ -209,14 +196,12 @@ def test_wrong_features_are_refused(inception: Path, photos: np.ndarray) -> None
     bad[2, 0] = np.nan
     for one in (metric, kid):
         with pytest.raises(ValueError, match=r"shape \(64,\)"):
-            one.compare(features.ravel(), truth_of(features))
+            one.compare(features.ravel(), reference_of(features))
         with pytest.raises(ValueError, match="row 2 of 4"):
-            one.compare(bad, truth_of(features))
+            one.compare(bad, reference_of(features))
         with pytest.raises(ValueError, match="at least two images, got 1"):
-            one.compare(features[:1], truth_of(features[:1]))
+            one.compare(features[:1], reference_of(features[:1]))
         with pytest.raises(ValueError, match=r"16 wide.*is 15"):
-            one.compare(features, truth_of(features[:, :15]))
-        with pytest.raises(ValueError, match="3 restored and 4 true"):
-            one.compare(features[:3], truth_of(features))
+            one.compare(features, reference_of(features[:, :15]))
     with pytest.raises(TypeError, match="float32"):
         metric.features(photos[:2].astype(np.float32))

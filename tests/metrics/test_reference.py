@@ -11,7 +11,7 @@ from helpers.pictures import with_noise
 from mapga.files.fetch import FileRefusedError, cache_folder
 from mapga.metrics import reference_for
 from mapga.metrics.distribution import FrechetDistance, KernelDistance
-from mapga.metrics.reference import paired_reference, statistics_file, statistics_reference
+from mapga.metrics.reference import Reference, crossed_reference, statistics_file, statistics_reference
 from mapga.metrics.references import training_reference
 
 
@@ -48,13 +48,13 @@ class ColourKernel(KernelDistance):
 
 def test_truths_must_be_those_of_the_restored_images() -> None:
     features = np.random.default_rng(0).random((3, 4))
-    reference = paired_reference(features, restored_indices=[5, 6, 9], truth_indices=[5, 6, 9])
-    assert reference.paired and reference.n == 3 and reference.name == "truth"
+    reference = crossed_reference(features, restored_indices=[5, 6, 9], truth_indices=[5, 6, 9])
+    assert reference.n == 3 and reference.name == "crossed halves" and reference.first.tolist() == [True, False, True]
     for indices, message in ([5, 6, 8], r"indices \[8, 9\]"), ([6, 5, 9], "order differs"), ([5, 6], r"\[9\]"):
         with pytest.raises(ValueError, match=f"do not match 3 restored ones: .*{message}"):
-            paired_reference(features, restored_indices=[5, 6, 9], truth_indices=indices)
+            crossed_reference(features, restored_indices=[5, 6, 9], truth_indices=indices)
     with pytest.raises(ValueError, match="2 rows of features for 3"):
-        paired_reference(features[:2], restored_indices=[5, 6, 9], truth_indices=[5, 6, 9])
+        crossed_reference(features[:2], restored_indices=[5, 6, 9], truth_indices=[5, 6, 9])
 
 
 def test_statistics_file_gives_the_distance_of_its_features(photos: np.ndarray, tmp_path: Path) -> None:
@@ -65,9 +65,8 @@ def test_statistics_file_gives_the_distance_of_its_features(photos: np.ndarray, 
     np.savez(path, mu=truth.mean(axis=0), sigma=np.cov(truth.T), arr_0=photos, mu_s=np.zeros(3))
     reference = statistics_reference(path)
     score = metric.compare(restored, reference)
-    indices = range(len(photos))
-    paired = paired_reference(truth, restored_indices=indices, truth_indices=indices)
-    assert score.value == pytest.approx(metric.compare(restored, paired).value, abs=1e-6)
+    these = Reference("these", len(truth), truth.mean(axis=0), truth)
+    assert score.value == pytest.approx(metric.compare(restored, these).value, abs=1e-6)
     assert "reference=set.npz@" in score.key
     path2 = tmp_path / "other" / "set.npz"
     path2.parent.mkdir()
@@ -141,10 +140,10 @@ def test_cut_cache_entry_is_computed_anew(photos: np.ndarray) -> None:
 
 
 def test_reference_for_takes_what_the_metric_names(photos: np.ndarray, tmp_path: Path) -> None:
-    metric = Colours("truth")
+    metric = Colours("crossed")
     truth = metric.features(photos[:10])
     settings = {"truth_features": truth, "restored_indices": range(10), "truth_indices": range(10)}
-    assert reference_for(metric, training=lambda: photos, **settings).name == "truth"
+    assert reference_for(metric, training=lambda: photos, **settings).name == "crossed halves"
     metric.reference = "training"
     assert reference_for(metric, training=lambda: photos, **settings).n == len(photos)
     path = tmp_path / "set.npz"
@@ -166,16 +165,20 @@ def test_kernel_distance_needs_the_features_of_the_training_split(photos: np.nda
     assert near < far
 
 
-def test_interval_of_a_score(photos: np.ndarray) -> None:
-    metric = Colours("truth")
+def test_an_images_own_truth_is_no_reference() -> None:
+    with pytest.raises(ValueError, match=r"reference='truth': distances from an image's own truth .* choose 'crossed'"):
+        Colours("truth")
+
+
+def test_halves_are_compared_with_the_others_truths(photos: np.ndarray) -> None:
+    metric, first = Colours("crossed"), np.arange(len(photos)) < 9
     truth, restored = metric.features(photos), metric.features(with_noise(photos, 60))
-    indices = range(len(photos))
-    paired = paired_reference(truth, restored_indices=indices, truth_indices=indices)
-    interval = metric.interval(restored, paired)
-    assert interval.low < metric.compare(restored, paired).value < interval.high
-    fixed = metric.interval(restored, training_reference(metric, photos))
-    assert fixed.mean == pytest.approx(interval.mean, abs=1e-6)
-    assert fixed.high - fixed.low > interval.high - interval.low  # pairing removes the spread of the images
+    rows = range(len(photos))
+    crossed = crossed_reference(truth, restored_indices=rows, truth_indices=rows, first=first)
+    parts = [(restored[a], truth[b]) for a, b in ((first, ~first), (~first, first))]
+    apart = [metric.compare(x, Reference("", len(y), y.mean(axis=0), y)).value for x, y in parts]
+    score = metric.compare(restored, crossed)
+    assert score.value == pytest.approx(np.mean(apart)) and score.key == "fd_colours|n=24|reference=crossed halves"
 
 
 def test_a_cache_that_cannot_be_written_costs_time_alone(monkeypatch, photos, caplog):

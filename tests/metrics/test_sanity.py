@@ -29,11 +29,19 @@ from mapga.metrics import (
     ShiftTolerantLPIPS,
 )
 from mapga.metrics.extractors.digits_net import WEIGHTS
-from mapga.metrics.reference import paired_reference
+from mapga.metrics.reference import Reference
 from mapga.pixels import from_uint8
 
 NOISE = (5, 10, 20, 40, 80)
-CASES = ["psnr", "ssim", "consistency", "lpips_alex", "stlpips_alex", "fid_clean", "fid_legacy", "kid"]
+CASES = [
+    "psnr",
+    "ssim",
+    "consistency",
+    "lpips_alex",
+    "stlpips_alex",
+    "fid_clean",
+    "fid_legacy",
+]  # kid is of independent sets
 CASES += ["fd_efficientnet", "fd_digits"]
 
 
@@ -97,8 +105,8 @@ def value_of(metric: ImageMetric | SetMetric, restored: np.ndarray, truth: np.nd
         x = from_uint8(truth)
         problem = Problem(x, Identity(x[0].numel()))
         return sign * float(metric(Scored(restored, truth, problem=problem)).mean())
-    indices = range(len(truth))
-    reference = paired_reference(metric.features(truth), restored_indices=indices, truth_indices=indices)
+    features = metric.features(truth)
+    reference = Reference("these", len(features), features.mean(axis=0), features)
     return sign * metric.compare(metric.features(restored), reference).value
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 from helpers.folders import unfinished
 from helpers.tables import measured
 from mapga.files.durable import write_json
 from mapga.records.collect import collect
+from mapga.records.influence import keep_influence
 from mapga.report.boards import Board, boards
 from mapga.report.scores import read_scores
 from mapga.report.sheets import board_table, pairs_csv
@@ -71,6 +73,30 @@ def test_a_board_says_where_its_test_is_not_what_it_seems(tmp_path):
     assert note in board_table(board).notes
 
 
+def test_one_image_makes_no_difference(tmp_path):
+    for solver, value in (("alpha", 10.0), ("beta", 30.0)):
+        measured(tmp_path, solver, {"psnr": [value]})
+    board = _boards(tmp_path)["psnr", "best"]
+    assert board.cautions == ["too few images for any difference to be significant: half (1 images, 1 pairs)"]
+    assert not any(cell.stars for cell in board.cells.values())
+
+
+@pytest.mark.parametrize(
+    ("moved", "said"),
+    [
+        (100, "not tested, for want of numbers of images that another has too: alpha on half, beta on half"),
+        (30, "methods are compared on the images that both have: half (10 of 40)"),
+    ],
+)
+def test_images_that_two_runs_do_not_share_are_said(tmp_path, moved, said):
+    for solver in ("alpha", "beta"):
+        folder = measured(tmp_path, solver, _numbers(0.0, len(solver)))
+    path = folder.path / "journal.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(line | {"index": line["index"] + moved}) + "\n" for line in lines))
+    assert _boards(tmp_path)["psnr", "best"].cautions == [said]
+
+
 def test_a_floor_stands_beside_what_cannot_be_below_it(tmp_path):
     run = measured(tmp_path, "alpha", {"consistency": [0.0024] * 40}, lower=True)
     told = json.loads((run.path / "metrics.json").read_text())
@@ -88,14 +114,43 @@ def test_lower_may_be_better(tmp_path):
     assert cells["half", "alpha"].best and not cells["half", "beta"].best and cells["half", "beta"].stars == "**"
 
 
-def test_sets_are_tied_where_their_intervals_meet(tmp_path):
-    for solver, mean in (("alpha", 10.0), ("beta", 11.5), ("gamma", 14.0)):
-        cell = {"mean": mean, "n": 40, "key": "fid|n=40|reference=truth", "interval": [mean - 1, mean + 1]}
-        measured(tmp_path, solver, _numbers(0.0), sets={"fid_clean": cell})
+def _set(root, solver: str, mean: float, added: np.ndarray | None = None):
+    key = "fid_clean|n=40|reference=crossed halves"
+    cell = {"mean": mean, "n": 40, "key": key, "interval": [mean - 1, mean + 1], "floor": 8.5}
+    folder = measured(root, solver, _numbers(0.0), sets={"fid_clean": cell})
+    if added is not None:
+        keep_influence(folder.path, key, 40, range(40), added - added.mean())
+
+
+def test_sets_are_compared_by_what_their_images_add(tmp_path):
+    """Beta's interval meets alpha's, and it is worse all the same: the same images cost both of them."""
+    costly = np.random.default_rng(1).normal(0, 3, 40)
+    for seed, (solver, mean) in enumerate((("alpha", 10.0), ("beta", 11.0), ("gamma", 10.01))):
+        _set(tmp_path, solver, mean, costly + np.random.default_rng(seed).normal(0, 0.2, 40))
     board = _boards(tmp_path)["fid_clean", "best"]
-    bold = {method for (_, method), cell in board.cells.items() if cell.best}
-    assert bold == {"alpha", "beta"} and board.of_sets
+    marks = {method: (cell.best, cell.stars) for (_, method), cell in board.cells.items()}
+    assert marks == {"alpha": (True, ""), "beta": (False, "**"), "gamma": (True, "")} and board.of_sets
+    one, other = board.cells["half", "alpha"], board.cells["half", "beta"]
+    assert one.low < one.mean < one.high and other.low < one.high
+    assert [cell.text for cell in board_table(board).lines[-1]] == ["real images", "–", "8.50"]
+
+
+def test_sets_without_what_their_images_add_are_not_tested(tmp_path):
+    for solver, mean in (("alpha", 10.0), ("beta", 10.1)):
+        _set(tmp_path, solver, mean)
+    board = _boards(tmp_path)["fid_clean", "best"]
+    assert {m: cell.best for (_, m), cell in board.cells.items()} == {"alpha": True, "beta": False}
+    note = "not tested, for want of numbers of images that another has too: alpha on half, beta on half"
+    assert board.cautions == [note] and note in board_table(board).notes
     assert "[9.00, 11.00]" in board_table(board).markdown()
+
+
+def test_too_few_images_for_a_distance_are_said_at_the_table(tmp_path):
+    note = "fid_clean: a distance of sets by reference=crossed needs two images in each half, got 3 in all"
+    for solver in ("alpha", "beta"):
+        measured(tmp_path, solver, _numbers(0.0), sets={"fid_clean": {"mean": None, "n": 3, "notes": [note]}})
+    board = _boards(tmp_path)["fid_clean", "best"]
+    assert board.cautions == [note] and {cell.reason for cell in board.cells.values()} == {"not measured"}
 
 
 def test_protocols_have_boards_of_their_own(tmp_path):

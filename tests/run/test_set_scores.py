@@ -11,6 +11,7 @@ import pytest
 from mapga.metrics.base import SetMetric
 from mapga.metrics.distribution import FrechetDistance, KernelDistance
 from mapga.records.folder import Recorded
+from mapga.records.influence import read_influence
 from mapga.records.journal import Row
 from mapga.records.store import ImageStore
 from mapga.run.set_scores import score_sets
@@ -29,7 +30,7 @@ class Colours(FrechetDistance):
 
     name, flavour = "fd_colours", "colours"
 
-    def __init__(self, reference: str = "truth") -> None:
+    def __init__(self, reference: str = "crossed") -> None:
         super().__init__(reference)
         self.seen = 0
 
@@ -91,20 +92,25 @@ def test_a_lost_image_is_left_out_of_both_sets(lost: str, tmp_path: Path) -> Non
     run = Run(tmp_path, lost)
     cell = run.scores(Colours())["fd_colours"]
     restored, truth = (colours(np.delete(images, LOST, axis=0)) for images in (run.restored, run.truth))
-    assert cell["mean"] == pytest.approx(distance(restored, truth), rel=1e-9)
-    assert cell["n"] == 39 and cell["key"] == "fd_colours|n=39|reference=truth"
+    even = np.delete(np.arange(SHAPE[0]) % 2 == 0, LOST)  # of the rows of the store, whatever was lost before them
+    halves = [distance(x[a], y[~a]) for x, y in ((restored, truth), (truth, truth)) for a in (even, ~even)]
+    assert cell["mean"] == pytest.approx(np.mean(halves[:2]), rel=1e-9)
+    assert cell["floor"] == pytest.approx(np.mean(halves[2:]), rel=1e-9)
+    assert cell["n"] == 39 and cell["key"] == "fd_colours|n=39|reference=crossed halves"
     assert cell["interval"][0] < cell["mean"] < cell["interval"][1]
     np.testing.assert_array_equal(np.load(run.folder.path / "features-colours.npy"), restored)
+    added = read_influence(run.folder.path, cell["key"])
+    assert np.flatnonzero(np.isnan(added)).tolist() == [LOST] and np.nanmean(added) == pytest.approx(0, abs=1e-9)
 
 
 def test_features_are_kept_and_shared(tmp_path: Path) -> None:
     run = Run(tmp_path, "failed")
     metric = Colours()
-    first = run.scores(metric, ColourKernel("truth"))
+    first = run.scores(metric, ColourKernel("crossed"))
     assert metric.seen == 39 + 40  # each restored image once, each truth once
-    assert first["kd_colours"]["n"] == 39 and "interval" not in first["kd_colours"]
+    assert first["kd_colours"]["n"] == 39 and "interval" in first["kd_colours"]
     again = Colours()
-    assert run.scores(again, ColourKernel("truth")) == first
+    assert run.scores(again, ColourKernel("crossed")) == first
     assert again.seen == 39  # the truth's features lie with the problem
     kept = sorted(path.name for path in run.folder.problem_path.iterdir())
     assert kept == ["features-colours-000000000000.npz", "truth.npy"]  # and no half of a file
@@ -125,8 +131,13 @@ def test_features_are_computed_again_where_the_file_or_the_truth_has_changed(tmp
     assert (kept.read_bytes() == whole) is (harm != "truth")
 
 
-def test_one_image_has_no_distance(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rows", "reference", "needed"),
+    [([0, 1, 2], "crossed", "two images in each half"), ([0], "training", "two images")],
+)
+def test_fewer_images_than_a_distance_needs_have_none(tmp_path: Path, rows, reference, needed) -> None:
     run = Run(tmp_path, "failed")
-    run.recorded = Recorded({0: run.recorded.rows[0], LOST: run.recorded.rows[LOST]}, SHAPE[0])
-    cell = run.scores(Colours())["fd_colours"]
-    assert cell["mean"] is None and cell["n"] == 1 and "at least two images, got 1" in cell["notes"][0]
+    run.recorded = Recorded({row: run.recorded.rows[row] for row in [*rows, LOST]}, SHAPE[0])
+    cell = run.scores(Colours(reference))["fd_colours"]
+    said = f"fd_colours: a distance of sets by reference={reference} needs {needed}, got {len(rows)} in all"
+    assert cell["mean"] is None and cell["notes"] == [said]

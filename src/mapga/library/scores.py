@@ -10,7 +10,7 @@ import numpy as np
 
 from mapga.lazy import torch
 from mapga.metrics.base import ImageMetric, Scored, SetMetric
-from mapga.metrics.references import reference_for
+from mapga.metrics.references import halves, reference_for, too_few
 from mapga.pixels import Rounding, to_uint8
 from mapga.problem import Problem
 
@@ -74,7 +74,7 @@ class Metrics:
         if isinstance(metric, ImageMetric):
             return np.where(lost, math.nan, metric(scored))
         rows = np.flatnonzero(~lost).tolist()
-        if len(rows) < 2:
+        if too_few(metric, rows):
             return math.nan
         reference = reference_for(
             metric,
@@ -82,5 +82,6 @@ class Metrics:
             restored_indices=rows,
             truth_indices=rows,
             training=self.training,
+            first=halves(rows),
         )
         return metric.compare(metric.features(scored.restored[rows]), reference).value

@@ -18,6 +18,7 @@ from mapga.files.fetch import RemoteFile
 from mapga.files.need import Need
 from mapga.metrics.extractors.networks import not_installed
 from mapga.metrics.reference import Reference
+from mapga.metrics.statistics import Interval
 
 if TYPE_CHECKING:
     import torch
@@ -128,8 +129,8 @@ class SetScore:
     Attributes:
         value: The distance.
         n: Number of restored images in it.
-        key: Flavour, N and reference, e.g. ``"fid_clean|n=1000|reference=truth"``: cells of different keys measure
-            different things and may not share a column.
+        key: Flavour, N and reference, e.g. ``"fid_clean|n=1000|reference=crossed halves"``: cells of different keys
+            measure different things and may not share a column.
         notes: What a reader must know, e.g. that the value is biased at this N.
     """
 
@@ -221,7 +222,7 @@ class SetMetric(Metric):
     """One number per set of images, from features that are kept image by image.
 
     Attributes:
-        reference: What the set is compared with: ``"truth"``, ``"training"`` or a statistics file.
+        reference: What the set is compared with: ``"crossed"``, ``"training"`` or a statistics file.
         flavour: Name of the extractor and its resizing; metrics of one flavour have the same features.
         needs_features: Whether ``compare`` needs the reference's features, not only mean and covariance.
     """
@@ -237,6 +238,14 @@ class SetMetric(Metric):
     @abstractmethod
     def extractor_hash(self) -> str:
         """Hash of whatever the features depend on besides the images: network weights, resizing."""
+
+    @abstractmethod
+    def interval(self, restored: np.ndarray, reference: Reference) -> Interval:
+        """The bootstrap interval of ``compare`` over images."""
+
+    @abstractmethod
+    def influence(self, restored: np.ndarray, reference: Reference) -> np.ndarray:
+        """What each image adds to ``compare``, float64 (N,) of mean 0, whose mean spreads as the score does."""
 
     @abstractmethod
     def compare(self, restored: np.ndarray, reference: Reference) -> SetScore:

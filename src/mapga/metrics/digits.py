@@ -11,14 +11,14 @@ import numpy as np
 from mapga.card import MetricCard
 from mapga.files.fetch import sha256_of
 from mapga.lazy import torch
-from mapga.metrics.base import ImageMetric, Scored
-from mapga.metrics.distribution import FrechetDistance
+from mapga.metrics.base import ImageMetric, Scored, SetMetric
+from mapga.metrics.distribution import FrechetDistance, KernelDistance
 from mapga.metrics.extractors.networks import per_image
 
 if TYPE_CHECKING:
     from mapga.metrics.extractors.digits_net import DigitClassifier
 
-__all__ = ["DigitAccuracy", "FDDigits"]
+__all__ = ["DigitAccuracy", "FDDigits", "KDDigits"]
 
 _WEIGHTS = Path(__file__).parent / "weights" / "digit_classifier.safetensors"
 
@@ -53,22 +53,10 @@ class DigitAccuracy(ImageMetric):
         return (read.cpu().numpy() == batch.labels).astype(np.float64)
 
 
-class FDDigits(FrechetDistance):
-    """Frechet distance in the 64 features of the digit classifier.
+class _OnDigits(SetMetric):
+    """A distance of sets in the 64 features of the digit classifier."""
 
-    Args:
-        reference: ``"truth"``, ``"training"`` or an ``.npz`` statistics file made with these features.
-
-    Raises:
-        ValueError: An unknown reference, or images that are not 32x32 grey digits.
-    """
-
-    card = MetricCard(words=("reference",), digits=2)
-    name = "fd_digits"
     flavour = "digits"
-
-    def __init__(self, reference: str = "truth") -> None:
-        super().__init__(reference)
 
     def objection(self, image_shape: tuple[int, int, int], *, labelled: bool) -> str | None:
         return _not_digits(self.name, image_shape)
@@ -83,6 +71,40 @@ class FDDigits(FrechetDistance):
 
     def weight_hashes(self) -> dict[str, str]:
         return {**super().weight_hashes(), "digit_classifier": self.extractor_hash()}
+
+
+class FDDigits(_OnDigits, FrechetDistance):
+    """Frechet distance in the 64 features of the digit classifier.
+
+    Args:
+        reference: ``"crossed"``, ``"training"`` or an ``.npz`` statistics file made with these features.
+
+    Raises:
+        ValueError: An unknown reference, or images that are not 32x32 grey digits.
+    """
+
+    card = MetricCard(words=("reference",), digits=2)
+    name = "fd_digits"
+
+    def __init__(self, reference: str = "crossed") -> None:
+        super().__init__(reference)
+
+
+class KDDigits(_OnDigits, KernelDistance):
+    """Kernel distance in the same features: unbiased at any number of images.
+
+    Args:
+        reference: ``"crossed"`` or ``"training"``.
+
+    Raises:
+        ValueError: What ``KernelDistance`` refuses, or images that are not 32x32 grey digits.
+    """
+
+    card = MetricCard(words=("reference",), digits=4)
+    name = "kd_digits"
+
+    def __init__(self, reference: str = "crossed") -> None:
+        super().__init__(reference)
 
 
 @cache

@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from mapga.metrics.moments import Moments, check_features
-from mapga.metrics.statistics import Interval, bootstrap_interval
+from mapga.metrics.moments import Moments
 
 __all__ = [
     "covariance_factor",
     "feature_factor",
-    "frechet_bootstrap",
     "frechet_distance",
+    "frechet_influence",
     "small_factor",
 ]
 
@@ -66,62 +65,25 @@ def small_factor(features: np.ndarray) -> np.ndarray:
     return covariance_factor(Moments.of(features).covariance)
 
 
-def frechet_bootstrap(
-    features: np.ndarray,
-    other_mean: np.ndarray,
-    other_factor: np.ndarray,
-    *,
-    other_features: np.ndarray | None,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    r"""Bootstrap interval over images of the Frechet distance of features (N, D) from a reference.
+def frechet_influence(centred: np.ndarray, shift: np.ndarray, other_factor: np.ndarray) -> np.ndarray:
+    r"""What each image adds to the distance, L_i (N,) up to a constant, of the rows z_i of ``centred`` (N, D).
 
     The distance is a smooth function of mean and covariance, so that to first order it is a mean over images of
 
     L_i = 2 (mu_1 - mu_2) . z_i + |z_i|^2 - z_i^T T z_i,  z_i = x_i - mu_1,
 
-    with T the optimal transport map from N(., S_1) to N(., S_2); with ``other_features`` each true image adds the
-    same with the roles exchanged. The images' L_i are resampled: one decomposition instead of one a resample. On
-    Gaussian data the interval is as wide as the distance's spread over fresh sets, also for N < D, where resampled
-    sets, with their repeated images, spread up to twice as much. It shows spread, not the bias of small N.
+    with T the optimal transport map from N(., S_1) to N(., S_2), and z_i^T T z_i = (N - 1) sum_k s_k U_ik^2 with
+    U s V^T = Z F_2^T / sqrt(N - 1). Resampling L_i takes one decomposition instead of one a resample; on Gaussian data
+    the mean of L_i spreads as the distance does over fresh sets, also for N < D, where resampled sets, with their
+    repeated images, spread up to twice as much. It shows spread, not the bias of small N.
 
     Source: influence functions: Hampel, "The influence curve and its role in robust estimation", 1974; the map:
     Olkin, Pukelsheim, "The distance between two random vectors with given dispersion matrices", 1982.
 
     Args:
-        features: Features (N, D), N >= 2.
-        other_mean: The reference's mean (D,).
-        other_factor: The reference's covariance factor (K, D).
-        other_features: Features (N, D) of the true images of the same rows, which are then resampled with them;
-            None keeps the reference fixed.
-        level: Confidence level in (0, 1).
-        resamples: Number of bootstrap samples, >= 1.
-        seed: Seed of the resampling.
-
-    Raises:
-        ValueError: Fewer than two images, another number of true images, or what ``bootstrap_interval`` refuses.
-    """
-    features = check_features(features)
-    n = len(features)
-    if n < 2:
-        raise ValueError(f"a covariance needs at least two images, got {n}")
-    if other_features is not None and len(other_features) != n:
-        raise ValueError(f"{n} restored and {len(other_features)} true images; pair the same images")
-    mean, factor = features.mean(axis=0), small_factor(features)
-    influence = _influence(features - mean, mean - other_mean, other_factor)
-    if other_features is not None:
-        influence += _influence(other_features - other_mean, other_mean - mean, factor)
-    spread = bootstrap_interval(influence - influence.mean(), level=level, resamples=resamples, seed=seed)
-    value = frechet_distance(mean, factor, other_mean, other_factor)
-    return Interval(value, max(value + spread.low, 0.0), value + spread.high, level)
-
-
-def _influence(centred: np.ndarray, shift: np.ndarray, other_factor: np.ndarray) -> np.ndarray:
-    """L_i (N,) of the rows of ``centred`` (N, D), up to a constant.
-
-    z_i^T T z_i = (N - 1) sum_k s_k U_ik^2 with U s V^T = Z F_2^T / sqrt(N - 1).
+        centred: Features less their mean.
+        shift: Their mean less the other's (D,).
+        other_factor: The other covariance's factor (K, D).
     """
     n = len(centred)
     overlap = centred @ other_factor.T / np.sqrt(n - 1)

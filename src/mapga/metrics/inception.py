@@ -125,7 +125,7 @@ class FID(_OnInception, FrechetDistance):
 
     Args:
         flavour: Network and resizing; see the module.
-        reference: ``"truth"``, ``"training"`` or a statistics file of the same flavour.
+        reference: ``"crossed"``, ``"training"`` or a statistics file of the same flavour.
         weights: Path of the network, or None for the cached, published file.
         sha256: SHA-256 of ``weights`` where they are not the published ones; its first digits join the name.
 
@@ -138,7 +138,7 @@ class FID(_OnInception, FrechetDistance):
     def __init__(
         self,
         flavour: Flavour = "clean",
-        reference: str = "truth",
+        reference: str = "crossed",
         weights: str | None = None,
         sha256: str | None = None,
     ) -> None:
@@ -153,7 +153,7 @@ class KID(_OnInception, KernelDistance):
     """Kernel distance in the features of ``fid_clean``.
 
     Args:
-        reference: ``"truth"`` or ``"training"``.
+        reference: ``"crossed"`` or ``"training"``.
         subset: Largest number of images in one kernel matrix; part of the name where it is not 1000.
         subsets: Number of random subsets, where there are more images.
         seed: Seed of the subsets.
@@ -168,7 +168,7 @@ class KID(_OnInception, KernelDistance):
 
     def __init__(
         self,
-        reference: str = "truth",
+        reference: str = "crossed",
         subset: int = 1000,
         subsets: int = 100,
         seed: int = 0,

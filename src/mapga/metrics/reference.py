@@ -1,4 +1,4 @@
-"""What a set of restored images is compared with: their truths, a training split, published statistics."""
+"""What a set of restored images is compared with: truths of other images, a training split, published statistics."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from mapga.metrics.frechet import covariance_factor, small_factor
 from mapga.metrics.moments import check_features
 
 __all__ = [
+    "CROSSED",
     "Reference",
     "check_reference",
-    "paired_reference",
+    "crossed_reference",
     "statistics_file",
     "statistics_reference",
 ]
 
+CROSSED = "crossed"
 _CLEANFID_STATISTICS = "https://www.cs.cmu.edu/~clean-fid/stats/"
 
 
@@ -30,12 +32,13 @@ class Reference:
     """The set a distance is measured from.
 
     Attributes:
-        name: What it is, part of every cell's key: ``"truth"``, or a training split or file with its hash.
+        name: What it is, part of every cell's key: ``"crossed halves"``, or a training split or file with its hash.
         n: Number of images, or None where a statistics file does not say.
         mean: Mean of the features, float64 (D,).
         features: Features, float64 (N, D), or None where only statistics are known.
         covariance: Covariance (D, D), or None where it follows from ``features``.
-        paired: Row i of ``features`` is the truth of restored image i.
+        first: Of crossed halves, where row i of ``features`` is the truth of restored image i: whether it is of the
+            first half, bool (N,). An image is compared with the truths of the other half, never with its own.
     """
 
     name: str
@@ -43,7 +46,16 @@ class Reference:
     mean: np.ndarray
     features: np.ndarray | None = None
     covariance: np.ndarray | None = None
-    paired: bool = False
+    first: np.ndarray | None = None
+
+    @property
+    def parts(self) -> list[tuple[np.ndarray | slice, Reference]]:
+        """Rows of the restored images, with what those are compared with; a score is the mean over the parts."""
+        if self.first is None or self.features is None:
+            return [(slice(None), self)]
+        sides = (self.first, ~self.first)
+        others = [self.features[other] for other in sides[::-1]]
+        return [(rows, Reference(self.name, len(x), x.mean(axis=0), x)) for rows, x in zip(sides, others, strict=True)]
 
     @property
     def width(self) -> int:
@@ -66,18 +78,31 @@ class Reference:
 
 
 def check_reference(reference: str) -> None:
-    """Refuse anything but ``"truth"``, ``"training"`` or the name of an ``.npz`` file, by its value."""
-    if reference not in ("truth", "training") and not reference.endswith(".npz"):
-        raise ValueError(
-            f"reference={reference!r}: choose 'truth' (the run's own true images), 'training' (the dataset's "
-            "training split) or a statistics file, .npz with mu and sigma"
-        )
+    """Refuse anything but ``"crossed"``, ``"training"`` or the name of an ``.npz`` file, by its value."""
+    if reference in (CROSSED, "training") or reference.endswith(".npz"):
+        return
+    own = "distances from an image's own truth say how true it is, not how its set is distributed; "
+    raise ValueError(
+        f"reference={reference!r}: {own if reference == 'truth' else ''}choose 'crossed' (each half of the images "
+        "against the truths of the other), 'training' (the dataset's training split) or a statistics file, .npz with "
+        "mu and sigma"
+    )
 
 
-def paired_reference(
-    features: np.ndarray, *, restored_indices: Sequence[int], truth_indices: Sequence[int]
+def crossed_reference(
+    features: np.ndarray,
+    *,
+    restored_indices: Sequence[int],
+    truth_indices: Sequence[int],
+    first: np.ndarray | None = None,
 ) -> Reference:
-    """The truths of the restored images, row for row.
+    """The truths of the restored images, row for row, of which each half is for the images of the other.
+
+    Args:
+        features: Of the truths, (N, D).
+        restored_indices: Dataset indices of the restored images.
+        truth_indices: Dataset indices of the truths.
+        first: Which rows are the first half, bool (N,); every second one by default.
 
     Raises:
         ValueError: The truths are not those of the restored images, in their order.
@@ -93,7 +118,8 @@ def paired_reference(
     features = check_features(features, what="features of the true images")
     if len(features) != len(truth):
         raise ValueError(f"{len(features)} rows of features for {len(truth)} true images; keep one row an image")
-    return Reference("truth", len(features), features.mean(axis=0), features, paired=True)
+    first = np.arange(len(features)) % 2 == 0 if first is None else first
+    return Reference("crossed halves", len(features), features.mean(axis=0), features, first=first)
 
 
 def statistics_file(reference: str) -> RemoteFile:

@@ -15,9 +15,9 @@ from mapga.files.durable import replacing
 from mapga.files.fetch import cache_folder
 from mapga.metrics.base import SetMetric
 from mapga.metrics.moments import Moments, check_features
-from mapga.metrics.reference import Reference, paired_reference, statistics_file, statistics_reference
+from mapga.metrics.reference import CROSSED, Reference, crossed_reference, statistics_file, statistics_reference
 
-__all__ = ["reference_for", "training_reference"]
+__all__ = ["halves", "reference_for", "too_few", "training_reference"]
 
 _BATCH = 64
 _log = logging.getLogger(__name__)
@@ -52,6 +52,21 @@ def training_reference(metric: SetMetric, images: np.ndarray) -> Reference:
     return Reference(name, len(images), arrays["mean"], covariance=arrays["covariance"])
 
 
+def halves(rows: Sequence[int]) -> np.ndarray:
+    """Which of some rows are the first of crossed halves, bool: every second row, whichever of them were lost."""
+    return np.asarray(rows, dtype=np.int64) % 2 == 0
+
+
+def too_few(metric: SetMetric, rows: Sequence[int]) -> str | None:
+    """Why some rows are too few images for a metric, in one line; None if they are enough."""
+    first = halves(rows)
+    sizes = [first.sum(), (~first).sum()] if metric.reference == CROSSED else [len(rows)]
+    if min(sizes) >= 2:
+        return None
+    needed = "two images in each half" if metric.reference == CROSSED else "two images"
+    return f"{metric.name}: a distance of sets by reference={metric.reference} needs {needed}, got {len(rows)} in all"
+
+
 def reference_for(
     metric: SetMetric,
     *,
@@ -59,22 +74,26 @@ def reference_for(
     restored_indices: Sequence[int],
     truth_indices: Sequence[int],
     training: Callable[[], np.ndarray],
+    first: np.ndarray | None = None,
 ) -> Reference:
     """What ``metric.reference`` names.
 
     Args:
         metric: The metric that will compare.
-        truth_features: Features (N, D) of the true images, used by ``reference="truth"``.
+        truth_features: Features (N, D) of the true images, used by ``reference="crossed"``.
         restored_indices: Dataset indices of the restored images.
         truth_indices: Dataset indices of the true images.
         training: Gives the images of the training split, used by ``reference="training"``.
+        first: Which rows are the first of crossed halves, bool (N,); every second one by default.
 
     Raises:
         ValueError: What the three kinds of reference refuse.
         FileRefusedError: The statistics file is not there.
     """
-    if metric.reference == "truth":
-        return paired_reference(truth_features, restored_indices=restored_indices, truth_indices=truth_indices)
+    if metric.reference == CROSSED:
+        return crossed_reference(
+            truth_features, restored_indices=restored_indices, truth_indices=truth_indices, first=first
+        )
     if metric.reference == "training":
         return training_reference(metric, training())
     return statistics_reference(statistics_file(metric.reference).verified())

@@ -70,19 +70,44 @@ class Board:
     @property
     def cautions(self) -> list[str]:
         """Where its paired tests say less, or more, than they seem to."""
-        few, skewed = [], []
+        few, skewed, fewer = [], [], []
         for task, found in self.pairs.items():
+            most = max(
+                (cell.coverage.n // len(cell.runs) for (t, _), cell in self.cells.items() if t == task and cell.runs),
+                default=0,
+            )
+            if (shared := min((pair.n for *_, pair in found), default=most)) < most:
+                fewer.append(f"{task} ({shared} of {most})")
             if starless(pairs := [pair for *_, pair in found]):
                 few.append(f"{task} ({max(pair.n for pair in pairs)} images, {len(pairs)} pairs)")
             elif any(pair.skewed for pair in pairs):
                 skewed.append(task)
-        notes = [f"too few images for any difference to be significant: {', '.join(few)}"] if few else []
+        notes = [*self._unmeasured, *self._untested]
+        notes += [f"methods are compared on the images that both have: {', '.join(fewer)}"] if fewer else []
+        notes += [f"too few images for any difference to be significant: {', '.join(few)}"] if few else []
         if skewed:
             notes.append(
                 "so few images weigh so much in a difference that p < 0.05 may come by chance in more than 8 of 100 "
                 f"cases (experiments/paired_tests): {', '.join(skewed)}"
             )
         return notes
+
+    @property
+    def _unmeasured(self) -> list[str]:
+        """Why cells have no number, as their runs say."""
+        cells = [(task, method) for (task, method), cell in self.cells.items() if cell.mean is None]
+        runs = [run for place in cells for run in self.study.of(*place)]
+        return list(dict.fromkeys(note for run in runs for note in cell_of(run, self.metric).get("notes", ())))
+
+    @property
+    def _untested(self) -> list[str]:
+        """Which ranked methods share numbers of single images with no other, without which nothing is tested."""
+        found = []
+        for task in self.study.tasks:
+            ranked = [method for method in self.study.methods if self.cells.get((task, method), Cell()).ranked]
+            tested = {method for *both, _ in self.pairs.get(task, ()) for method in both}
+            found += [f"{method} on {task}" for method in ranked if len(ranked) > 1 and method not in tested]
+        return [f"not tested, for want of numbers of images that another has too: {', '.join(found)}"] if found else []
 
     @property
     def repeated(self) -> list[str]:
@@ -105,10 +130,20 @@ class Board:
 
     @property
     def floors(self) -> list[str]:
-        """What rounding to 8 bits alone comes to on each task, where it is known: no method can do better."""
+        """What a faultless answer comes to on each task, in a line: no method can be expected to do better."""
+        known = [f"{task} {number(floor, self.card.digits)}" for task, floor in self.floor_of.items()]
+        what = "what as many real images score" if self.of_sets else "what rounding to 8 bits alone comes to"
+        return [f"{what}: {', '.join(known)}"] if known else []
+
+    def floor(self, task: str) -> str:
+        """What a faultless answer comes to on a task, as text."""
+        return number(self.floor_of[task], self.card.digits) if task in self.floor_of else "–"
+
+    @property
+    def floor_of(self) -> dict[str, float]:
+        """By task what a faultless answer comes to, where it is known."""
         cells = {task: cell_of(cell.run, self.metric) for (task, _), cell in self.cells.items() if cell.run is not None}
-        known = [f"{task} {number(cell['floor'], self.card.digits)}" for task, cell in cells.items() if "floor" in cell]
-        return [f"what rounding to 8 bits alone comes to: {', '.join(known)}"] if known else []
+        return {task: cell["floor"] for task, cell in cells.items() if "floor" in cell}
 
     @property
     def title(self) -> str:
@@ -237,13 +272,7 @@ def _marked(
             both = {best, method} <= set(able)
             pair = comparison.between(able.index(best), able.index(method)) if both else None
             equal = cell.mean == numbers[best].mean
-            tied = pair.tied if pair is not None else not both and _overlap(cell, numbers[best])
+            tied = pair is not None and pair.tied
             stars = pair.stars if pair is not None and not equal else ""
             marked[method] = replace(cell, best=equal or tied, stars=stars)
     return marked, [(able[pair.first], able[pair.second], pair) for pair in comparison.pairs]
-
-
-def _overlap(one: Cell, other: Cell) -> bool:
-    """For numbers of sets, which have no pairs: whether their intervals meet."""
-    ends = (one.low, one.high, other.low, other.high)
-    return all(end is not None for end in ends) and ends[0] <= ends[3] and ends[2] <= ends[1]  # type: ignore[operator]

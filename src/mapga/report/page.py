@@ -84,6 +84,7 @@ def _board(board: Board) -> dict[str, Any]:
         "direction": "lower" if board.lower_is_better else "higher",
         "selection": board.selection,
         "tasks": study.tasks,
+        "real": [(task, board.floor(task)) for task in study.tasks] if board.of_sets and board.floor_of else [],
         "lines": [
             {
                 "method": method,

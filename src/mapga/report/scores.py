@@ -11,6 +11,7 @@ import numpy as np
 
 from mapga.files.jsonl import JSONLines
 from mapga.records.collect import Run
+from mapga.records.influence import read_influence
 from mapga.records.journal import Row, row_of
 from mapga.records.scores import Numbers, read_numbers
 
@@ -24,7 +25,8 @@ class Scores:
     Attributes:
         index: Dataset indices of the restored images, ascending, int64 (n,).
         row: Their places in ``images.npy``, int64 (n,).
-        values: For each metric by name float64 (n,); infinite for a perfect image, NaN where there is no number.
+        values: For each metric by name float64 (n,), of a score of the set with what each image adds to it;
+            infinite for a perfect image, NaN where there is no number.
         ceilings: What an infinite number counts as, for the metrics that have some.
         lost: Dataset indices of the images that diverged or could not be read.
         unreadable: Of these, those that could not be read.
@@ -80,7 +82,21 @@ def read_scores(run: Run) -> tuple[Scores, list[str]]:
             troubles.append(
                 f"{run.folder.name}/scores.jsonl: {name} of {lost} images is not there; mapga score makes it"
             )
-    return _scores(rows, cells, numbers), troubles
+    scores = _scores(rows, cells, numbers)
+    scores.values.update(_of_sets(run, scores.row))
+    return scores, troubles
+
+
+def _of_sets(run: Run, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """For each score of the whole set a number of each image, whose mean it is: the score and what the image adds."""
+    found = {}
+    for name, cell in run.metrics["metrics"].items():
+        if "key" not in cell or cell.get("mean") is None or not len(rows):
+            continue
+        added = read_influence(run.folder, str(cell["key"]))
+        if added is not None and rows.max() < len(added) and np.isfinite(added[rows]).all():
+            found[name] = cell["mean"] + added[rows]
+    return found
 
 
 def _scores(rows: Mapping[int, Row], cells: Mapping[str, Mapping[str, Any]], numbers: Numbers) -> Scores:

@@ -24,7 +24,10 @@ _LEGEND = (
     "* p < 0.05, ** p < 0.01: worse than the best (paired over images: the larger p-value of sign flips and of a "
     "studentised bootstrap, Holm-corrected over all pairs of a column)"
 )
-_SETS = "a distance of sets has no numbers of images: its ties are overlapping intervals, and it has no stars"
+_SETS = (
+    "a distance of sets is tested by what each image adds to it, to first order (its influence); real images: what the "
+    "truths score in the place of the restored images, against the same reference"
+)
 
 
 def has_ablation(study: Study) -> bool:
@@ -42,11 +45,16 @@ def board_table(board: Board, *, intervals: bool = True) -> Table:
         cells = [_entry(board, board.cells.get((task, method), Cell()), intervals) for task in board.study.tasks]
         start = [method, *([settings[method]] if fixed else []), board.passes(method)]
         lines.append([*map(Entry, start), *cells])
+    groups = [board.study.title] * len(lines)
+    if board.of_sets and board.floor_of:
+        shown = [board.floor(task) for task in board.study.tasks]
+        lines.append([Entry(text) for text in ["real images", *([""] if fixed else []), _NONE, *shown]])
+        groups.append("real images")
     notes = [_LEGEND, NFE, *([_SETS] if board.of_sets else [])]
     notes += [
         *board.repeated,
         *board.cautions,
-        *board.floors,
+        *([] if board.of_sets else board.floors),
         *perfect_note(cell.coverage for cell in board.cells.values()),
     ]
     notes += board.study.left_out
@@ -59,7 +67,7 @@ def board_table(board: Board, *, intervals: bool = True) -> Table:
     if not has_ablation(board.study):
         title = board.title
     header = ["method", *(["setting"] if fixed else []), "NFE", *board.study.tasks]
-    return Table(header, lines, [board.study.title] * len(lines), notes, title, left=2 if fixed else 1)
+    return Table(header, lines, groups, notes, title, left=2 if fixed else 1)
 
 
 def beside_tables(made: Sequence[Board]) -> list[Table]:

@@ -11,9 +11,9 @@ import numpy as np
 
 from mapga.files.durable import replacing
 from mapga.metrics.base import SetMetric
-from mapga.metrics.distribution import FrechetDistance
-from mapga.metrics.references import reference_for
+from mapga.metrics.references import halves, reference_for, too_few
 from mapga.records.folder import Recorded, RunFolder
+from mapga.records.influence import keep_influence
 from mapga.records.store import ImageStore
 
 __all__ = ["score_sets"]
@@ -28,19 +28,19 @@ def score_sets(
     metrics: Sequence[SetMetric],
     on_batch: Callable[[int], object] = lambda images: None,
 ) -> dict[str, dict[str, Any]]:
-    """Each metric's value over the restored images, with n, its protocol's key, notes, and for Frechet distances the
-    bootstrap interval. Failed images are left out, on both sides.
+    """Each metric's value over the restored images, with n, its protocol's key, notes, its bootstrap interval, and as
+    its floor what the truths in the place of the restored images score. Failed images are left out, on both sides.
 
     Features are streamed in batches from ``images.npy`` and kept as ``features-<flavour>.npy``; those of the truth lie
-    with the problem, for all its runs. ``on_batch`` is told before each batch how many images it has.
+    with the problem, for all its runs. What each image adds to a score is kept as ``influence-<hash of the key>.npy``.
+    ``on_batch`` is told before each batch how many images it has.
     """
     done = [row for row in recorded.rows.values() if row.status == "done"]
     rows, indices = [row.row for row in done], [row.index for row in done]
     restored: dict[str, np.ndarray] = {}
     cells: dict[str, dict[str, Any]] = {}
     for metric in metrics:
-        if len(rows) < 2:
-            note = f"{metric.name}: a distance of sets needs at least two images, got {len(rows)}"
+        if note := too_few(metric, rows):
             cells[metric.name] = {"mean": None, "sem": None, "n": len(rows), "notes": [note]}
             continue
         if metric.flavour not in restored:
@@ -48,25 +48,26 @@ def score_sets(
             with replacing(folder.path / f"features-{metric.flavour}.npy") as neighbour, neighbour.open("wb") as file:
                 np.save(file, restored[metric.flavour], allow_pickle=False)
         features = restored[metric.flavour]
+        truths = _truth_features(metric, folder.problem_path, recorded.total)[rows]
         reference = reference_for(
             metric,
-            truth_features=_truth_features(metric, folder.problem_path, recorded.total)[rows],
+            truth_features=truths,
             restored_indices=indices,
             truth_indices=indices,
             training=training,
+            first=halves(rows),
         )
-        score = metric.compare(features, reference)
-        cell: dict[str, Any] = {
+        score, interval = metric.compare(features, reference), metric.interval(features, reference)
+        cells[metric.name] = {
             "mean": score.value,
             "sem": None,
             "n": score.n,
             "key": score.key,
             "notes": list(score.notes),
+            "interval": [interval.low, interval.high],
+            "floor": metric.compare(truths, reference).value,
         }
-        if isinstance(metric, FrechetDistance):
-            interval = metric.interval(features, reference)
-            cell["interval"] = [interval.low, interval.high]
-        cells[metric.name] = cell
+        keep_influence(folder.path, score.key, recorded.total, rows, metric.influence(features, reference))
     return cells
 
 
