@@ -23,7 +23,7 @@ LATE = 0.004  # and seconds that the kill may come later: about a batch
 
 @pytest.fixture(autouse=True)
 def _no_git(monkeypatch):
-    monkeypatch.setattr(runner, "provenance", lambda device: {"device": device})
+    monkeypatch.setattr(runner, "provenance", lambda device, packages: {"device": device})
 
 
 def job(results: Path, shard: str = "0/1") -> Job:

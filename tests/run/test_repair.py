@@ -24,7 +24,7 @@ ROW = 64  # bytes of an image
 
 @pytest.fixture(autouse=True)
 def _no_git(monkeypatch):
-    monkeypatch.setattr(runner, "provenance", lambda device: {"device": device})
+    monkeypatch.setattr(runner, "provenance", lambda device, packages: {"device": device})
 
 
 class Dying(MAPGA):
@@ -77,7 +77,7 @@ DAMAGES |= {gone: [0, 1, 2, 3, 4, 5]}
 def plain(tmp_path_factory):
     results = tmp_path_factory.mktemp("plain")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "provenance", lambda device: {"device": device})
+        patch.setattr(runner, "provenance", lambda device, packages: {"device": device})
         run_quietly(tiny_job(results))
     return what_lasts(tiny_job(results))
 

@@ -62,7 +62,7 @@ class Axe:
 
 @pytest.fixture(autouse=True)
 def _no_git(monkeypatch):
-    monkeypatch.setattr(runner, "provenance", lambda device: {"device": device})
+    monkeypatch.setattr(runner, "provenance", lambda device, packages: {"device": device})
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

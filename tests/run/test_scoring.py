@@ -14,7 +14,7 @@ from mapga.run import runner
 
 @pytest.fixture(autouse=True)
 def _no_git(monkeypatch):
-    monkeypatch.setattr(runner, "provenance", lambda device: {"device": device})
+    monkeypatch.setattr(runner, "provenance", lambda device, packages: {"device": device})
 
 
 def _dying_after(monkeypatch, batches: int):

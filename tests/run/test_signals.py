@@ -21,7 +21,7 @@ from mapga.solvers import MAPGA
 
 @pytest.fixture(autouse=True)
 def _no_git(monkeypatch):
-    monkeypatch.setattr(runner, "provenance", lambda device: {"device": device})
+    monkeypatch.setattr(runner, "provenance", lambda device, packages: {"device": device})
 
 
 class Asked(MAPGA):
