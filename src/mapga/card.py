@@ -40,6 +40,7 @@ class Card:
         pin: The arguments that hold hashes, as the files found here have them (None where there is none yet).
         speed_only: Arguments that change how fast, and nothing else.
         words: Arguments that take text and are science: names, not places.
+        absent: Arguments that came when runs were recorded already: null is as if they were not there, for the id too.
         given: Arguments that the suite hands over, and no config sets.
         parts: Arguments that are components themselves, each with the place in a config that takes its kind.
         files: What the component needs from elsewhere, here or not.
@@ -50,6 +51,7 @@ class Card:
     pin: Callable[[Any], Mapping[str, str | None]] | None = None
     speed_only: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict)
     files: Callable[[Any], Sequence[Need]] = lambda a: ()
@@ -57,6 +59,7 @@ class Card:
     def science(self, node: Mapping[str, Any]) -> dict[str, Any]:
         """The part of a node that belongs to a run's identity."""
         known = {path for path, digest in self.pinned.items() if node.get(digest) is not None}
+        known |= {key for key in self.absent if node.get(key) is None}
         return {key: value for key, value in node.items() if key not in {*self.places, *self.speed_only, *known}}
 
 

@@ -23,7 +23,7 @@ def parameters_of(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 @cache
 def kinds_of(make: Callable[..., Any]) -> dict[str, Any]:
     """The kind of each argument; ``Any`` where its name is known to type checkers alone, as that of a tensor is."""
-    function = make.__init__ if isinstance(make, type) else make  # type: ignore[misc]
+    function = inspect.unwrap(make.__init__ if isinstance(make, type) else make)  # type: ignore[misc]
     annotations = getattr(function, "__annotations__", {})
     found: dict[str, Any] = dict.fromkeys(parameters_of(make), Any)
     for name in annotations.keys() & found.keys():

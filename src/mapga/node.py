@@ -219,7 +219,7 @@ def incomplete(make: Callable[..., Any]) -> list[str]:
         return [f"{name} has no card of its own"]
     parameters = list(parameters_of(make))
     named = [*card.places, *card.pinned, *card.pinned.values(), *card.speed_only, *card.words, *card.given]
-    named += card.parts
+    named += [*card.parts, *card.absent]
     named += getattr(card, "choosing", ())
     flaws = [f"the card of {name} speaks of {key!r}, which it does not take" for key in named if key not in parameters]
     texts = [key for key, kind in kinds_of(make).items() if takes_text(kind) and key not in named]

@@ -67,5 +67,6 @@ def to_uint8(x: Tensor, rounding: Rounding = "round") -> np.ndarray:
     """
     if rounding not in _OFFSETS:
         raise ValueError(f"rounding={rounding!r}: choose 'round' or 'truncate'")
-    levels = (255 * to_unit(x.detach().double()).clamp(0, 1) + _OFFSETS[rounding]).floor()
+    x = x.detach().cpu() if x.device.type == "mps" else x.detach()  # which has no float64
+    levels = (255 * to_unit(x.double()).clamp(0, 1) + _OFFSETS[rounding]).floor()
     return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mapga.card import Card
 from mapga.lazy import torch
+from mapga.shown import Shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,7 +73,7 @@ def karras_levels(
     return (high + u * (low - high)) ** rho
 
 
-class Schedule(ABC):
+class Schedule(Shown, ABC):
     """Strictly decreasing noise levels from sigma_max to sigma_min.
 
     Args:
@@ -110,7 +111,7 @@ class Schedule(ABC):
             )
         other = copy.copy(self)
         other.sigma_max, other.sigma_min = sigma_max, sigma_min
-        return other
+        return other._changed(sigma_max=sigma_max, sigma_min=sigma_min)
 
 
 class Spaced(Schedule):

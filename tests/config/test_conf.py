@@ -107,7 +107,12 @@ def test_every_solver_is_built_and_says_what_it_supports(name):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in options("prior") if "images" in spec(f"prior={name}").node(PRIOR).card.given]
+    "name",
+    [
+        name
+        for name in options("prior")
+        if "images" in spec(f"prior={name}", *_left_open("prior", name)).node(PRIOR).card.given
+    ],
 )
 def test_every_fitted_prior_is_built(name):
     overrides = ["prior.components=5"] if name in ("mixture", "overlapping") else []

@@ -41,8 +41,25 @@ def test_another_channel_count_is_refused(tmp_path: Path, mode: str, channels: i
 def test_sizes_that_differ_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "a.png", size=(6, 4))
     write(tmp_path / "b.png", size=(4, 6))
-    with pytest.raises(ValueError, match=r"b\.png has 4x6 pixels, a\.png 6x4; resize or crop"):
+    with pytest.raises(ValueError, match=r"b\.png has 4x6 pixels, .*a\.png 6x4; .* dataset\.size=4$"):
         ImageFolder(str(tmp_path))
+
+
+def test_squares_are_made_of_pictures_of_several_sizes(tmp_path: Path) -> None:
+    """The short side is resized without aliasing, the middle cut out: a picture is its half, grey lines become grey."""
+    lines = np.zeros((8, 12), np.uint8)
+    lines[:, ::2] = 255
+    Image.fromarray(lines).save(tmp_path / "lines.png")
+    (wide := np.zeros((4, 20), np.uint8))[:, 8:12] = 200
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    folder = ImageFolder(str(tmp_path), channels=1, size=4)
+    assert folder.image_shape == (1, 4, 4) and folder[0].image.shape == (4, 4, 1)
+    assert np.abs(folder[0].image.astype(int) - 127).max() < 16, "every second pixel would be black, or white"
+    assert (folder[1].image == 200).all()
+    with pytest.raises(ValueError, match=r"wide\.png has 20x4 pixels, dataset\.size=5 would enlarge it"):
+        ImageFolder(str(tmp_path), channels=1, size=5)
+    with pytest.raises(ValueError, match=r"dataset\.size=0: the side of a picture"):
+        ImageFolder(str(tmp_path), channels=1, size=0)
 
 
 def test_nothing_there_is_refused(tmp_path: Path) -> None:

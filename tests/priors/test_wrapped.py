@@ -15,7 +15,8 @@ from mapga.run.meter import MeteredPrior
 
 ATTRIBUTES = set(Prior.__annotations__)
 ANSWERS = {"denoise", "consistency", "score"}  # a wrapper's own
-METHODS = {"labels_for", "conditioned", "loaded", "to"}
+OWN = {"check"}  # of the attributes alone
+METHODS = {"labels_for", "sample", "conditioned", "loaded", "to"}
 
 
 class Inner(Prior):
@@ -38,6 +39,9 @@ class Inner(Prior):
     def labels_for(self, indices: Sequence[int], labels: Tensor | None) -> Tensor:
         return torch.tensor([*indices, 99])
 
+    def sample(self, indices: Sequence[int], *, seed: int) -> Tensor:
+        return torch.tensor([*indices, seed])
+
     def conditioned(self, labels: Tensor | None) -> Self:
         return type(self)("conditioned", labels)
 
@@ -57,7 +61,9 @@ class Doubled(WrappedPrior):
 
 
 def test_everything_public_of_a_prior_is_looked_at_here() -> None:
-    assert {name for name in vars(Prior) if not name.startswith("_")} | ATTRIBUTES == ATTRIBUTES | ANSWERS | METHODS
+    assert {
+        name for name in vars(Prior) if not name.startswith("_")
+    } | ATTRIBUTES == ATTRIBUTES | ANSWERS | OWN | METHODS
 
 
 def test_attributes_are_those_of_the_prior_inside() -> None:
@@ -70,8 +76,9 @@ def test_attributes_are_those_of_the_prior_inside() -> None:
 def test_methods_reach_the_prior_inside_and_keep_the_wrapper() -> None:
     wrapped = Doubled(Inner())
     assert wrapped.labels_for([3, 5], None).tolist() == [3, 5, 99]
+    assert wrapped.sample([3, 5], seed=7).tolist() == [3, 5, 7]
     asked = {"conditioned": (None,), "loaded": (), "to": ("meta", torch.float64)}
-    assert {"labels_for", *asked} == METHODS
+    assert {"labels_for", "sample", *asked} == METHODS
     for name, arguments in asked.items():
         other = getattr(wrapped, name)(*arguments)
         assert type(other) is Doubled and other.prior.said == (name, *arguments)

@@ -65,7 +65,7 @@ def _depends_on_surroundings(overrides: Sequence[str]) -> bool:
 
 def _read(path: Path) -> list[RunSpec] | None:
     try:
-        written = json.loads(path.read_text())
+        written = json.loads(path.read_text(encoding="utf-8"))
         return [RunSpec.of(one["config"], one["names"]) for one in written]
     except (OSError, ValueError, LookupError, TypeError):  # absent or damaged: composed again
         return None

@@ -237,7 +237,9 @@ def _found(spec: RunSpec, error: Exception) -> Outcome:
     if run.done and not unscored(read_summary(run.path), spec.metrics):
         return ended(run)
     if (run.path / "skipped.json").exists():
-        return Outcome("skipped", str(run.path), str(json.loads((run.path / "skipped.json").read_text())["reason"]))
+        return Outcome(
+            "skipped", str(run.path), str(json.loads((run.path / "skipped.json").read_text(encoding="utf-8"))["reason"])
+        )
     if (run.path / "error.txt").exists():
         return Outcome("failed", str(run.path), f"traceback in {run.path / 'error.txt'}")
     return Outcome("failed", str(run.path), _wordless(error))

@@ -161,4 +161,4 @@ def _file(group: str, name: str) -> dict[str, Any]:
 
 @cache
 def _read(path: Path) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text()) or {}
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}

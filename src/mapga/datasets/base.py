@@ -9,6 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
+from mapga.shown import Shown
+
 __all__ = ["Dataset", "Item", "UnreadableImageError"]
 
 _VERSION = 2  # of what a fingerprint is made of; those of version 1 bear no number
@@ -33,7 +35,7 @@ class Item:
     label: int | None = None
 
 
-class Dataset(ABC):
+class Dataset(Shown, ABC):
     """An ordered list of images of one shape. Knows no torch, no range but 0..255, no solver.
 
     Attributes:

@@ -41,7 +41,7 @@ _SUFFIXES = (".jpeg", ".jpg", ".png")
 
 @cache
 def _label_map() -> list[tuple[int, str, int]]:
-    with (_DATA / "imagenet64_label_map.csv").open(newline="") as file:
+    with (_DATA / "imagenet64_label_map.csv").open(newline="", encoding="utf-8") as file:
         return [(int(row["npz_label"]), row["wnid"], int(row["model_label"])) for row in csv.DictReader(file)]
 
 

@@ -3,6 +3,8 @@
 * ImageNet: the short side is halved by box averages while it is at least twice the wanted size, then resized by
   bicubic interpolation, then the centre is cut out, with the offset rounded down.
 * LSUN: the short side is resized by box averages at once, then the centre is cut out likewise.
+* ``square``, for pictures of one's own: by bicubic interpolation at once, whose kernel grows with the reduction so that
+  nothing aliases, then the centre is cut out likewise. Nothing is enlarged.
 
 Sources: Dhariwal, Nichol, "Diffusion models beat GANs on image synthesis", 2021, arXiv 2105.05233 (guided-diffusion,
 image_datasets.py and datasets/lsun_bedroom.py); the networks of "Consistency models" follow it.
@@ -21,7 +23,7 @@ from mapga.datasets.pictures import to_bytes
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["decode", "imagenet_square", "lsun_square"]
+__all__ = ["decode", "imagenet_square", "lsun_square", "square"]
 
 
 def decode(content: bytes, name: str) -> Image:
@@ -65,6 +67,20 @@ def lsun_square(picture: Image, side: int) -> np.ndarray:
     from PIL.Image import Resampling
 
     return _centre(_shrunk(picture, side, Resampling.BOX), side)
+
+
+def square(pixels: np.ndarray, side: int) -> np.ndarray:
+    """The middle of a picture at another size, uint8 (side, side, C).
+
+    Args:
+        pixels: uint8 (H, W, C), C = 1 or 3, neither H nor W below ``side``.
+        side: Side of the result in pixels.
+    """
+    from PIL import Image
+
+    grey = pixels.shape[2] == 1
+    picture = Image.fromarray(pixels[..., 0] if grey else pixels)
+    return _centre(_shrunk(picture, side, Image.Resampling.BICUBIC), side).reshape(side, side, -1)
 
 
 def _shrunk(picture: Image, side: int, method: Any) -> Image:

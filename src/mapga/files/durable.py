@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mapga.files.system import lives
+
 __all__ = [
     "creating",
     "naming",
@@ -86,7 +88,7 @@ def remove_leftovers(folder: Path) -> None:
     ours = re.compile(rf"\..+\.{re.escape(_here())}-(\d+)(-\d+)?")
     for path in folder.iterdir():
         match = ours.fullmatch(path.name)
-        if match and path.is_file() and not path.is_symlink() and not _lives(int(match[1])):
+        if match and path.is_file() and not path.is_symlink() and not lives(int(match[1])):
             path.unlink(missing_ok=True)
 
 
@@ -98,16 +100,6 @@ def _here() -> str:
     except OSError:  # macOS has no /proc
         namespace = 0
     return f"{socket.gethostname()}-{namespace}"
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 @contextmanager

@@ -12,12 +12,9 @@ Environment:
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +22,7 @@ from pathlib import Path
 from mapga.files.address import bare, shown
 from mapga.files.download import DownloadError, Limits, download
 from mapga.files.durable import settle
+from mapga.files.system import alone
 
 __all__ = ["FileRefusedError", "RemoteFile", "cache_folder", "check_file", "fetch", "sha256_of"]
 
@@ -165,7 +163,7 @@ def fetch(file: RemoteFile, limits: Limits | None = None) -> Path:
     target = file.path()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target.with_name(target.name + ".lock")):
+        with alone(target.with_name(target.name + ".lock")):
             if file.problem() is not None:  # else another process fetched it while this one waited
                 _obtain(file, target, limits or Limits())
     except DownloadError as error:
@@ -195,14 +193,6 @@ def _obtain(file: RemoteFile, target: Path, limits: Limits) -> None:
         found = str(error).removeprefix(f"{part}: ")
         raise FileRefusedError(f"{file.origin()} does not serve {file.name}: {found}") from None
     settle(part, target)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an advisory lock, which the system releases however the process ends."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _copy(source: Path, part: Path) -> None:

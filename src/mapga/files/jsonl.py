@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mapga.files.durable import write_text
+from mapga.files.system import BINARY, read_at
 
 __all__ = ["JSONLines", "Line"]
 
@@ -52,10 +53,10 @@ class JSONLines:
             OSError: The disk took less.
         """
         lines = _text(records).encode()
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY, 0o644)
         try:
             size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            if size and read_at(descriptor, 1, size - 1) != b"\n":
                 lines = b"\n" + lines  # seal a torn line off
             written = os.write(descriptor, lines)
             if written != len(lines):

@@ -49,7 +49,7 @@ def stated(group: str, name: str) -> dict[str, Any]:
         )
     if wrong := twice(group, name):
         raise ConfigError(wrong)
-    own = from_yaml(paths(group, name)[0].read_text()) or {}
+    own = from_yaml(paths(group, name)[0].read_text(encoding="utf-8")) or {}
     filled = {key: _filled(value) for key, value in own.items() if key != "defaults"}
     return {key: value for key, value in filled.items() if value != _ABSENT}
 
@@ -68,5 +68,5 @@ def _plain(value: Any) -> Any:
 
 @cache
 def _run() -> dict[str, Any]:
-    run: dict[str, Any] = from_yaml((conf_dir() / "run.yaml").read_text())
+    run: dict[str, Any] = from_yaml((conf_dir() / "run.yaml").read_text(encoding="utf-8"))
     return run

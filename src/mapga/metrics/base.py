@@ -19,6 +19,7 @@ from mapga.files.need import Need
 from mapga.metrics.extractors.networks import not_installed
 from mapga.metrics.reference import Reference
 from mapga.metrics.statistics import Interval
+from mapga.shown import Shown
 
 if TYPE_CHECKING:
     import torch
@@ -140,7 +141,7 @@ class SetScore:
     notes: tuple[str, ...] = ()
 
 
-class Metric(ABC):
+class Metric(Shown, ABC):
     """What both kinds share.
 
     Attributes:

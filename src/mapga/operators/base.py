@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
 from mapga.lazy import torch
+from mapga.shown import Shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["LinearOperator", "Operator", "SpectralOperator"]
 
 
-class Operator(ABC):
+class Operator(Shown, ABC):
     """A deterministic map A from images (B, C, H, W) in [-1, 1] to measurements.
 
     Attributes:

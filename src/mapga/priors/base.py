@@ -14,13 +14,16 @@ arXiv 2206.00364; Song et al., "Consistency models", 2023, arXiv 2303.01469.
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
+from mapga.errors import ConfigError
 from mapga.lazy import torch
 from mapga.schedules import SIGMA_MIN
+from mapga.shown import Shown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -40,8 +43,26 @@ def check_contrast(contrast: float) -> None:
         raise ValueError(f"prior.contrast={contrast}: the images are multiplied by it, choose 1 or less, above 0")
 
 
-class Prior(ABC):
+_Answer = Callable[[Any, "Tensor", "float | Tensor"], "Tensor"]
+_ANSWERS = {"denoise", "consistency", "score"}
+
+
+def _asked(answer: _Answer) -> _Answer:
+    """A method of a prior that looks at the images first, and answers in their dtype."""
+
+    @functools.wraps(answer)
+    def asked(self: Prior, x: Tensor, sigma: float | Tensor) -> Tensor:
+        self.check(x)
+        given = answer(self, x, sigma)
+        return given.to(x.dtype) if isinstance(given, torch.Tensor) else given  # a solver refuses what is none
+
+    return asked
+
+
+class Prior(Shown, ABC):
     """A distribution of images as solvers see it. All images are (B, C, H, W) in [-1, 1] units.
+
+    Whatever a subclass answers is asked for through ``check``, and comes back in the dtype of the images handed in.
 
     Attributes:
         name: What messages call it; that of conf/ where it came by one.
@@ -60,6 +81,26 @@ class Prior(ABC):
     has_consistency: bool = True
     has_denoiser: bool = True
     n_classes: int | None = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        for answer in _ANSWERS & vars(cls).keys():
+            setattr(cls, answer, _asked(vars(cls)[answer]))
+
+    def check(self, x: Tensor) -> None:
+        """Refuse what is no batch of images that this prior is for.
+
+        Raises:
+            ConfigError: Another size or number of channels, or whole numbers.
+        """
+        called = f"prior {self.name or type(self).__name__}"
+        if tuple(x.shape[1:]) != tuple(self.image_shape):
+            raise ConfigError(
+                f"{called} is for {tuple(self.image_shape)}, got {tuple(x.shape[1:])}; give images "
+                "(B, C, H, W) of that size, or the prior that belongs to them"
+            )
+        if not x.is_floating_point():
+            raise ConfigError(f"{called} is for floating-point images in [-1, 1], got {x.dtype}")
 
     @abstractmethod
     def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:

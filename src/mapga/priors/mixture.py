@@ -133,6 +133,7 @@ class MixturePrior(Prior):
 
     def _expected_mean(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """sum_k r_k(x) m_k, (B, C, H, W), by a softmax that streams over chunks of components."""
+        x = x.to(torch.promote_types(x.dtype, self.means.dtype))
         flat, variance = x.flatten(1), self._variance(sigma, x).flatten(1)
         peak: Tensor | None = None
         for means, half_norms, log_weights in self._chunks(self.chunk):

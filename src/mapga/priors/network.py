@@ -2,7 +2,8 @@ r"""A prior made of networks: a denoiser, a consistency function, or both, of on
 
     D(x, sigma) = edm scalings around F_D,    C(x, sigma) = consistency scalings around F_C
 
-(``mapga.priors.networks.preconditioning`` has the formulas.) The networks are frozen and in evaluation mode: a
+(``mapga.priors.networks.preconditioning`` has the formulas; ``processes`` beside it has those of other conventions, for
+networks of diffusers.) The networks are frozen and in evaluation mode: a
 gradient with respect to x costs no gradient with respect to the weights.
 
 Sources: Karras et al., 2022, arXiv 2206.00364; Song et al., 2023, arXiv 2303.01469.
@@ -11,6 +12,7 @@ Sources: Karras et al., 2022, arXiv 2206.00364; Song et al., 2023, arXiv 2303.01
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -18,9 +20,9 @@ from mapga.card import PriorCard, carded
 from mapga.files.fetch import sha256_of
 from mapga.lazy import torch
 from mapga.priors.base import Prior
-from mapga.priors.networks.preconditioning import ROLES, precondition
+from mapga.priors.networks.preconditioning import ROLES
+from mapga.priors.networks.processes import Preconditioned, Process
 from mapga.priors.networks.shipped import fingerprint, shipped_fingerprint, shipped_paths
-from mapga.schedules import SIGMA_MAX
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -57,13 +59,18 @@ class NetworkPrior(Prior):
         precision: ``bfloat16`` runs the networks under autocast, twice as fast where the hardware has it; the
             scalings around them stay in the dtype of x.
         fingerprint: What identifies the weights, for a run's identity.
+        name: What messages call it.
+        processes: By role, what a network was trained for, if not the scalings of its role.
+        follow: Whether the networks compute in the dtype and on the device of the images handed in, or stay as
+            they are.
 
     Raises:
         ValueError: No network at all, or an unknown precision.
     """
 
-    card = PriorCard(words=("fingerprint",), given=("denoiser", "consistency", "image_shape"))
-    sigma_max = SIGMA_MAX
+    card = PriorCard(
+        words=("fingerprint", "name"), given=("denoiser", "consistency", "image_shape", "processes", "follow")
+    )
 
     def __init__(
         self,
@@ -74,16 +81,26 @@ class NetworkPrior(Prior):
         n_classes: int | None = None,
         precision: Precision = "float32",
         fingerprint: str = "",
+        name: str = "of networks",
+        processes: Mapping[str, Process] | None = None,
+        follow: bool = True,
     ) -> None:
         if denoiser is None and consistency is None:
             raise ValueError("a network prior needs a denoiser, a consistency network, or both; none is given")
         if precision not in ("float32", "bfloat16"):
             raise ValueError(f"prior.precision={precision!r}: choose float32 or bfloat16")
-        self.image_shape, self.n_classes = image_shape, n_classes
-        self.precision, self.fingerprint = precision, fingerprint
+        self.name, self.image_shape, self.n_classes = name, image_shape, n_classes
+        self.precision, self.fingerprint, self.follow = precision, fingerprint, follow
         self.has_denoiser, self.has_consistency = denoiser is not None, consistency is not None
         self._denoiser, self._consistency = _frozen(denoiser), _frozen(consistency)
+        self.processes = {role: Preconditioned(kind) for role, kind in ROLES.items()} | dict(processes or {})
+        of_networks = [
+            self.processes[role] for role, one in zip(ROLES, (denoiser, consistency), strict=True) if one is not None
+        ]
+        self.sigma_min = max(process.sigma_min for process in of_networks)
+        self.sigma_max = min(process.sigma_max for process in of_networks)
         self._labels: Tensor | None = None
+        self._elsewhere: dict[tuple[Any, ...], nn.Module] = {}  # copies that follow images, made when they come
 
     @classmethod
     @carded(PriorCard(words=("name", "fingerprint"), pin=_shipped_pin))
@@ -100,6 +117,7 @@ class NetworkPrior(Prior):
             FileNotFoundError: A file is missing from the installation.
         """
         prior = cls.from_files(**{role: str(path) for role, path in shipped_paths(name).items()}, precision=precision)
+        prior.name = name
         if fingerprint not in (None, prior.fingerprint):
             raise ValueError(
                 f"prior.fingerprint={str(fingerprint)[:12]}: this version ships another pair {name}, "
@@ -154,6 +172,7 @@ class NetworkPrior(Prior):
             shapes.pop() if shapes else (0, 0, 0),
             precision=precision,
             fingerprint=fingerprint(digests),
+            name="trained",
         )
 
     def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
@@ -192,6 +211,7 @@ class NetworkPrior(Prior):
         if self.n_classes is not None and (self._labels is None or len(self._labels) != len(x)):
             got = "none" if self._labels is None else len(self._labels)
             raise ValueError(f"class-conditional networks need a label for each of {len(x)} images, got {got}")
+        network = self._following(role, network, x)
         weights = next(network.parameters(), x)
         labels = () if self._labels is None else (self._labels.to(x.device),)
         half = self.precision == "bfloat16"
@@ -200,7 +220,17 @@ class NetworkPrior(Prior):
             with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
                 return network(scaled.to(weights.dtype), time.to(weights.dtype), *labels).to(x.dtype)
 
-        return precondition(ROLES[role], raw, x, sigma)
+        return self.processes[role](raw, x, sigma)
+
+    def _following(self, role: str, network: nn.Module, x: Tensor) -> nn.Module:
+        """The network where x is, in its dtype."""
+        weights = next(network.parameters(), x)
+        if not self.follow or (weights.device, weights.dtype) == (x.device, x.dtype):
+            return network
+        place = (role, x.device, x.dtype)
+        if place not in self._elsewhere:
+            self._elsewhere[place] = copy.deepcopy(network).to(x.device, x.dtype)
+        return self._elsewhere[place]
 
 
 def _roles(denoiser: str | None, consistency: str | None) -> dict[str, str]:

@@ -103,7 +103,7 @@ class PublishedPrior(Prior):
         node |= {"denoiser_sha256": denoiser_sha256, "consistency_sha256": consistency_sha256}
         self.sources = sources_of(node)
         self.has_denoiser, self.has_consistency = (role in self.sources for role in ROLES)
-        self._architecture, shape = architecture, architectures()[architecture]
+        self.name, self._architecture, shape = architecture, architecture, architectures()[architecture]
         self.image_shape, self.n_classes = shape.image_shape, shape.classes
         self.precision, self.channels_last, self.compile = precision, channels_last, compile
         self._labels, self._seed = labels, seed
@@ -174,7 +174,9 @@ class PublishedPrior(Prior):
             for network in moved._networks.values():
                 network.compile()
         denoiser, consistency = (moved._networks.get(role) for role in ROLES)
-        moved._inner = NetworkPrior(denoiser, consistency, self.image_shape, n_classes=self.n_classes)
+        moved._inner = NetworkPrior(
+            denoiser, consistency, self.image_shape, n_classes=self.n_classes, name=self.name, follow=False
+        )
         return moved
 
     def _ready(self) -> NetworkPrior:

@@ -27,6 +27,9 @@ class WrappedPrior(Prior):
     def __init__(self, prior: Prior) -> None:
         self._take(prior)
 
+    def sample(self, indices: Sequence[int], *, seed: int) -> Tensor:
+        return self.prior.sample(indices, seed=seed)
+
     def labels_for(self, indices: Sequence[int], labels: Tensor | None) -> Tensor | None:
         return self.prior.labels_for(indices, labels)
 

@@ -107,7 +107,7 @@ def read_run(folder: Path) -> Run:
     Raises:
         OSError, ValueError, KeyError: It cannot be read.
     """
-    record = from_yaml((folder / "config.yaml").read_text())
+    record = from_yaml((folder / "config.yaml").read_text(encoding="utf-8"))
     names = {str(key): str(value) for key, value in record.pop("names").items()}
     problem = str(record.pop("problem"))
     return run_of(folder, RunSpec(record, names), problem)
@@ -130,7 +130,7 @@ def run_of(folder: Path, spec: RunSpec, problem: str) -> Run:
     if (folder / "skipped.json").exists():
         return found("skipped", reason=str(read_json(folder / "skipped.json", _REMEDY).get("reason", "")))
     if (folder / "error.txt").exists():
-        lines = (folder / "error.txt").read_text().strip().splitlines()
+        lines = (folder / "error.txt").read_text(encoding="utf-8").strip().splitlines()
         return found("failed", reason=lines[-1] if lines else "")
     return found("incomplete")
 

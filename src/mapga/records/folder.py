@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from mapga.errors import DamagedError
 from mapga.files.durable import write_json, write_text
 from mapga.files.jsonl import JSONLines
 from mapga.files.plain_yaml import to_yaml
+from mapga.files.system import sync_folder
 from mapga.records.documents import read_summary
 from mapga.records.journal import Journal
 from mapga.records.lock import Lock
@@ -153,11 +153,7 @@ class RunFolder:
         merge_traces(self.path)
         write_json(self.path / "metrics.json", summary)
         (self.path / "error.txt").unlink(missing_ok=True)
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(self.path)
         write_text(self.path / "done", "")
 
 

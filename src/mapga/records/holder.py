@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from mapga.files.system import lives
+
 __all__ = ["Holder", "signature"]
 
 _STALE_SECONDS = 180.0  # a heart elsewhere that has been silent for so long is suspected to have stopped
@@ -37,7 +39,7 @@ class Holder:
         signed, silent = None, math.inf
         try:
             silent = time.time() - path.stat().st_mtime
-            signed = json.loads(path.read_text())
+            signed = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError):  # a network file system that is away for a while; a torn file
@@ -78,13 +80,10 @@ class Holder:
         pid = self.signed.get("pid")
         if not isinstance(pid, int) or pid <= 0:
             return False
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass
-        return self.signed.get("born") in (None, _birth(pid))  # its number may be another process's by now
+        return lives(pid) and self.signed.get("born") in (
+            None,
+            _birth(pid),
+        )  # its number may be another process's by now
 
 
 def signature(token: str) -> dict[str, Any]:
@@ -96,7 +95,7 @@ def _place() -> dict[str, Any]:
     """Where a process number means one process: a host, since a boot, in a namespace of such numbers."""
     place: dict[str, Any] = {"host": socket.gethostname(), "boot": None, "namespace": None}
     with contextlib.suppress(OSError):  # macOS has no /proc
-        place["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        place["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         place["namespace"] = Path("/proc/self/ns/pid").stat().st_ino
     return place
 
@@ -104,6 +103,6 @@ def _place() -> dict[str, Any]:
 def _birth(pid: int) -> int | None:
     """When a process was started, in clock ticks since boot; None where there is no /proc."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
     except (OSError, ValueError, IndexError):
         return None

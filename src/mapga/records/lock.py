@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mapga.files.durable import neighbour_of
+from mapga.files.system import alone
 from mapga.records.holder import Holder, signature
 
 __all__ = ["Lock", "LockedError"]
@@ -90,7 +90,7 @@ class Lock:
         mine = neighbour_of(self.path)
         signed = mine.with_name(f"{mine.name}-{self._token.rpartition(':')[2]}")  # several locks of one process
         try:
-            signed.write_text(json.dumps(signature(self._token)))
+            signed.write_text(json.dumps(signature(self._token)), encoding="utf-8")
             os.link(signed, self.path)  # at once and complete: a killed process leaves no unsigned lock
         except FileExistsError:
             return False
@@ -108,7 +108,7 @@ class Lock:
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             return False
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(signature(self._token), file)
         return True
 
@@ -125,20 +125,10 @@ class Lock:
                 f"{path.parent.name} is being worked on by {holder} ({path.name}, last sign of life {holder.heard}); "
                 f"wait for it, or remove {path} if it is dead"
             )
-        with self._alone():
+        # Of processes that found the same lock stale one at a time removes it, so none displaces its successor.
+        with alone(self.path.parent, needed=False):
             if (now := Holder.of(path)) is not None and now.signed == holder.signed and not now.alive:
                 path.unlink(missing_ok=True)
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Of processes that found the same lock stale one at a time removes it, so none displaces its successor."""
-        descriptor = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            with contextlib.suppress(OSError):  # a file system without flock
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
     def _beat(self) -> None:
         while not self._ended.wait(_BEAT_SECONDS):
@@ -162,7 +152,7 @@ def _beats(path: Path) -> bool:
 
 def _beat_at(path: Path) -> tuple[int, str] | None:
     try:
-        with path.open() as file:
+        with path.open(encoding="utf-8") as file:
             return os.fstat(file.fileno()).st_mtime_ns, file.read()
     except OSError:
         return None

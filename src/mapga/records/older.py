@@ -61,7 +61,7 @@ def older_lines(folder: Path) -> Iterator[dict[str, Any]]:
 def _asked(folder: Path, cells: Mapping[str, Mapping[str, Any]]) -> list[Protocol]:
     """The protocols of some numbers, as the run's config and these cells tell them."""
     try:
-        nodes = from_yaml((folder / "config.yaml").read_text())["metrics"] or {}
+        nodes = from_yaml((folder / "config.yaml").read_text(encoding="utf-8"))["metrics"] or {}
     except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
         nodes = {}
     code = next((dict(one["code"]) for one in reversed(origins(folder)) if isinstance(one.get("code"), dict)), {})

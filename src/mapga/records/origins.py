@@ -22,7 +22,7 @@ _Origin = Mapping[str, Any]
 def origins(folder: Path) -> list[_Origin]:
     """Of a run's ``provenance.json`` the first origin, then those under which it went on; [] where none is known."""
     try:
-        record = json.loads((folder / "provenance.json").read_text())
+        record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         return [record, *record.get("continued", ())]
     except (OSError, ValueError, AttributeError):
         return []

@@ -156,7 +156,9 @@ def _git() -> dict[str, Any] | None:
     except (OSError, subprocess.SubprocessError):
         pass
     try:
-        built: dict[str, Any] = json.loads((_PACKAGE / "commit.json").read_text())  # commit_hook.py wrote it
+        built: dict[str, Any] = json.loads(
+            (_PACKAGE / "commit.json").read_text(encoding="utf-8")
+        )  # commit_hook.py wrote it
     except (OSError, ValueError):
         return None
     return built

@@ -15,6 +15,7 @@ import numpy as np
 
 from mapga.errors import DamagedError
 from mapga.files.durable import creating
+from mapga.files.system import BINARY, read_at, write_at
 
 __all__ = ["ImageStore", "checksum"]
 
@@ -96,10 +97,10 @@ class ImageStore:
             )
         if wrong := [row for row in rows if not 0 <= row < len(self)]:
             raise ValueError(f"{self.path}: there is no row {wrong[0]}")
-        descriptor = os.open(self.path, os.O_WRONLY)
+        descriptor = os.open(self.path, os.O_WRONLY | BINARY)
         try:
             for row, image in zip(rows, images, strict=True):
-                written = os.pwrite(descriptor, image.tobytes(), self._offset + row * self._size)
+                written = write_at(descriptor, image.tobytes(), self._offset + row * self._size)
                 if written != self._size:
                     raise OSError(errno.ENOSPC, f"the disk took {written} of {self._size} bytes", str(self.path))
             os.fsync(descriptor)
@@ -136,7 +137,7 @@ class ImageStore:
     def _bytes(self, rows: Sequence[int]) -> Iterator[bytes]:
         with self.path.open("rb") as file:
             for row in rows:
-                data = os.pread(file.fileno(), self._size, self._offset + row * self._size) if row < len(self) else b""
+                data = read_at(file.fileno(), self._size, self._offset + row * self._size) if row < len(self) else b""
                 if len(data) != self._size:
                     raise DamagedError(f"{self.path} has no row {row}, only 0 to {len(self) - 1}; {_REMEDY}")
                 yield data

@@ -128,7 +128,7 @@ def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
 def published_runtime() -> dict[str, float]:
     """Table 5: milliseconds an iteration, by our name of the method."""
     ours = {theirs: name for name, theirs in _protocol()["methods"].items()}
-    with (published_dir() / "reported_runtime.csv").open(newline="") as file:
+    with (published_dir() / "reported_runtime.csv").open(newline="", encoding="utf-8") as file:
         return {ours[row["method"]]: float(row["ms_per_iteration"]) for row in csv.DictReader(file)}
 
 
@@ -182,14 +182,14 @@ def _sign(value: float) -> int:
 
 @cache
 def _protocol() -> dict[str, Any]:
-    protocol: dict[str, Any] = yaml.safe_load((published_dir() / "protocol.yaml").read_text())
+    protocol: dict[str, Any] = yaml.safe_load((published_dir() / "protocol.yaml").read_text(encoding="utf-8"))
     return protocol
 
 
 @cache
 def _rows() -> dict[tuple[int, str, float, str, str], float]:
     """Every published quality: (table, task, sigma_y, method, metric) to the number."""
-    with (published_dir() / "reported_quality.csv").open(newline="") as file:
+    with (published_dir() / "reported_quality.csv").open(newline="", encoding="utf-8") as file:
         return {
             (int(row["table"]), row["task"], float(row["sigma_y"]), row["method"], row["metric"]): float(row["value"])
             for row in csv.DictReader(file)

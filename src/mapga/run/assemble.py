@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -24,6 +22,7 @@ from mapga.priors.base import Prior
 from mapga.records import WHOLE, RunFolder, Shard
 from mapga.records.store import ImageStore
 from mapga.run.job import Job
+from mapga.run.machine import device_of
 from mapga.run.scoring import Scoring
 from mapga.solvers.base import Solver
 from mapga.spec import RunSpec
@@ -46,7 +45,7 @@ def make_job(spec: RunSpec) -> Job:
         Unsupported: The solver cannot serve the task.
     """
     shard, sigma_y = _numbers(spec)
-    device = _device(spec.device)
+    device = device_of(spec.device, spec.dtype)
     trackers = make_trackers(spec.trackers)
     solver: Solver = spec.node(SOLVER).build({"schedule": spec.node(SCHEDULE).build()})
     metrics: list[ImageMetric | SetMetric] = [node.build() for node in spec.metrics.values()]
@@ -92,7 +91,7 @@ def make_scoring(run: RunFolder) -> Scoring:
     """
     spec = run.spec
     _, height, width, channels = ImageStore.open(run.path / "images.npy").shape
-    shape, device = (channels, height, width), _device(spec.device)
+    shape, device = (channels, height, width), device_of(spec.device, spec.dtype)
     metrics: list[ImageMetric | SetMetric] = [node.build() for node in spec.metrics.values()]
     if absent := missing([need for metric in metrics for need in metric.needs()]):
         raise ConfigError(absent)
@@ -220,18 +219,3 @@ def _check_metrics(
 ) -> None:
     if wrong := [why for one in metrics if (why := one.objection(image_shape, labelled=labelled))]:
         raise ConfigError(f"metrics.{wrong[0]}")
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-        if name == "cuda" and (rank := os.environ.get("LOCAL_RANK", "")).isdigit():  # torchrun: a process a GPU
-            name = f"cuda:{int(rank) % torch.cuda.device_count()}"
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise ConfigError(f"device={name!r}: choose auto, cpu, cuda or cuda:<n>")
-    device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device={name!r}: no GPU is visible here; use device=cpu or device=auto")
-    if device.type == "cuda" and (device.index or 0) >= (count := torch.cuda.device_count()):
-        raise ConfigError(f"device={name!r}: the last GPU visible here is cuda:{count - 1}")
-    return device

@@ -12,19 +12,17 @@ batch, releases its lock, and its process ends with ``EXIT_CODE``: 75, the "try 
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from mapga.files.system import ASKED, ASKED_BY_OTHERS, in_forked_child
+
 __all__ = ["EXIT_CODE", "InterruptedRun", "Notice", "listening"]
 
 EXIT_CODE = 75
-
-_HEARD = (signal.SIGTERM, signal.SIGUSR1)
-_OF_OTHERS = (signal.SIGUSR2,)  # heard only where someone waits for it already, as submitit does
 
 
 class InterruptedRun(Exception):
@@ -71,8 +69,8 @@ def listening() -> Iterator[Notice]:
     notice = Notice()
     before = {}
     if threading.current_thread() is threading.main_thread():
-        others = [number for number in _OF_OTHERS if callable(signal.getsignal(number))]
-        before = {number: signal.signal(number, notice.hear) for number in (*_HEARD, *others)}
+        others = [number for number in ASKED_BY_OTHERS if callable(signal.getsignal(number))]
+        before = {number: signal.signal(number, notice.hear) for number in (*ASKED, *others)}
     _active.append(notice)
     try:
         yield notice
@@ -90,8 +88,8 @@ def _forget() -> None:
     """In a forked child: worker processes must die of SIGTERM, or whoever ends them waits forever."""
     if _active:
         _active.clear()
-        for number in (*_HEARD, *_OF_OTHERS):
+        for number in (*ASKED, *ASKED_BY_OTHERS):
             signal.signal(number, signal.SIG_DFL)
 
 
-os.register_at_fork(after_in_child=_forget)
+in_forked_child(_forget)

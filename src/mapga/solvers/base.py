@@ -16,6 +16,7 @@ from mapga.priors.base import Prior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
+from mapga.shown import Shown
 from mapga.solvers.answering import answering
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class State:
     estimate: Tensor
 
 
-class Solver(ABC):
+class Solver(Shown, ABC):
     """A restoration algorithm. It sees the prior and the operator, never a network, a dataset or the truth.
 
     Items of a batch never interact: every norm, comparison and update is per image.

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mapga.card import Card
+from mapga.shown import Shown
 
 __all__ = ["Tracker"]
 
 
-class Tracker(ABC):
+class Tracker(Shown, ABC):
     """What a mirror hears. Whatever it raises is noted, and the run goes on."""
 
     card: ClassVar[Card]
 
-    def check(self) -> None:  # noqa: B027
+    def check(self) -> None:
         """Asked before anything is done.
 
         Raises:
@@ -42,7 +43,7 @@ class Tracker(ABC):
     def end_run(self, summary: Mapping[str, Any]) -> None:
         """The run is complete: its ``metrics.json``. Told after the run's done marker is written."""
 
-    def begin_training(self, name: str, config: Mapping[str, Any], folder: Path) -> None:  # noqa: B027
+    def begin_training(self, name: str, config: Mapping[str, Any], folder: Path) -> None:
         """A stage of a training begins or continues; its losses are in ``losses.csv`` anyhow.
 
         Args:
@@ -51,11 +52,11 @@ class Tracker(ABC):
             folder: Where it is recorded.
         """
 
-    def step(self, row: Mapping[str, float]) -> None:  # noqa: B027
+    def step(self, row: Mapping[str, float]) -> None:
         """A row of the table of losses, with its ``step``. Steps that are done again are told again."""
 
-    def end_training(self) -> None:  # noqa: B027
+    def end_training(self) -> None:
         """The stage is complete."""
 
-    def close(self) -> None:  # noqa: B027
+    def close(self) -> None:
         """The process is done with the run, complete or not; most have nothing to do."""

@@ -148,7 +148,7 @@ class WandbTracker(Tracker):
     def mirrored(self, folder: Path, summary: Mapping[str, Any]) -> bool:
         """Whether a run with these results was mirrored whole; offline is not enough where online is wanted."""
         marker = folder / _MARKER
-        found = marker.read_text().split() if marker.exists() else []
+        found = marker.read_text(encoding="utf-8").split() if marker.exists() else []
         return found[:1] == [_of_results(summary)] and ("online" in found or self._resolved_mode() == "offline")
 
     def close(self) -> None:

@@ -21,9 +21,9 @@ def add_row(path: Path, row: dict[str, float]) -> None:
     """Add a row of figures, first column ``step``, to a table; a row of the same or a later step is dropped."""
     kept: list[list[str]] = []
     if path.is_file():
-        with path.open(newline="") as old:
+        with path.open(encoding="utf-8", newline="") as old:
             kept = [line for line in list(csv.reader(old))[1:] if int(float(line[0])) < row["step"]]
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(row)
         writer.writerows(kept)

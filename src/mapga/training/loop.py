@@ -191,9 +191,9 @@ class _LossTable:
     def __init__(self, path: Path, first: int) -> None:
         kept: list[list[str]] = []
         if path.is_file():
-            with path.open(newline="") as old:
+            with path.open(encoding="utf-8", newline="") as old:
                 kept = [row for row in list(csv.reader(old))[1:] if len(row) == 4 and int(row[0]) <= first]
-        self._file = path.open("w", newline="")
+        self._file = path.open("w", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file)
         self._writer.writerow(["step", "loss", "gradient_norm", "learning_rate"])
         self._writer.writerows(kept)

@@ -34,7 +34,7 @@ def ship(name: str, denoiser: Path, consistency: Path, folder: Path = SHIPPED) -
     """
     NetworkPrior.from_files(str(denoiser), str(consistency))
     listing = folder / "manifest.json"
-    manifest = json.loads(listing.read_text()) if listing.is_file() else {}
+    manifest = json.loads(listing.read_text(encoding="utf-8")) if listing.is_file() else {}
     manifest[name] = {}
     for role, source in zip(ROLES, (denoiser, consistency), strict=True):
         path = folder / f"{name}_{role}.safetensors"

@@ -61,7 +61,9 @@ def diffusers_kind(source: Path) -> str | None:
     """``"consistency"`` for a folder of diffusers that says it is a consistency model's, else None."""
     for folder in (source, source.parent) if source.is_dir() else ():
         index = folder / "model_index.json"
-        if index.is_file() and "ConsistencyModel" in str(json.loads(index.read_text()).get("_class_name")):
+        if index.is_file() and "ConsistencyModel" in str(
+            json.loads(index.read_text(encoding="utf-8")).get("_class_name")
+        ):
             return "consistency"
     return None
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mapga.errors import ConfigError
-from mapga.files.fetch import FileRefusedError, RemoteFile, cache_folder, check_file, fetch, sha256_of
+from mapga.files.fetch import FileRefusedError, RemoteFile, check_file, fetch, sha256_of
+from mapga.files.hub import is_hub_id, snapshot
 from mapga.priors.checkpoints.files import flaw, weights_path
 from mapga.priors.checkpoints.manifest import PublishedFile, architectures, published
 from mapga.priors.networks.preconditioning import ROLES
 
 __all__ = ["WeightsSource", "sources_of"]
 
-_HUB_ID = re.compile(r"[\w-]+/[\w.-]+")
 _HUB_FILES = ["model_index.json", *(f"unet/diffusion_pytorch_model.{end}" for end in ("safetensors", "bin"))]
 
 
@@ -42,9 +41,7 @@ class WeightsSource:
         """The hub id, if the source is one."""
         if self.given == "hub" and self.entry.hub is not None:
             return self.entry.hub
-        if self.given is None or not _HUB_ID.fullmatch(self.given) or Path(self.given).exists():
-            return None
-        return self.given
+        return self.given if self.given is not None and is_hub_id(self.given) else None
 
     def described(self) -> str:
         """Where it comes from, for a person."""
@@ -78,7 +75,7 @@ class WeightsSource:
             return self._file().path()
         if self.hub_id is None:
             return Path(str(self.given)).expanduser()
-        return self._snapshot(fetched=True)
+        return snapshot(self.hub_id, _HUB_FILES, fetched=True)
 
     def digest(self) -> str | None:
         """SHA-256 of the weights file; None if it is not there, or not whole."""
@@ -103,7 +100,7 @@ class WeightsSource:
                 raise FileRefusedError(f"{self._file().origin()} does not serve {self.entry.name}: {wrong}")
             return path
         if self.hub_id is not None:
-            self._snapshot(fetched=False)
+            snapshot(self.hub_id, _HUB_FILES, fetched=False)
         if problem := self.problem():
             raise FileRefusedError(problem)
         return self.path()
@@ -116,19 +113,6 @@ class WeightsSource:
         name, stated = self.entry.name, self.sha256 or self.entry.sha256
         address = self.given or self.entry.address
         return RemoteFile(name, f"{name}.pt", address, stated, self.entry.size, command=self.command)
-
-    def _snapshot(self, *, fetched: bool) -> Path:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import LocalEntryNotFoundError
-
-        place: dict[str, Any] = {"cache_dir": cache_folder() / "hub", "allow_patterns": _HUB_FILES}
-        try:
-            return Path(snapshot_download(str(self.hub_id), local_files_only=fetched, **place))
-        except LocalEntryNotFoundError:
-            raise FileNotFoundError(f"hub:{self.hub_id}: not in {cache_folder() / 'hub'}") from None
-        except Exception as error:  # the hub's client raises a dozen kinds, of several libraries
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise FileRefusedError(f"hub:{self.hub_id}: {reason}") from None
 
 
 def sources_of(node: Mapping[str, Any]) -> dict[str, WeightsSource]:

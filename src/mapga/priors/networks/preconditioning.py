@@ -35,7 +35,9 @@ SIGMA_DATA = 0.5  # standard deviation of the images the published networks assu
 TIME_SCALE = 250.0  # 1000 / 4: EDM's ln(sigma) / 4 on the 0..1000 scale of sinusoidal embeddings
 
 
-def scalings(kind: Kind, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def scalings(
+    kind: Kind, sigma: Tensor, *, sigma_data: float = SIGMA_DATA, sigma_min: float = SIGMA_MIN
+) -> tuple[Tensor, Tensor, Tensor]:
     """(c_skip, c_out, c_in) at noise levels sigma > 0 of any shape.
 
     Raises:
@@ -43,9 +45,9 @@ def scalings(kind: Kind, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r}: choose one of {', '.join(KINDS)}")
-    spread = (sigma.square() + SIGMA_DATA**2).sqrt()
-    distance = sigma if kind == "edm" else sigma - SIGMA_MIN
-    return SIGMA_DATA**2 / (distance.square() + SIGMA_DATA**2), distance * SIGMA_DATA / spread, 1 / spread
+    spread = (sigma.square() + sigma_data**2).sqrt()
+    distance = sigma if kind == "edm" else sigma - sigma_min
+    return sigma_data**2 / (distance.square() + sigma_data**2), distance * sigma_data / spread, 1 / spread
 
 
 def time_input(sigma: Tensor) -> Tensor:
@@ -53,7 +55,15 @@ def time_input(sigma: Tensor) -> Tensor:
     return TIME_SCALE * sigma.log()
 
 
-def precondition(kind: Kind, network: Callable[[Tensor, Tensor], Tensor], x: Tensor, sigma: float | Tensor) -> Tensor:
+def precondition(
+    kind: Kind,
+    network: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,
+    sigma: float | Tensor,
+    *,
+    sigma_data: float = SIGMA_DATA,
+    sigma_min: float = SIGMA_MIN,
+) -> Tensor:
     """out(x, sigma) for images (B, C, H, W) and one level, or one per image (B,), sigma > 0.
 
     Args:
@@ -61,8 +71,10 @@ def precondition(kind: Kind, network: Callable[[Tensor, Tensor], Tensor], x: Ten
         network: F: (scaled images (B, C, H, W), time inputs (B,)) -> (B, C, H, W).
         x: Noisy images.
         sigma: Noise level.
+        sigma_data: Standard deviation of the images that the network assumes.
+        sigma_min: Where the trajectories of a consistency model end.
     """
     level = expand_sigma(sigma, x)
-    c_skip, c_out, c_in = scalings(kind, level)
+    c_skip, c_out, c_in = scalings(kind, level, sigma_data=sigma_data, sigma_min=sigma_min)
     time = time_input(level).reshape(-1).expand(len(x))
     return c_skip * x + c_out * network(c_in * x, time).to(torch.promote_types(x.dtype, torch.float32))

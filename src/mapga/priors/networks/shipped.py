@@ -65,7 +65,7 @@ def shipped_paths(name: str, roles: Iterable[str] = ROLES) -> dict[str, Path]:
 
 
 def _entries(name: str, roles: Iterable[str]) -> dict[str, Any]:
-    manifest = json.loads((SHIPPED / "manifest.json").read_text())
+    manifest = json.loads((SHIPPED / "manifest.json").read_text(encoding="utf-8"))
     alike = {known: entries for known, entries in manifest.items() if set(entries) == set(roles)}
     if name not in alike:
         raise ValueError(f"prior.name={name!r}: the package ships {', '.join(alike)}")
