@@ -87,7 +87,7 @@ BAD = {
     "unknown rounding": (["rounding=up"], r"rounding='up'.*round or truncate"),
     "no such device": (["device=abacus"], r"device='abacus'.*cpu"),
     "no such shard": (["shard=5/4"], r"shard=5/4.*shard=0/4"),
-    "too many images": (["dataset.limit=501"], r"dataset\.limit=501.*1\.\.500"),
+    "too many images": (["dataset.limit=251"], r"dataset\.limit=251.*1\.\.250"),
     "unknown group": (["solver=map_gaa"], r"solver=map_gaa.*did you mean 'map_ga"),
     "foreign target": (["solver._target_=os.system"], r"solver\._target_='os\.system' is not one of ours"),
     "abstract target": (["prior._target_=mapga.priors.Prior"], r"prior\._target_"),
