@@ -100,7 +100,7 @@ def test_processes_side_by_side_find_the_same_runs(monkeypatch):
     found = [[(run.run_id, run.config, run.names) for run in runs(overrides)]]
     monkeypatch.setattr(leaves, "_PROCESSES", 1)
     found += [[(run.run_id, run.config, run.names) for run in runs(overrides)]]
-    assert found[0] == found[1] and len(found[0]) == 84
+    assert found[0] == found[1] and len(found[0]) == 70
 
 
 def test_a_point_that_cannot_be_composed_is_refused_from_another_process(monkeypatch):
