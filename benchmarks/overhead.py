@@ -23,8 +23,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from mapga.config.compose import compose_run, group, spec_of
-from mapga.node import OPERATOR, SCHEDULE, SOLVER, Node
+from mapga.config.compose import compose_run, spec_of
+from mapga.config.files import options
+from mapga.node import OPERATOR, SCHEDULE, SOLVER
 from mapga.pixels import from_uint8
 from mapga.priors import Prior
 from mapga.problem import Problem, measure
@@ -135,8 +136,12 @@ def main() -> None:
         "solver", "forward", "vjp", "solve (s)", "bare passes (s)", "ratio", title=f"prior={spec.names['prior']}"
     )
     results = {}
-    for name, node in group("solver", spec).items():
-        solver = Node.read(SOLVER, node).build({"schedule": spec.node(SCHEDULE).build()})
+    for name in options("solver"):
+        solver = (
+            spec_of(compose_run([*settings, f"solver={name}"]))
+            .node(SOLVER)
+            .build({"schedule": spec.node(SCHEDULE).build()})
+        )
         problem = measure(images, operator, NOISE.get(name, 0.0), seed=SEED, indices=indices)
         if solver.supports(operator, problem.sigma_y, prior) or name == "pinv":
             continue

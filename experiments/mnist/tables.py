@@ -35,7 +35,7 @@ def store(results: Path) -> None:
     Raises:
         SystemExit: Naming a run that is missing, or lost an image.
     """
-    runs = {(one.names["task"], one.names["solver"]): one for one in collect(results) if one.status == "done"}
+    runs = {(one.names["task"], one.names["solver"]): one for one in collect(results)[0] if one.status == "done"}
     places = [(task, method) for method in METHODS for task in TASKS]
     if missing := [" ".join(place) for place in places if place not in runs or runs[place].metrics["n_failed"]]:
         sys.exit(f"not finished, or images were lost: {', '.join(missing)}")

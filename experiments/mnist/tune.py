@@ -60,7 +60,7 @@ def trials(results: Path) -> Iterator[dict[str, Any]]:
     Raises:
         SystemExit: Naming a setting that was not run on every task, or is there twice.
     """
-    runs = [found for found in collect(results) if found.status == "done" and found.spec.objective == OBJECTIVE]
+    runs = [found for found in collect(results)[0] if found.status == "done" and found.spec.objective == OBJECTIVE]
     tasks = sorted({found.names["task"] for found in runs})
     for method, tried in settings().items():
         for setting, task in product(tried, tasks):

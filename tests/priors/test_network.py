@@ -194,7 +194,7 @@ shipped = pytest.mark.skipif(not (SHIPPED / "manifest.json").is_file(), reason="
 def test_shipped_weights_are_small_and_whole() -> None:
     prior = NetworkPrior.shipped("mnist")
     assert prior.image_shape == (1, 32, 32) and prior.has_denoiser and prior.has_consistency
-    assert sum(path.stat().st_size for path in SHIPPED.glob("*.safetensors")) <= 12e6
+    assert sum(path.stat().st_size for path in SHIPPED.glob("mnist_*.safetensors")) <= 12e6
     with pytest.raises(ValueError, match="the package ships mnist"):
         NetworkPrior.shipped("cats")
 
@@ -203,7 +203,7 @@ def test_shipped_weights_are_small_and_whole() -> None:
 def test_an_altered_shipped_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in SHIPPED.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    victim = next(iter(tmp_path.glob("*.safetensors")))
+    victim = next(iter(tmp_path.glob("mnist_*.safetensors")))
     victim.write_bytes(victim.read_bytes()[: victim.stat().st_size // 2])
     monkeypatch.setattr("mapga.priors.networks.shipped.SHIPPED", tmp_path)
     with pytest.raises(ValueError, match=rf"{victim.name}: .* differs from the manifest's.*reinstall mapga"):
