@@ -129,7 +129,8 @@ def test_the_same_metric_under_two_protocols_is_two_columns(older, capsys, monke
 
 
 @pytest.mark.parametrize("harm", ["gone", "flipped", "truth gone"])
-def test_pixels_that_are_not_what_was_recorded_are_named(run, capsys, harm):
+def test_pixels_that_are_not_what_was_recorded_are_named(run, capsys, monkeypatch, harm):
+    monkeypatch.setattr(sys, "argv", ["mapga", *run])  # the command that a run writes down
     folder = Path(mapga(capsys, *run).last)
     path = next(folder.parent.glob("problems/*/truth.npy")) if harm == "truth gone" else folder / "images.npy"
     data = path.read_bytes()
@@ -143,7 +144,7 @@ def test_pixels_that_are_not_what_was_recorded_are_named(run, capsys, harm):
     assert {"gone": "images.npy is gone", "flipped": "row 1 not what was", "truth gone": "truth.npy is gone"}[
         harm
     ] in said.err
-    assert "restore it first: mapga " in said.err and (folder / "metrics.json").read_bytes() == summary
+    assert "restore it first: mapga run " in said.err and (folder / "metrics.json").read_bytes() == summary
     assert mapga(capsys, *run).code == 0 and mapga(capsys, "score", str(folder), CROP).code == 0  # the remedy works
 
 
