@@ -14,7 +14,6 @@ import pytest
 import torch
 import yaml
 
-from helpers.priors import gaussian, standard
 from mapga.cli import main
 from mapga.config.compose import compose_run, spec_of
 from mapga.config.files import options
@@ -25,6 +24,7 @@ from mapga.priors.wrapped import WrappedPrior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource, standard_normal
 from mapga.spec import RunSpec
+from mapga.testing.exact import gaussian, standard
 
 TABLES = [f"table{k}" for k in range(1, 6)]
 DIGITS = ["dataset=mnist", "prior=gaussian"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import re
 import sys
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from mapga.config.compose import compose_run, spec_of
 from mapga.config.files import own_conf, use_conf
 from mapga.errors import ConfigError
 from mapga.node import SOLVER as SOLVER_SLOT
-from mapga.node import Node, faults
+from mapga.node import Node
 from mapga.records.provenance import code_identity, results_code
 from mapga.run import batch
 
@@ -129,24 +128,25 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_one_that_is_broken_is_refused_by_name_and_leaves_the_others(tmp_path, capsys, name):
+def test_one_that_is_broken_is_refused_by_name_and_leaves_the_others(tmp_path, name):
     text, wanted = BROKEN[name]
     with installed(tmp_path / "site", FILES | {"solver.py": text}, SOLVER | CONF):
-        said = mapga(capsys, *RUN, f"results_dir={tmp_path / 'results'}")
-        assert said.code == 2 and said.err.count("\n") == 1
-        assert re.search("entry point 'Pull' of mapga.solvers in package mypackage 1.0.*" + wanted, said.err), said.err
-        assert "pip uninstall mypackage" in said.err
-        spec_of(compose_run(["solver=pinv", "prior=none"]))
-        (line,) = faults()
-        assert re.search(wanted, line)
-        with pytest.raises(ValueError, match=wanted):
-            Node.read(SOLVER_SLOT, {"_target_": "mapga.solvers.Pull"})
+        for _ in range(2):
+            with pytest.raises(ValueError, match=wanted) as caught:
+                Node.read(SOLVER_SLOT, {"_target_": "mapga.solvers.Pull"})
+            assert str(caught.value).startswith("entry point 'Pull' of mapga.solvers in package mypackage 1.0")
+            assert "pip uninstall mypackage" in str(caught.value)
+        Node.read(SOLVER_SLOT, {"_target_": "mapga.solvers.PGDM"})
 
 
 def test_doctor_names_what_is_broken(tmp_path, capsys):
     entries = SOLVER | CONF | {"mapga.conf/nothing": "mypackage.nothing", "mapga.priors/Pull": "mypackage.solver:Pull"}
     with installed(tmp_path / "site", FILES | {"conf/solver/pgdm.yaml": "# Ours.\n"}, entries):
         said = mapga(capsys, "doctor", "prior=none", "solver=pinv")
+        with pytest.raises(
+            ConfigError, match=r"solver=pgdm: .*rename the second, entry point 'mypackage' of mapga\.conf"
+        ):
+            compose_run(["solver=pgdm"])
     _, *wrong = said.out.replace("\n", " ").split("WRONG: ")
     assert said.code == 0 and len(wrong) == 3
     assert "is no Prior" in wrong[0] and "mypackage.nothing is no folder" in wrong[1]
@@ -169,13 +169,15 @@ def test_one_name_of_two_packages_is_refused_where_it_is_named(package, tmp_path
     assert said.code == 2 and "has the name of one in package second 1.0" in said.err
 
 
-def test_a_config_of_our_name_is_refused_where_it_is_chosen(tmp_path, capsys):
-    files = FILES | {"conf/solver/pgdm.yaml": "# Mine.\n_target_: mapga.solvers.Pull\n"}
-    with installed(tmp_path / "site", files, SOLVER | CONF):
-        said = mapga(capsys, *RUN, "solver=pgdm")
-        spec_of(compose_run(["solver=ddrm"]))
-    assert said.code == 2 and "solver/pgdm.yaml have one name; rename the second" in said.err
-    assert "entry point 'mypackage' of mapga.conf in package mypackage 1.0" in said.err
+def test_a_run_of_a_package_that_is_gone_can_be_read(tmp_path, capsys):
+    results = tmp_path / "results"
+    with installed(tmp_path / "site", FILES, SOLVER | CONF):
+        folder = Path(mapga(capsys, *RUN, f"results_dir={results}").last)
+    for command in ("status", "report"):
+        assert mapga(capsys, command, str(results)).code == 0
+    node = yaml.safe_load((folder / "config.yaml").read_text())["solver"]
+    with pytest.raises(ConfigError, match=r"is of package mypackage 1\.0, which is not installed here"):
+        Node.read(SOLVER_SLOT, node)
 
 
 def test_only_what_is_declared_can_be_named(package):
@@ -221,10 +223,9 @@ def test_a_training_reads_it_too(own, tmp_path, capsys):
     assert said.code == 2 and "only=x: the recipe's stages are" in said.err
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
-def test_the_jobs_of_a_sweep_find_it(own, tmp_path, capsys, launcher):
+def test_the_jobs_of_a_sweep_find_it(own, tmp_path, capsys):
     results = tmp_path / "results"
-    given = [*FEW, "experiment=mine", f"hydra/launcher={launcher}", f"results_dir={results}"]
+    given = [*FEW, "experiment=mine", "hydra/launcher=joblib", f"results_dir={results}"]
     said = mapga(capsys, "run", "-m", *given, "--config-dir", str(own))
     assert said.code == 0 and "2 runs: 2 done" in said.err, said.err
     noted = json.loads((results / "submissions.jsonl").read_text().splitlines()[0])
@@ -251,9 +252,8 @@ def test_a_job_elsewhere_looks_into_the_same_folder(own, tmp_path):
 )
 def test_what_is_in_it_can_name_nothing_else(own, tmp_path, capsys, monkeypatch, given, wanted):
     monkeypatch.chdir(tmp_path)
-    for argv in (("run",), ("run", "-m"), ("plan",)):
-        said = mapga(capsys, *argv, *FEW, *given, "--config-dir", str(own))
-        assert said.code == 2 and said.err.count("\n") == 1 and wanted in said.err, said.err
+    said = mapga(capsys, "run", "-m", *FEW, *given, "--config-dir", str(own))
+    assert said.code == 2 and said.err.count("\n") == 1 and wanted in said.err, said.err
     assert not (tmp_path / "sprung").exists()
 
 

@@ -46,6 +46,7 @@ _OF_TRAIN = (
     "mapga train dataset=image_folder dataset.root=... heldout.root=... stages.denoiser.steps=..."
 )
 _OF_FETCH = "Fetch what a run needs: mapga prefetch experiment=... | dataset=... | prior=... | metrics=..."
+_OF_CHECK = "Check a component of your own: mapga check solver=... | task=... | dataset=... | prior=... | metrics=..."
 _BAD = {"failed": FAILED, "lossy": FAILED, "refused": BAD_INPUT, "skipped": BAD_INPUT, "interrupted": EXIT_CODE,
         "locked": EXIT_CODE}  # fmt: skip
 
@@ -138,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         "prefetch", "fetch the files that a run needs into the cache (MAPGA_CACHE)", _prefetch, _OF_FETCH
     )
     prefetch.add_argument("--list", action="store_true", help="only say what is needed and whether it is here")
+    composing("check", "try whether components are what the suite takes for granted", _check, _OF_CHECK)
     composing("doctor", "versions, devices, and which solver can serve which task", _doctor)
 
     report = reading("report", "tables and pictures of the runs below a folder", _report, "a results folder")
@@ -294,6 +296,12 @@ def _prefetch(arguments: argparse.Namespace) -> int:
     for failure in failures:
         _complain(failure)
     return FAILED if failures else DONE
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from mapga.commands.check import check
+
+    return FAILED if check(arguments.overrides, print) else DONE
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -30,7 +30,6 @@ __all__ = [
     "SOLVER",
     "Node",
     "Slot",
-    "faults",
     "incomplete",
     "metric",
     "tracker",
@@ -235,19 +234,6 @@ def _part(slot: Slot, name: str, key: str) -> Slot:
     return replace(_SLOTS[key], key=f"{slot.key}.{name}")
 
 
-def faults() -> list[str]:
-    """What is wrong with the components that other packages declare, a line each. Their modules are imported."""
-    found = []
-    for slot in (DATASET, OPERATOR, PRIOR, SOLVER, metric("any")):
-        for one in plugins.declared(slot.package):
-            try:
-                slot.declared(one.name)
-                slot.foreign(one)
-            except ConfigError as error:
-                found.append(str(error))
-    return list(dict.fromkeys(found))
-
-
 def _card(make: Callable[..., Any]) -> Any:
     """A constructor's card, or a class' own: one that is inherited speaks of another class."""
     return vars(make).get("card") if isinstance(make, type) else getattr(make, "card", None)
@@ -267,6 +253,8 @@ def _resolve(slot: Slot, node: object) -> tuple[Callable[..., Any], Declared | N
     if name not in ours and declared is None:
         if module := unexported(slot.package, name):
             raise ConfigError(f"{slot.key}._target_={target!r}: {module} does not export it; name it in its __all__")
+        if package := node.get(PACKAGE):
+            raise ConfigError(f"{slot.key}._target_={target!r} is of package {package}, which is not installed here")
         known = closest(name, [*ours, *theirs])
         raise ConfigError(f"{slot.key}._target_={target!r} is not one of ours{known} {allowed}")
     found = slot.foreign(declared) if declared else ours[name]

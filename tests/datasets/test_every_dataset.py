@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from helpers.datasets import CONF, FORMS, Form
 from helpers.made_pictures import as_bytes
 from mapga.datasets import Dataset, UnreadableImageError
 from mapga.node import DATASET, Node
+from mapga.testing import datasets
 
 SEEDS = range(10)  # as many as MNIST has classes
 PARTS = [{}, {"limit": 4}, {"skip": 2}, {"skip": 1, "limit": 3}, {"limit": 3, "subset_seed": 1}]
@@ -71,13 +71,9 @@ def items(data: Dataset) -> list[tuple[int, bytes, int | None]]:
 
 def test_images_are_what_they_are_said_to_be(read: Read):
     data: Dataset = read().build()
-    channels, height, width = data.image_shape
-    assert len(data) == len(SEEDS) and data.n_classes != 0
-    for item in (data[position] for position in range(len(data))):
-        assert item.image.shape == (height, width, channels) and item.image.dtype == np.uint8
-        assert (item.label is None) == (data.n_classes is None)
-        assert item.label is None or 0 <= item.label < (data.n_classes or 0)
-    assert len(set(items(data))) == len(SEEDS)
+    for check in datasets.checks(data):
+        check(data)
+    assert len(data) == len(set(items(data))) == len(SEEDS)
 
 
 @pytest.mark.parametrize("choice", PARTS, ids=str)
@@ -138,10 +134,8 @@ def test_its_place_is_no_part_of_the_identity(read: Read):
 
 def test_what_priors_are_made_from_is_disjoint_from_the_items(read: Read):
     data = read().build()
+    datasets.training_split(data)
     try:
-        training = data.training()
+        data.training()
     except ValueError as error:
         assert "no training split" in str(error)
-    else:
-        assert training.shape[1:] == data[0].image.shape and training.dtype == np.uint8
-        assert not {image.tobytes() for image in training} & {image for _, image, _ in items(data)}

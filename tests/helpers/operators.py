@@ -10,7 +10,6 @@ import torch
 import yaml
 from torch import Tensor
 
-from helpers.linalg import dense_matrix
 from helpers.matrices import (
     block_mean_matrix,
     box_blur_line,
@@ -34,8 +33,9 @@ from mapga.operators import (
     SeparableBlur,
     SpectralOperator,
 )
+from mapga.testing.algebra import dense_matrix
 
-__all__ = ["CASES", "LINEAR", "SIDE", "SPECTRAL", "TASKS", "Case", "DenseOperator", "Squared", "case"]
+__all__ = ["CASES", "SIDE", "TASKS", "Case", "DenseOperator", "Squared", "case"]
 
 SIDE = 8
 
@@ -127,8 +127,6 @@ def _task(name: str, channels: int) -> Case:
 
 
 TASKS = [_task(name, c) for name in options("task") for c in (1, 3)]
-LINEAR = [*CASES, *(one for one in TASKS if isinstance(one.operator, LinearOperator))]
-SPECTRAL = [*CASES, *(one for one in TASKS if isinstance(one.operator, SpectralOperator))]
 
 
 def case(name: str, channels: int = 1) -> Case:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from helpers.linalg import dense_matrix
 from helpers.matrices import box_blur_line, official_blur_matrix
 from mapga.operators import SeparableBlur
 from mapga.operators.blur import blur_matrix
+from mapga.testing.algebra import dense_matrix
 
 
 def close(actual, expected, atol=1e-12):

@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
+from helpers.priors import gaussian, gaussian_posterior, mixture
 from torch import Tensor
 
 from helpers.operators import SIDE, DenseOperator, Squared, case
-from helpers.priors import gaussian, gaussian_posterior, mixture
 from mapga.operators import BlockMean, Diagonal, Identity
 from mapga.posteriors import Posterior, condition, exact_posterior, objection
 from mapga.priors import MixturePrior, NoPrior

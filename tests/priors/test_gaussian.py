@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from helpers.priors import gaussian, standard
 from mapga.priors import GaussianPrior
+from mapga.testing.exact import gaussian, standard
 
 SHAPE = (3, 2, 2)
 SIGMAS = [0.002, 0.3, 1.0, 80.0]

@@ -8,8 +8,8 @@ import math
 import pytest
 import torch
 
-from helpers.priors import mixture
 from mapga.priors import GaussianPrior, MixturePrior
+from mapga.testing.exact import mixture
 
 SHAPE = (1, 3, 2)
 SIGMAS = [0.002, 0.3, 1.0, 80.0]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from helpers.priors import CountingPrior
 from helpers.runs import TinyImages, tiny_prior
 from mapga.pixels import from_uint8
 from mapga.priors import Prior
 from mapga.run import meter as meter_module
 from mapga.run.meter import Meter, MeteredPrior
 from mapga.solvers.steps import vjp
+from mapga.testing.exact import CountingPrior
 
 X = from_uint8(TinyImages(2).training()[:2])
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from helpers.noise import FixedNoise, ZeroNoise
 from helpers.operators import CASES, Case, case
 from mapga.operators import BlockMean
 from mapga.priors import MixturePrior
 from mapga.problem import Problem, measure
 from mapga.schedules import Explicit, Karras
 from mapga.solvers import CTZSIE
+from mapga.testing.noise import FixedNoise, ZeroNoise
 
 STEPS = 5
 GREY = [item for item in CASES if item.channels == 1]

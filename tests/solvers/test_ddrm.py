@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.noise import FixedNoise, ZeroNoise
 from helpers.operators import CASES, Case, case
-from helpers.priors import mixture
 from mapga.operators import BlockMean, CentralBox, Diagonal, Identity, SeparableBlur
 from mapga.priors import MixturePrior
 from mapga.problem import Problem, measure
 from mapga.schedules import Explicit, Karras
 from mapga.solvers import DDRM
 from mapga.solvers.ddrm import Spectrum
+from mapga.testing.exact import mixture
+from mapga.testing.noise import FixedNoise, ZeroNoise
 
 OFFICIAL = np.load(Path(__file__).parents[1] / "data" / "ddrm_official.npz")
 SHAPE = (3, 16, 16)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from helpers.noise import FixedNoise
-from helpers.priors import gaussian
 from helpers.solvers import NEEDS, SOLVERS, noise_of
 from mapga.operators import CentralBox
 from mapga.problem import Problem, measure
 from mapga.schedules import Explicit, Karras, Schedule
 from mapga.solvers import State
+from mapga.testing.exact import gaussian
+from mapga.testing.noise import FixedNoise
 
 SHAPE = (1, 4, 4)
 STEPS = 5

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 import torch
 
-from helpers.linalg import dense_matrix
-from helpers.noise import FixedNoise
 from helpers.operators import DenseOperator, Squared
-from helpers.priors import CountingPrior, gaussian, mixture
 from helpers.solvers import NEEDS, SOLVERS, SOME_NOISE, arguments_of, noise_of, taken
 from mapga.operators import BlockMean, CentralBox, Operator
 from mapga.priors import Prior
@@ -19,6 +14,10 @@ from mapga.problem import Problem, measure
 from mapga.rng import NoiseSource
 from mapga.schedules import Karras
 from mapga.solvers import PGDM, Solver
+from mapga.testing import solvers
+from mapga.testing.algebra import dense_matrix
+from mapga.testing.exact import CountingPrior, gaussian, mixture
+from mapga.testing.noise import FixedNoise
 
 SHAPE = (1, 4, 4)
 PRIORS = {"gaussian": gaussian(SHAPE)[0], "mixture": mixture(SHAPE)}
@@ -41,65 +40,21 @@ def measured(operator: Operator, sigma_y: float) -> Problem:
 
 
 @every_solver
-def test_as_many_states_as_promised_and_the_right_end(name: str):
-    solver = SOLVERS[name](Karras(5))
-    problem = measure(images(2), CentralBox(SHAPE, 0.5), noise_of(name), seed=0, indices=[0, 1])
-    with NoiseSource(0, [0, 1], SHAPE, dtype=torch.float64) as noise:
-        states = list(solver.iterate(problem, PRIORS["gaussian"], noise))
-    assert len(states) == solver.n_steps
-    assert [state.step for state in states] == list(range(1, solver.n_steps + 1))
-    sigmas = [state.sigma for state in states]
-    assert all(later < earlier for earlier, later in pairwise(sigmas))
-    assert sigmas[-1] in (0.0, solver.schedule.sigma_min)
-    for state in states:
-        for image in (state.x, state.estimate):
-            assert image.shape == problem.y.shape and not image.requires_grad
-            assert torch.isfinite(image).all()
+@pytest.mark.parametrize("check", solvers.checks(PGDM(Karras(2))), ids=lambda check: check.__name__)
+def test_it_is_what_the_suite_takes_for_granted(name: str, check):
+    check(SOLVERS[name](Karras(20 if check in (solvers.data_fit, solvers.closed_form) else 4)))
 
 
 @every_solver
-@pytest.mark.parametrize("operator", [CentralBox(SHAPE, 0.5), BlockMean(SHAPE, 2)], ids=["mask", "block mean"])
-@pytest.mark.parametrize("prior", PRIORS)
-def test_a_batch_of_five_equals_five_single_solves(name: str, operator, prior: str):
-    problem = measure(images(5), operator, noise_of(name), seed=0, indices=range(5))
-    together = solve(SOLVERS[name](Karras(4)), problem, PRIORS[prior], list(range(5)))
-    for k in range(5):
-        one = Problem(problem.y[k : k + 1], operator, noise_of(name))
-        alone = solve(SOLVERS[name](Karras(4)), one, PRIORS[prior], [k])
-        for state, expected in zip(together, alone, strict=True):
-            torch.testing.assert_close(state[k : k + 1], expected, atol=1e-12, rtol=1e-12)
+def test_a_batch_equals_single_solves_of_block_means_too(name: str):
+    solvers.batch_independence(SOLVERS[name](Karras(4)), BlockMean(SHAPE, 2), PRIORS["mixture"])
 
 
 @every_solver
-@pytest.mark.parametrize("prior", PRIORS)
-def test_an_image_that_is_not_a_number_leaves_the_others_bit_identical(name: str, prior: str):
-    problem = measure(images(4), CentralBox(SHAPE, 0.5), noise_of(name), seed=0, indices=range(4))
-    broken = problem.y.clone()
-    broken[2, 0, 0, 0] = float("nan")
-    states, spoilt = (
-        solve(SOLVERS[name](Karras(4)), Problem(y, problem.operator, noise_of(name)), PRIORS[prior], list(range(4)))
-        for y in (problem.y, broken)
-    )
-    keep = [0, 1, 3]
-    for state, other in zip(states, spoilt, strict=True):
-        assert torch.equal(state[keep], other[keep])
-    assert torch.isnan(spoilt[-1][2]).any()
-
-
-@every_solver
-def test_the_same_twice_and_other_noise_for_another_image(name: str):
+def test_another_image_has_other_noise(name: str):
     problem = measure(images(1).expand(2, *SHAPE), CentralBox(SHAPE, 0.5), noise_of(name), seed=0, indices=[3, 4])
-    first, second = (solve(SOLVERS[name](Karras(4)), problem, PRIORS["mixture"], [3, 4])[-1] for _ in range(2))
-    assert torch.equal(first, second)
-    assert not torch.equal(first[0], first[1]) or noise_of(name) == 0
-
-
-@every_solver
-def test_the_problem_is_left_as_it_was(name: str):
-    problem = measure(images(2), BlockMean(SHAPE, 2), noise_of(name), seed=0, indices=[0, 1])
-    y, s = problem.y.clone(), problem.operator.singular_values.clone()
-    solve(SOLVERS[name](Karras(4)), problem, PRIORS["mixture"], [0, 1])
-    assert torch.equal(problem.y, y) and torch.equal(problem.operator.singular_values, s)
+    first, second = solve(SOLVERS[name](Karras(4)), problem, PRIORS["mixture"], [3, 4])[-1]
+    assert not torch.equal(first, second) or noise_of(name) == 0
 
 
 @pytest.mark.parametrize("name", [name for name in SOLVERS if NEEDS[name].operator != "spectral"])
@@ -113,18 +68,6 @@ def test_a_linear_operator_is_enough(name: str):
         for item in (problem, Problem(problem.y.flatten(1), dense, noise_of(name)))
     ]
     torch.testing.assert_close(*answers, atol=1e-9, rtol=0)
-
-
-@every_solver
-def test_its_answer_fits_its_own_measurement(name: str):
-    """And not that of another image: guidance of the wrong sign leads away from y."""
-    operator = CentralBox(SHAPE, 0.5)
-    problem = measure(images(4), operator, noise_of(name), seed=0, indices=range(4))
-    answers = operator.apply(solve(SOLVERS[name](Karras(20)), problem, PRIORS["gaussian"], list(range(4)))[-1])
-    residuals = (answers[:, None] - problem.y).flatten(2).norm(dim=2)
-    own = residuals.diagonal()
-    others = (residuals + torch.diag(torch.full((4,), torch.inf, dtype=residuals.dtype))).amin(1)
-    assert (own < 0.3 * others).all()
 
 
 RUNGS = {  # an operator on each, and on none above
@@ -186,41 +129,10 @@ def counted(solver: Solver, sigma_y: float) -> dict[str, int]:
 @every_solver
 @pytest.mark.parametrize("settings", [{}, {"num_iter": 1}, {"num_iter": 3, "pgdm_steps": 2}], ids=str)
 @pytest.mark.parametrize("steps", [1, 3])
-def test_passes_are_those_on_the_card(name: str, steps: int, settings: dict[str, int]):
+def test_passes_and_levels_are_those_on_the_card(name: str, steps: int, settings: dict[str, int]):
     solver = SOLVERS[name](Karras(steps), **taken(SOLVERS[name], settings))
-    assert sum(counted(solver, noise_of(name)).values()) == solver.card.passes(solver, steps)
-
-
-@every_solver
-def test_it_asks_the_prior_for_what_its_card_says_and_for_nothing_else(name: str):
-    counts, needs = counted(SOLVERS[name](Karras(3)), noise_of(name)), NEEDS[name]
-    assert (counts["denoise"] > 0) == needs.denoiser
-    assert (counts["consistency"] > 0) == needs.consistency
-    assert (counts["vjp"] > 0) == needs.vjp
-
-
-class Asked(Karras):
-    """A schedule that notes how many levels it was asked for; stretched, it is another schedule."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__(steps)
-        self.asked: list[int] = []
-
-    def levels(self, points: int) -> torch.Tensor:
-        self.asked.append(points)
-        return super().levels(points)
-
-    def spanning(self, sigma_max: float, sigma_min: float) -> Karras:
-        return Karras(self.steps, sigma_max, sigma_min)
-
-
-@every_solver
-@pytest.mark.parametrize("steps", [1, 3])
-def test_it_asks_its_schedule_for_the_levels_on_its_card(name: str, steps: int):
-    solver = SOLVERS[name](schedule := Asked(steps))
-    counted(solver, noise_of(name))
-    levels = solver.card.needs(solver, steps).levels
-    assert schedule.asked == ([levels] if levels else [])
+    solvers.counted_passes(solver)
+    solvers.levels(solver)
 
 
 @every_solver

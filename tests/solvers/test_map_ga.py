@@ -7,15 +7,15 @@ import math
 import pytest
 import torch
 
-from helpers.noise import FixedNoise, ZeroNoise
 from helpers.operators import DenseOperator, case
-from helpers.priors import CountingPrior, gaussian, gaussian_posterior, mixture, standard
 from mapga.operators import BlockMean, CentralBox, Diagonal, Identity, SeparableBlur
 from mapga.priors import GaussianPrior
 from mapga.problem import Problem, measure
 from mapga.schedules import Explicit, Karras
 from mapga.solvers import MAPGA
 from mapga.solvers.steps import vjp
+from mapga.testing.exact import CountingPrior, gaussian, gaussian_posterior, mixture, standard
+from mapga.testing.noise import FixedNoise, ZeroNoise
 
 SHAPE = (1, 4, 4)
 OPERATORS = {

@@ -13,13 +13,13 @@ from itertools import pairwise
 import pytest
 import torch
 
-from helpers.noise import FixedNoise, ZeroNoise
 from helpers.operators import case
-from helpers.priors import gaussian_posterior, standard
 from mapga.operators import Diagonal
 from mapga.problem import Problem, measure
 from mapga.schedules import DDPM, Explicit, Karras
 from mapga.solvers import CTZSIE, DDRM, MAPGA, MAPGAPGDM, PGDM, Solver
+from mapga.testing.exact import gaussian_posterior, standard
+from mapga.testing.noise import FixedNoise, ZeroNoise
 
 # N(0, I_2), the first coordinate seen with sigma_y = 0.5, y = 1: the posterior mean and the MAP are (0.8, 0),
 # the variances (0.2, 1).

@@ -7,9 +7,7 @@ import math
 import pytest
 import torch
 
-from helpers.noise import FixedNoise
 from helpers.operators import CASES, Case, DenseOperator, case
-from helpers.priors import gaussian_posterior, mixture, standard
 from mapga.operators import CentralBox, Diagonal, Identity
 from mapga.priors import GaussianPrior, MixturePrior
 from mapga.problem import Problem, measure
@@ -17,6 +15,8 @@ from mapga.schedules import Explicit, Karras
 from mapga.solvers import PGDM
 from mapga.solvers.pgdm import posterior_variance
 from mapga.solvers.steps import posterior_residual, pseudo_inverse_guidance
+from mapga.testing.exact import gaussian_posterior, mixture, standard
+from mapga.testing.noise import FixedNoise
 
 GREY = [item for item in CASES if item.channels == 1]
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from helpers.operators import DenseOperator, Squared, case
-from helpers.priors import CountingPrior
 from helpers.solvers import NEEDS, SOLVERS, SOME_NOISE, noise_of
 from mapga.card import Needs, SolverCard
 from mapga.operators import CentralBox, Operator
 from mapga.priors import Prior
 from mapga.schedules import Explicit, Karras
 from mapga.solvers import MAPGA, MAPGAPGDM, PseudoInverse
+from mapga.testing.exact import CountingPrior
 
 SHAPE = (1, 4, 4)
 

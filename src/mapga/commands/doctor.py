@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mapga import __version__, node, plugins
+from mapga import __version__, plugins
 from mapga.config.compose import compose_run, spec_of
 from mapga.config.files import collisions, conf_dirs
+from mapga.errors import ConfigError
 from mapga.files.fetch import cache_folder
 from mapga.files.need import Need
+from mapga.node import DATASET, OPERATOR, PRIOR, SOLVER, metric
 from mapga.run.assemble import make_dataset, make_prior, support_matrix
 
 __all__ = ["examine"]
@@ -90,7 +92,20 @@ def _brought() -> list[str]:
             by_package.setdefault(one.origin, []).append(f"{room}.{one.name}")
     lines = [f"package {origin} brings {', '.join(names)}" for origin, names in by_package.items()]
     lines += [f"configs in {folder}" for folder in conf_dirs()[1:]]
-    return lines + [f"WRONG: {line}" for line in [*node.faults(), *plugins.faults(), *collisions()]]
+    return lines + [f"WRONG: {line}" for line in [*_broken(), *plugins.faults(), *collisions()]]
+
+
+def _broken() -> list[str]:
+    """What is wrong with the components that other packages declare, one line each. Their modules are imported."""
+    found = []
+    for slot in (DATASET, OPERATOR, PRIOR, SOLVER, metric("any")):
+        for one in plugins.declared(slot.package):
+            try:
+                slot.declared(one.name)
+                slot.foreign(one)
+            except ConfigError as error:
+                found.append(str(error))
+    return list(dict.fromkeys(found))
 
 
 def _cached() -> list[str]:

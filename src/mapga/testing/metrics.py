@@ -1,0 +1,77 @@
+"""Checks of metrics, on images that they are given: pictures score better than pictures with noise on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from mapga.metrics.base import ImageMetric, Scored, SetMetric
+from mapga.metrics.reference import paired_reference
+from mapga.operators.masks import Identity
+from mapga.pixels import from_uint8
+from mapga.problem import Problem
+from mapga.testing.failure import require, travelled
+
+__all__ = ["batch_independence", "checks", "order", "pickling"]
+
+Metric = ImageMetric | SetMetric
+Labels = np.ndarray | None
+
+
+def checks(metric: Metric) -> list[Callable[[Metric, np.ndarray, Labels], None]]:
+    """All of them apply to every metric. Each takes true images, uint8 (N, H, W, C), N >= 2, and labels or None."""
+    return [batch_independence, order, pickling]
+
+
+def batch_independence(metric: Metric, truth: np.ndarray, labels: Labels = None) -> None:
+    """An image has its number, or its features, whatever else is in the batch."""
+    restored = _noisy(truth, 40)
+    together = _each(metric, restored, truth, labels)
+    require(len(together) == len(truth), f"{len(truth)} images have {len(together)} numbers")
+    if isinstance(metric, ImageMetric):
+        require(together.dtype == np.float64, f"its numbers are {together.dtype}: want float64")
+        require(together.ndim == 1, f"its numbers have shape {together.shape}: want ({len(truth)},)")
+    for k in range(len(truth)):
+        one = slice(k, k + 1)
+        alone = _each(metric, restored[one], truth[one], None if labels is None else labels[one])
+        require(np.array_equal(alone[0], together[k], equal_nan=True), f"image {k} alone and in company differ")
+
+
+def order(metric: Metric, truth: np.ndarray, labels: Labels = None) -> None:
+    """No answer beats the truth, and more noise is no better."""
+    values = [_value(metric, _noisy(truth, level), truth, labels) for level in (0, 40, 120)]
+    sign = 1 if metric.lower_is_better else -1
+    exact, some, much = (sign * value for value in values)
+    told = "truth, noise of 40 and of 120 grey levels score " + ", ".join(f"{value:.4g}" for value in values)
+    better = "lower" if metric.lower_is_better else "higher"
+    require(exact <= some <= much and exact < much, f"{told}, though {better} is better")
+
+
+def pickling(metric: Metric, truth: np.ndarray, labels: Labels = None) -> None:
+    """It gives the same numbers in another process."""
+    here, there = (_each(one, _noisy(truth, 40), truth, labels) for one in (metric, travelled(metric)))
+    require(np.array_equal(here, there, equal_nan=True), "once pickled it gives other numbers")
+
+
+def _each(metric: Metric, restored: np.ndarray, truth: np.ndarray, labels: Labels) -> np.ndarray:
+    if isinstance(metric, SetMetric):
+        return metric.features(restored)
+    _, height, width, channels = truth.shape
+    operator = Identity((channels, height, width)).to("cpu", torch.float64)
+    return metric(Scored(restored, truth, labels, Problem(from_uint8(truth), operator, 0.0)))
+
+
+def _value(metric: Metric, restored: np.ndarray, truth: np.ndarray, labels: Labels) -> float:
+    found = _each(metric, restored, truth, labels)
+    if isinstance(metric, ImageMetric):
+        return float(found.mean())
+    rows = range(len(truth))
+    reference = paired_reference(metric.features(truth), restored_indices=rows, truth_indices=rows)
+    return metric.compare(found, reference).value
+
+
+def _noisy(truth: np.ndarray, level: float) -> np.ndarray:
+    noise = level * np.random.default_rng(0).standard_normal(truth.shape)
+    return np.clip(truth + noise, 0, 255).round().astype(np.uint8)
