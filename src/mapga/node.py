@@ -9,17 +9,29 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 from mapga import plugins
-from mapga.card import Card, DatasetCard, MetricCard, OperatorCard, PriorCard, SolverCard
-from mapga.catalogue import exported, kinds, unexported
+from mapga.card import Card
+from mapga.catalogue import unexported
 from mapga.errors import ConfigError, closest, told
-from mapga.kind import as_kind, kinds_of, parameters_of, takes_text
+from mapga.kind import as_kind, kinds_of, parameters_of
 from mapga.plugins import Declared
+from mapga.slot import (
+    DATASET,
+    OPERATOR,
+    PRIOR,
+    SCHEDULE,
+    SOLVER,
+    Slot,
+    card_of,
+    incomplete,
+    metric,
+    part_of,
+    tracker,
+)
 
 __all__ = [
     "DATASET",
@@ -36,74 +48,6 @@ __all__ = [
 ]
 
 PACKAGE = "_package_"  # in the node of a component of another package: its name and version
-
-
-@dataclass(frozen=True)
-class Slot:
-    """A place in the config that takes one kind of component.
-
-    Attributes:
-        key: Its dotted path in the config, for messages.
-        package: The room whose classes may stand there.
-        base: Name of the class in that room they must derive from.
-        card: The kind of card they have.
-    """
-
-    key: str
-    package: str
-    base: str
-    card: type[Card] = Card
-
-    def choices(self) -> dict[str, type]:
-        """Our own classes by name."""
-        return kinds(self.package, self.base)
-
-    def declared(self, name: str) -> Declared | None:
-        """The entry point that declares a class of another package by this name; None if there is none.
-
-        Raises:
-            ConfigError: It collides with one of ours, or with another.
-        """
-        return plugins.component(self.package, name, self.choices())
-
-    def foreign(self, declared: Declared) -> type:
-        """The class that an entry point names; its module is imported.
-
-        Raises:
-            ConfigError: It cannot be imported, is no such component, or has no card.
-        """
-        found, base = declared.load(), exported(self.package)[self.base]
-        remedy = f"mend the package, or pip uninstall {declared.package}"
-        if not isinstance(found, type) or not issubclass(found, base):
-            raise ConfigError(f"{declared} is no {self.base}: {declared.value} does not derive from it; {remedy}")
-        if inspect.isabstract(found):
-            lacking = sorted(found.__abstractmethods__)  # type: ignore[attr-defined]
-            raise ConfigError(f"{declared} lacks {', '.join(lacking)}; {remedy}")
-        if not isinstance(_card(found), self.card):
-            raise ConfigError(f"{declared} has no {self.card.__name__} of its own as 'card'; {remedy}")
-        if flaws := incomplete(found):
-            raise ConfigError(f"{declared}: {flaws[0]}; {remedy}")
-        return found
-
-
-DATASET = Slot("dataset", "mapga.datasets", "Dataset", DatasetCard)
-OPERATOR = Slot("task.operator", "mapga.operators", "Operator", OperatorCard)
-PRIOR = Slot("prior", "mapga.priors", "Prior", PriorCard)
-SOLVER = Slot("solver", "mapga.solvers", "Solver", SolverCard)
-SCHEDULE = Slot("schedule", "mapga.schedules", "Schedule")
-
-
-_SLOTS = {slot.key: slot for slot in (DATASET, OPERATOR, PRIOR, SOLVER, SCHEDULE)}
-
-
-def metric(name: str) -> Slot:
-    """The place of the metric that a config calls ``name``."""
-    return Slot(f"metrics.{name}", "mapga.metrics", "Metric", MetricCard)
-
-
-def tracker(name: str) -> Slot:
-    """The place of the tracker that a config calls ``name``."""
-    return Slot(f"tracker.{name}", "mapga.tracking", "Tracker")
 
 
 @dataclass(frozen=True)
@@ -138,7 +82,7 @@ class Node:
         """
         make, declared = _resolve(slot, node)
         assert isinstance(node, Mapping)
-        card = _card(make)
+        card = card_of(make)
         if flaws := incomplete(make):
             raise ConfigError(f"{slot.key}: {flaws[0]}; CONTRIBUTING.md says what a card holds")
         parameters = parameters_of(make)
@@ -150,7 +94,7 @@ class Node:
             raise ConfigError(f"unknown key '{slot.key}.{unknown[0]}'{closest(unknown[0], own)} {takes}")
         hints = kinds_of(make)
         checked = {
-            name: Node.read(_part(slot, name, card.parts[name]), value)
+            name: Node.read(part_of(slot, name, card.parts[name]), value)
             if name in card.parts
             else as_kind(f"{slot.key}.{name}", value, hints[name])
             for name, value in arguments.items()
@@ -207,36 +151,6 @@ class Node:
             text = told(error) or str(error)
             named = text.startswith(f"{self.slot.key}.")
             raise ConfigError(text if named else f"{self.slot.key}: {text}") from error
-
-
-@cache
-def incomplete(make: Callable[..., Any]) -> list[str]:
-    """What a component's card lacks, a line each; [] if it is complete."""
-    name = make.__qualname__
-    card = _card(make)
-    if card is None:
-        return [f"{name} has no card of its own"]
-    parameters = list(parameters_of(make))
-    named = [*card.places, *card.pinned, *card.pinned.values(), *card.speed_only, *card.words, *card.given]
-    named += [*card.parts, *card.absent]
-    named += getattr(card, "choosing", ())
-    flaws = [f"the card of {name} speaks of {key!r}, which it does not take" for key in named if key not in parameters]
-    texts = [key for key, kind in kinds_of(make).items() if takes_text(kind) and key not in named]
-    flaws += [f"the card of {name} does not say whether {key!r} is a place, a hash or a word" for key in texts]
-    if isinstance(card, SolverCard):
-        absent = [part for part in ("passes", "needs") if getattr(card, part) is None]
-        flaws += [f"the card of {name} does not state {part!r}" for part in absent]
-    return flaws
-
-
-def _part(slot: Slot, name: str, key: str) -> Slot:
-    """The place of a component that is an argument of another."""
-    return replace(_SLOTS[key], key=f"{slot.key}.{name}")
-
-
-def _card(make: Callable[..., Any]) -> Any:
-    """A constructor's card, or a class' own: one that is inherited speaks of another class."""
-    return vars(make).get("card") if isinstance(make, type) else getattr(make, "card", None)
 
 
 def _resolve(slot: Slot, node: object) -> tuple[Callable[..., Any], Declared | None]:

@@ -19,7 +19,7 @@ from mapga.solvers.base import Solver, State
 
 
 class Pull(Solver):
-    card = SolverCard(passes=lambda a, steps: 0, needs=lambda a, steps: Needs(operator="linear"))
+    card = SolverCard(passes=lambda a, steps: 0, needs=lambda a, steps: Needs("linear", levels=steps))
 
     def __init__(self, schedule, factor: float = 1.0):
         super().__init__(schedule)

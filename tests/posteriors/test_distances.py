@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers.priors import mixture
 from mapga.operators import BlockMean
 from mapga.posteriors import Posterior, exact_posterior
 from mapga.posteriors.estimates import best_component, density_level, gap_to_mmse, gap_to_mode, mass_reached
 from mapga.posteriors.ranks import coverage, density_ranks, distance_ranks, projection_ranks, uniformity
 from mapga.posteriors.spread import energy_distance, mode_weights_distance, sliced_wasserstein, variance_ratio
 from mapga.problem import measure
+from mapga.testing.exact import mixture
 
 SHAPE, N, K = (1, 4, 4), 240, 19
 

@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from helpers.priors import gaussian, gaussian_posterior, mixture
 from torch import Tensor
 
 from helpers.operators import SIDE, DenseOperator, Squared, case
@@ -14,6 +13,7 @@ from mapga.operators import BlockMean, Diagonal, Identity
 from mapga.posteriors import Posterior, condition, exact_posterior, objection
 from mapga.priors import MixturePrior, NoPrior
 from mapga.problem import Problem, measure
+from mapga.testing.exact import gaussian, gaussian_posterior, mixture
 
 F64 = torch.float64
 

@@ -90,7 +90,7 @@ OPERATORS = {
     "nan_isolation": (Mixing, "changes where image 1 of its batch is NaN"),
     "pickling": (Shaking, "another when it is asked again"),
     "measured_values": (Miscounting, "n_measurements is 7, restrict"),
-    "refusal": (Taking, "are taken, though it is for"),
+    "refusal": (Taking, "though it is for (1, 8, 8): call self.check(x)"),
     "differentiability": (Detached, "has no gradient"),
     "linearity": (Bending, "is not linear: off by up to"),
     "adjointness": (Transposed, "<A x, y> and <x, A^T y> differ"),

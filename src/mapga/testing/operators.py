@@ -81,10 +81,13 @@ def refusal(operator: Operator) -> None:
     x = torch.zeros(1, channels, height + 1, width + 2, dtype=torch.float64)
     try:
         _double(operator).apply(x)
+        told = "taken"
     except ValueError:
         return
+    except Exception as error:
+        told = f"refused by a {type(error).__name__}"
     require(
-        False, f"images of {tuple(x.shape[1:])} are taken, though it is for {operator.image_shape}: call self.check(x)"
+        False, f"images of {tuple(x.shape[1:])} are {told}, though it is for {operator.image_shape}: call self.check(x)"
     )
 
 
