@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers.linalg import dense_matrix
-from helpers.priors import gaussian_posterior, patches
 from mapga.operators import BlockMean, CentralBox, Diagonal, HalfMask, Identity, LinearOperator, SeparableBlur
 from mapga.posteriors import PatchesPosterior, exact_posterior, objection
 from mapga.posteriors.factors import factors
 from mapga.priors import PatchesPrior
 from mapga.problem import Problem, measure
+from mapga.testing.algebra import dense_matrix
+from mapga.testing.exact import gaussian_posterior, patches
 
 F64 = torch.float64
 SHAPE = (1, 16, 16)  # four patches of 8 x 8

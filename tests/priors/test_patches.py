@@ -10,7 +10,6 @@ import torch
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from helpers.priors import patches
 from mapga.config.compose import compose_run, spec_of
 from mapga.errors import ConfigError
 from mapga.files.fetch import sha256_of
@@ -18,6 +17,7 @@ from mapga.node import PRIOR
 from mapga.priors import GaussianPrior, NetworkPrior, PatchesPrior
 from mapga.priors.mixtures.file import write_mixtures
 from mapga.priors.networks.shipped import shipped_paths
+from mapga.testing.exact import patches
 
 F64 = torch.float64
 SHAPE = (2, 4, 6)  # six patches of 2 x 2 x 2
