@@ -8,15 +8,16 @@ from helpers.commands import mapga
 from helpers.foreign import PULL, installed
 
 ENTRIES = {"mapga.solvers/Pull": "mypackage.solver:Pull", "mapga.conf/mypackage": "mypackage.conf"}
+PRIOR = ("prior=mixture", "prior.components=20", "prior.ode_steps=4")
 YAML = {"conf/solver/pull.yaml": "# Pulls.\n_target_: mapga.solvers.Pull\nfactor: 1.0\n"}
 
 
 def test_components_of_ours_pass(capsys):
-    said = mapga(capsys, "check", "solver=pinv", "task=box50", "dataset=mnist", "prior=gaussian", "metrics=basic")
+    said = mapga(capsys, "check", "solver=pinv", "task=box50", "dataset=mnist", *PRIOR, "metrics=basic")
     lines = said.out.splitlines()
     assert said.code == 0 and "WRONG" not in said.out and lines[-1] == f"{len(lines) - 1} checks, none failed", said.out
     assert {line.partition(":")[0] for line in lines[:-1]} == {
-        *("solver=pinv", "task=box50", "dataset=mnist", "prior=gaussian"),
+        *("solver=pinv", "task=box50", "dataset=mnist", "prior=mixture"),
         *("metrics.psnr", "metrics.ssim", "metrics.consistency"),
     }
     assert "task=box50: adjointness: ok" in lines

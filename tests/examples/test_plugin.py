@@ -12,12 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("diffusers")
-
 EXAMPLE = Path(__file__).parents[2] / "examples/plugin"
-COMMANDS = (  # one process: importing torch and diffusers takes longest
-    "import json, sys; from mapga.cli import main; sys.exit(max(main(argv) for argv in json.loads(sys.argv[1])))"
-)
+# One process for all: importing torch and diffusers takes longest.
+COMMANDS = """
+import json, sys
+from diffusers import UNet2DModel
+from mapga.cli import main
+
+blocks = {"down_block_types": ["DownBlock2D"] * 2, "up_block_types": ["UpBlock2D"] * 2, "layers_per_block": 1}
+small = {"block_out_channels": (8, 8), "norm_num_groups": 4, **blocks}
+UNet2DModel(sample_size=16, in_channels=1, out_channels=1, **small).save_pretrained("unet")
+sys.exit(max(main(argv) for argv in json.loads(sys.argv[1])))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -38,30 +44,26 @@ def test_the_example_is_short():
 
 
 def test_it_runs_in_shards_goes_on_and_is_reported(environment, tmp_path):
-    from diffusers import UNet2DModel
-
-    blocks = {"down_block_types": ["DownBlock2D"] * 2, "up_block_types": ["UpBlock2D"] * 2}
-    small = {"block_out_channels": (8, 8), "norm_num_groups": 4, "layers_per_block": 1, **blocks}
-    UNet2DModel(sample_size=16, in_channels=1, out_channels=1, **small).save_pretrained(tmp_path / "unet")
     pictures = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 1), dtype=np.uint8)
     np.save(tmp_path / "x.npy", pictures)
     np.save(tmp_path / "mask.npy", np.arange(256).reshape(16, 16) % 3 > 0)
     given = ["prior=unet", "prior.path=unet", "dataset=npy", "dataset.path=x.npy", "metrics=mae", "device=cpu"]
     given += ["task=maskfile", "task.operator.path=mask.npy", "schedule.steps=3", "batch_size=2"]
+    given += ["schedule.sigma_max=1"]  # the network is random, and diverges from more
     sweep = ["run", "-m", *given, "solver=ddnm,pinv", "shard=0/2,1/2"]
     commands = [
         ["run", *given, "solver=ddnm", "shard=0/2"],
         sweep,
         sweep,
         ["plan", *given, "solver=ddnm,pinv"],
-        ["check", *given, "solver=ddnm", "schedule.sigma_max=10"],
+        ["check", *given, "solver=ddnm"],
         ["report", "results"],
     ]
     run = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
     done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WRONG" not in done.stdout and "solver=ddnm: counted passes: ok" in done.stdout
-    assert "4 runs: 4 done (4 were finished before)" in done.stderr or "4 done" in done.stderr, done.stderr
+    assert "4 runs: 2 partial, 2 done" in done.stderr and "(4 were finished before)" in done.stderr, done.stderr
     assert "2 runs: 2 done" in done.stdout and "mae" in done.stdout
     (folder,) = (tmp_path / "results").glob("npy-maskfile-ddnm-*")
     record, scores = (json.loads((folder / name).read_text()) for name in ("provenance.json", "metrics.json"))

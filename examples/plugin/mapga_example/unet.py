@@ -32,12 +32,12 @@ class UNetFolder(Prior):
         from diffusers import UNet2DModel
 
         moved = super().to(device, dtype)
-        network = UNet2DModel.from_pretrained(self.path, use_safetensors=True, local_files_only=True)
-        moved.network = network.to(device, dtype).requires_grad_(False).eval()
+        network = UNet2DModel.from_pretrained(self.path, torch_dtype=dtype, use_safetensors=True, local_files_only=True)
+        moved.network = network.to(device).requires_grad_(False).eval()
         return moved
 
     def denoise(self, x, sigma):
-        sigma = expand_sigma(sigma, x).expand(len(x), 1, 1, 1)
+        sigma = expand_sigma(sigma, x).expand(len(x), 1, 1, 1).contiguous()
         after = torch.searchsorted(self.levels, sigma.flatten()).clamp(1, 999)
         low, high = self.levels[after - 1].log(), self.levels[after].log()
         time = after - 1 + (sigma.flatten().log() - low) / (high - low)
