@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -34,7 +36,7 @@ def standard(shape: tuple[int, int, int]) -> GaussianPrior:
 
 
 def mixture(
-    shape: tuple[int, int, int] = (1, 4, 4), components: int = 5, std: float = 0.4, seed: int = 0, **options
+    shape: tuple[int, int, int] = (1, 4, 4), components: int = 5, std: float = 0.4, seed: int = 0, **options: Any
 ) -> MixturePrior:
     """A mixture whose components overlap enough for several of them to matter."""
     generator = torch.manual_seed(seed)
@@ -44,7 +46,7 @@ def mixture(
 
 
 def patches(
-    shape: tuple[int, int, int] = (1, 4, 6), side: int = 2, components: int = 3, seed: int = 0, **options
+    shape: tuple[int, int, int] = (1, 4, 6), side: int = 2, components: int = 3, seed: int = 0, **options: Any
 ) -> PatchesPrior:
     """Patches of a mixture whose components overlap and lie in different directions."""
     n = shape[0] * side**2
@@ -68,13 +70,13 @@ class _Counted(torch.autograd.Function):
     """x times a factor, counting what runs."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, factor: float, counts: dict[str, int], name: str) -> Tensor:
+    def forward(ctx: Any, x: Tensor, factor: float, counts: dict[str, int], name: str) -> Tensor:
         ctx.factor, ctx.counts = factor, counts
         counts[name] += 1
         return factor * x
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         ctx.counts["vjp"] += 1
         return ctx.factor * grad, None, None, None
 

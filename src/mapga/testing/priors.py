@@ -17,7 +17,7 @@ _Map = Callable[..., Tensor]
 
 def checks(prior: Prior) -> list[Callable[[Prior], None]]:
     """Those that apply to what it has."""
-    found = [shapes, batch_independence, nan_isolation, differentiability, pickling]
+    found: list[Callable[[Prior], None]] = [shapes, batch_independence, nan_isolation, differentiability, pickling]
     return [*found, boundary] if prior.has_consistency else found
 
 
