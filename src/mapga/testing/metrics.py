@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mapga.metrics.base import ImageMetric, Scored, SetMetric
-from mapga.metrics.reference import paired_reference
+from mapga.metrics.reference import Reference
 from mapga.operators.masks import Identity
 from mapga.pixels import from_uint8
 from mapga.problem import Problem
@@ -67,9 +67,8 @@ def _value(metric: Metric, restored: np.ndarray, truth: np.ndarray, labels: Labe
     found = _each(metric, restored, truth, labels)
     if isinstance(metric, ImageMetric):
         return float(found.mean())
-    rows = range(len(truth))
-    reference = paired_reference(metric.features(truth), restored_indices=rows, truth_indices=rows)
-    return metric.compare(found, reference).value
+    features = metric.features(truth)
+    return metric.compare(found, Reference("these", len(features), features.mean(axis=0), features)).value
 
 
 def _noisy(truth: np.ndarray, level: float) -> np.ndarray:
