@@ -155,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     score = commands.add_parser("score", help="numbers by other metrics, from what is stored", description=_OF_SCORE)
     score.add_argument("folder", type=Path, help="a results folder, or a run's")
     score.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    score.add_argument("--config-dir", type=Path, metavar="DIR", help=_OF_CONFIG_DIR)
     score.set_defaults(command=_score)
     export = reading("export", "write a run's restored images as PNG files", _export, "a run's folder")
     export.add_argument("--to", type=Path, default=None, help="where to (default: png/ in the run's folder)")
