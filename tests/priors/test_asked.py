@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from helpers.priors import gaussian, mixture
 from mapga.priors import NetworkPrior, NoPrior, Prior
+from mapga.testing.exact import gaussian, mixture
 
 PRIORS: dict[str, Callable[[], Prior]] = {
     "gaussian": lambda: gaussian((1, 32, 32))[0],

@@ -12,9 +12,9 @@ from azula.denoise import KarrasDenoiser
 from azula.noise import CosineSchedule, VESchedule, VPSchedule
 from torch import Tensor, nn
 
-from helpers.priors import gaussian
 from mapga.errors import ConfigError
 from mapga.priors import from_azula, from_callable, from_deepinv
+from mapga.testing.exact import gaussian
 
 SHAPE = (1, 4, 4)
 
