@@ -1,5 +1,6 @@
 """A UNet2DModel of diffusers that predicts the noise, as a prior: DDPM's 1,000 linear levels."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -28,13 +29,13 @@ class UNetFolder(Prior):
         self.levels = ((1 - kept) / kept).sqrt()  # sigma of t = 0 ... 999
         self.sigma_min, self.sigma_max = float(self.levels[0]), float(self.levels[-1])
 
-    def to(self, device, dtype):
+    def loaded(self):
         from diffusers import UNet2DModel
 
-        moved = super().to(device, dtype)
-        network = UNet2DModel.from_pretrained(self.path, torch_dtype=dtype, use_safetensors=True, local_files_only=True)
-        moved.network = network.to(device).requires_grad_(False).eval()
-        return moved
+        ready = copy.copy(self)
+        network = UNet2DModel.from_pretrained(self.path, use_safetensors=True, local_files_only=True)
+        ready.network = network.requires_grad_(False).eval()
+        return ready
 
     def denoise(self, x, sigma):
         sigma = expand_sigma(sigma, x).expand(len(x), 1, 1, 1).contiguous()
@@ -42,6 +43,3 @@ class UNetFolder(Prior):
         low, high = self.levels[after - 1].log(), self.levels[after].log()
         time = after - 1 + (sigma.flatten().log() - low) / (high - low)
         return x - sigma * self.network(x / (1 + sigma.square()).sqrt(), time).sample
-
-    def consistency(self, x, sigma):
-        raise NotImplementedError("it has a denoiser alone")
