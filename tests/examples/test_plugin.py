@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 EXAMPLE = Path(__file__).parents[2] / "examples/plugin"
 # One process for all: importing torch and diffusers takes longest.
@@ -67,6 +68,9 @@ def test_it_runs_in_shards_goes_on_and_is_reported(environment, tmp_path):
     assert "2 runs: 2 done" in done.stdout and "mae" in done.stdout
     (folder,) = (tmp_path / "results").glob("npy-maskfile-ddnm-*")
     record, scores = (json.loads((folder / name).read_text()) for name in ("provenance.json", "metrics.json"))
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    for node in (config["task"]["operator"], config["prior"]):
+        assert node["_package_"] == "mapga-example 0.1.0" and len(node["sha256"]) == 64
     assert record["code"].keys() == {"mapga", "mapga-example"} and scores["metrics"]["mae"]["mean"] > 0
     restored, seen = np.load(folder / "images.npy"), np.load(tmp_path / "mask.npy")
     assert np.array_equal(restored[:, seen], pictures[:, seen]) and not np.array_equal(restored, pictures)
