@@ -21,6 +21,10 @@ from mapga.report.scores import read_scores
 from mapga.run import assemble, batch
 
 OLDER = Path(__file__).parents[1] / "data/older_results"  # made by the version before scores had a file of their own
+ITS_OWN = (  # what it was made by, but for its metrics
+    *("dataset=mnist", "dataset.split=train", "dataset.limit=3", "prior=gaussian", "solver=pgdm", "schedule.steps=3"),
+    *("task=box50", "task.sigma_y=0.1", "metrics=basic", "device=cpu"),
+)
 N, SIDE = 5, 16
 CROP = "+metrics.ssim_crop={_target_: mapga.metrics.SSIM, border: crop}"
 
@@ -226,33 +230,14 @@ def test_an_older_folder_that_is_renamed_to_todays_id_is_that_run(older, capsys,
     (run,), _ = collect(older.parent)
     assert run.spec.former_id == older.name
     older.rename(older.with_name(run.spec.run_id))
-    overrides = [
-        "dataset=mnist",
-        "dataset.split=train",
-        "dataset.limit=3",
-        "prior=gaussian",
-        "solver=pgdm",
-        "schedule.steps=3",
-        "task=box50",
-    ]
-    rest = ["task.sigma_y=0.1", "metrics=basic", "device=cpu", f"results_dir={older.parent}"]
-    said = mapga(capsys, "run", *overrides, *rest)
+    said = mapga(capsys, "run", *ITS_OWN, f"results_dir={older.parent}")
     assert (said.code, Path(said.last).name) == (0, run.spec.run_id) and "under other sources" in said.err
 
 
 def test_a_finished_run_is_found_without_torch(older):
     (run,), _ = collect(older.parent)
     older.rename(older.with_name(run.spec.run_id))
-    overrides = [
-        "dataset.split=train",
-        "dataset.limit=3",
-        "prior=gaussian",
-        "solver=pgdm",
-        "schedule.steps=3",
-        "task=box50",
-        "metrics=basic",
-    ]
-    argv = ["run", *overrides, "task.sigma_y=0.1", "device=cpu", f"results_dir={older.parent}"]
+    argv = ["run", *ITS_OWN, f"results_dir={older.parent}"]
     code = f"import sys; from mapga.cli import main; print(main({argv!r}), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200)
     assert done.stdout.splitlines()[-1] == "0 False", done

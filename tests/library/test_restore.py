@@ -109,9 +109,9 @@ def test_someones_prior_needs_a_denoiser_and_nothing_else():
 
 
 SPOILT = {
-    "prior Ours: denoise of images .* has the shape": lambda answer: answer[:, :, :4],
-    "prior Ours: denoise of images .* is not a number": lambda answer: answer * float("nan"),
-    "prior Ours: denoise of images .* is a list": lambda answer: [answer],
+    "denoise of prior Ours answers with the shape": lambda answer: answer[:, :, :4],
+    "denoise of prior Ours answers with NaN or infinity": lambda answer: answer * float("nan"),
+    "denoise of prior Ours answers with list": lambda answer: [answer],
 }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mapga.lazy import torch
 from mapga.priors.base import Prior
+from mapga.priors.networks.trial import answered
 from mapga.priors.wrapped import WrappedPrior
 
 if TYPE_CHECKING:
@@ -30,41 +30,26 @@ def answering(prior: Prior, image_shape: tuple[int, int, int]) -> Prior:
 
 
 class AnsweringPrior(WrappedPrior):
-    """The same prior, refused where an answer is not one.
+    """The same prior, refused where its first answer of a kind is none; later images may diverge, each by itself."""
 
-    The dtype of an answer is that of the images. Whether answers are numbers is looked at once, of the first one: later
-    images may diverge, and the others of their batch go on.
-    """
-
-    _seen = False
+    _held: frozenset[str] = frozenset()
 
     def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        return self._checked("denoise", x, sigma)
+        return self._answer("denoise", x, sigma)
 
     def consistency(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        return self._checked("consistency", x, sigma)
+        return self._answer("consistency", x, sigma)
 
     def score(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        return self._checked("score", x, sigma)
+        return self._answer("score", x, sigma)
 
-    def _checked(self, function: str, x: Tensor, sigma: float | Tensor) -> Tensor:
-        answer = getattr(self.prior, function)(x, sigma)
-        asked = f"prior {_name(self.prior)}: {function} of images {tuple(x.shape)} at sigma={sigma}"
-        if not isinstance(answer, torch.Tensor):
-            raise ValueError(f"{asked} is a {type(answer).__name__}, and should be a tensor of that shape")
-        if answer.shape != x.shape:
-            raise ValueError(f"{asked} has the shape {tuple(answer.shape)}, and should have theirs")
-        if not self._seen:
-            self._seen = True
-            if bool((_finite(x) & ~_finite(answer)).any()):
-                raise ValueError(f"{asked} is not a number; mend the prior, or give it a range that it knows")
-        return answer.to(x.dtype)
+    def _answer(self, function: str, x: Tensor, sigma: float | Tensor) -> Tensor:
+        answer: Tensor = getattr(self.prior, function)(x, sigma)
+        if function not in self._held:
+            answered(f"{function} of prior {_name(self.prior)}", x, answer)
+            self._held |= {function}
+        return answer
 
 
 def _name(prior: Prior) -> str:
     return prior.name or type(prior).__name__
-
-
-def _finite(x: Tensor) -> Tensor:
-    """Of each image whether all of it is a number, (B,)."""
-    return x.detach().flatten(1).isfinite().all(1)

@@ -1,4 +1,4 @@
-"""The first question to a network of somebody else: whether it takes such images, and answers with such."""
+"""The first question to a network, or a prior, of somebody else: whether it takes images, and answers with such."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from mapga.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["tried", "with_gradient"]
+__all__ = ["answered", "tried", "with_gradient"]
 
 
 def tried(what: str, ask: Callable[[Tensor], Any], x: Tensor) -> Tensor:
     """What it answers to images x (B, C, H, W).
-
-    A NaN in some images alone is those images' trouble, as with every prior.
 
     Args:
         what: How messages call it.
@@ -25,7 +23,7 @@ def tried(what: str, ask: Callable[[Tensor], Any], x: Tensor) -> Tensor:
         x: Images.
 
     Raises:
-        ConfigError: It cannot take them, or answers with another shape or kind, or with NaN alone.
+        ConfigError: It cannot take them, or as ``answered``.
     """
     try:
         answer = ask(x)
@@ -37,6 +35,17 @@ def tried(what: str, ask: Callable[[Tensor], Any], x: Tensor) -> Tensor:
             f"{what} cannot take images of {tuple(x.shape[1:])} in {x.dtype}: {type(error).__name__}: {reason}; "
             "give the shape, and the dtype, that it was made for"
         ) from error
+    return answered(what, x, answer)
+
+
+def answered(what: str, x: Tensor, answer: Any) -> Tensor:
+    """The answer to images x (B, C, H, W), if it is one.
+
+    A NaN in some images alone is those images' trouble, as with every prior.
+
+    Raises:
+        ConfigError: It has another shape or kind, or nothing but NaN.
+    """
     if not isinstance(answer, torch.Tensor):
         raise ConfigError(f"{what} answers with {type(answer).__name__}; a tensor like x is wanted")
     if answer.shape != x.shape:
@@ -48,7 +57,8 @@ def tried(what: str, ask: Callable[[Tensor], Any], x: Tensor) -> Tensor:
         raise ConfigError(f"{what} answers in {answer.dtype}; floating-point images in [-1, 1] are wanted")
     if bool(x.isfinite().all()) and not bool(answer.flatten(1).sum(1).isfinite().any()):
         raise ConfigError(f"{what} answers with NaN or infinity to finite images; look at its weights, and its dtype")
-    return answer
+    found: Tensor = answer
+    return found
 
 
 def with_gradient(what: str, x: Tensor, answer: Tensor) -> Tensor:
