@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from mapga.errors import ConfigError
 from mapga.node import Node
+from mapga.schedules import MOST_STEPS
 
 __all__ = ["Budget"]
 
@@ -76,12 +77,16 @@ class Budget:
         return found
 
     def _bought(self, takes: Callable[[Any, int], int], arguments: SimpleNamespace, usual: int) -> int:
-        first, each = takes(arguments, 1), takes(arguments, 2) - takes(arguments, 1)
-        if each == 0:
+        def spent(steps: int) -> int:
+            return takes(arguments, steps)
+
+        if spent(1) == spent(MOST_STEPS):
             return usual
+        most = bisect_right(range(1, MOST_STEPS + 1), self.passes, key=spent)
         if self.tolerance is None:
-            return 1 + (self.passes - first) // each
-        return max(1, 1 + math.ceil((self.passes - first) / each - 0.5))  # of two as near the fewer
+            return most
+        nearest = most and self.passes - spent(most) <= spent(most + 1) - self.passes  # of two as near the fewer
+        return most if nearest else most + 1
 
     def _advice(self, takes: Callable[[Any, int], int], arguments: SimpleNamespace, usual: int) -> str:
         """What would be within the tolerance, the nearest ``num_iter`` first."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DDPM",
+    "MOST_STEPS",
     "SIGMA_MAX",
     "SIGMA_MIN",
     "Cosine",
@@ -42,7 +43,7 @@ __all__ = [
 SIGMA_MIN = 0.002  # epsilon of the papers: where trajectories end
 SIGMA_MAX = 80.0  # T of the papers: where they start
 _LARGEST = 700.0  # ln of the largest number, about
-_MOST_STEPS = 1_000_000  # a slip of the finger would take all memory for its levels
+MOST_STEPS = 1_000_000  # a slip of the finger would take all memory for its levels
 
 
 def check_decreasing(levels: Sequence[float]) -> None:
@@ -86,8 +87,8 @@ class Schedule(Shown, ABC):
     """
 
     def __init__(self, steps: int = 20, sigma_max: float = SIGMA_MAX, sigma_min: float = SIGMA_MIN) -> None:
-        if not 1 <= steps <= _MOST_STEPS:
-            raise ValueError(f"schedule.steps={steps}: a solver makes at least 1 step, and at most {_MOST_STEPS:,}")
+        if not 1 <= steps <= MOST_STEPS:
+            raise ValueError(f"schedule.steps={steps}: a solver makes at least 1 step, and at most {MOST_STEPS:,}")
         if not 0 < sigma_min < sigma_max < math.inf:
             raise ValueError(
                 f"schedule.sigma_max={sigma_max}, schedule.sigma_min={sigma_min}: need 0 < sigma_min < sigma_max"

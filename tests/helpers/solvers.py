@@ -29,6 +29,7 @@ def taken(solver: Callable[..., Solver], arguments: dict[str, int]) -> dict[str,
 
 def _of_conf(path: Path) -> partial[Solver]:
     node = yaml.safe_load(path.read_text().replace("${num_iter}", str(_SMALL["num_iter"])))
+    node.pop("defaults", None)  # the schedule that it brings
     make = kinds("mapga.solvers", "Solver")[node.pop("_target_").rpartition(".")[2]]
     return partial(make, **node | taken(make, _SMALL))
 

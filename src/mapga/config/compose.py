@@ -92,6 +92,7 @@ def of_group(group: str, name: str, run: RunSpec) -> dict[str, Any]:
         ConfigError: A key that it does not say, or takes from where there is none.
     """
     own = yaml.safe_load(paths(group, name)[0].read_text(encoding="utf-8"))
+    own.pop("defaults", None)  # what it brings to other groups
     found: dict[str, Any] = _plain(OmegaConf.create({**run.config, group: own}))[group]
     return found
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mapga.errors import ConfigError, closest
 from mapga.files.need import Need, missing
-from mapga.library.named import component, default, stated
+from mapga.library.named import brought, component, default, stated
 from mapga.library.scores import Metrics
 from mapga.library.task import Task
 from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Node, metric
@@ -115,7 +115,8 @@ def load_solver(name: str, *, schedule: str | Schedule | None = None, **argument
 
     Args:
         name: In conf/solver: ``map_ga``, ``pgdm``, ``ddrm``, ...
-        schedule: In conf/schedule, or a ``mapga.schedules.Schedule``; None: that of a run, ``karras``.
+        schedule: In conf/schedule, or a ``mapga.schedules.Schedule``; None: that of a run, which the solver
+            may bring, else ``karras``.
         arguments: In place of those in its file, ``eta=0.5``, or in its schedule's, ``steps=10``.
 
     Raises:
@@ -125,7 +126,7 @@ def load_solver(name: str, *, schedule: str | Schedule | None = None, **argument
     takes = _takes(Node.read(SOLVER, own))
     levels: Schedule
     if schedule is None or isinstance(schedule, str):
-        chosen = stated("schedule", schedule or default("schedule"))
+        chosen = stated("schedule", schedule or brought("solver", name, "schedule"))
         of_schedule = _takes(Node.read(SCHEDULE, chosen))
         _refuse_unknown(f"solver {name}", arguments, [*takes, *of_schedule])
         levels = component(SCHEDULE, chosen, {k: v for k, v in arguments.items() if k not in takes}).build()

@@ -15,7 +15,7 @@ from mapga.errors import ConfigError, closest
 from mapga.files.plain_yaml import from_yaml
 from mapga.node import Node, Slot
 
-__all__ = ["component", "default", "stated"]
+__all__ = ["brought", "component", "default", "stated"]
 
 _ABSENT = "???"  # what Hydra calls a value that a person has to give
 _TAKEN = re.compile(r"\$\{(\w+)\}")  # from a key of the run
@@ -34,6 +34,15 @@ def default(group: str) -> str:
     """What conf/run.yaml chooses in a group."""
     chosen = [item[group] for item in _run()["defaults"] if isinstance(item, Mapping) and group in item]
     return str(chosen[0])
+
+
+def brought(group: str, name: str, other: str) -> str:
+    """What a file of a group chooses in another one; what conf/run.yaml does where it chooses nothing."""
+    own = from_yaml(paths(group, name)[0].read_text(encoding="utf-8")) or {}
+    chosen = {
+        key: value for item in own.get("defaults", []) if isinstance(item, Mapping) for key, value in item.items()
+    }
+    return str(chosen.get(f"override /{other}@_global_.{other}") or default(other))
 
 
 def stated(group: str, name: str) -> dict[str, Any]:

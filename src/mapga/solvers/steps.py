@@ -15,7 +15,16 @@ from mapga.rng import NoiseSource
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["linear_operator", "posterior_residual", "pseudo_inverse_guidance", "renoise", "vjp"]
+__all__ = [
+    "check_share",
+    "inner",
+    "linear_operator",
+    "posterior_residual",
+    "pseudo_inverse_guidance",
+    "pullback",
+    "renoise",
+    "vjp",
+]
 
 
 def linear_operator(problem: Problem) -> LinearOperator:
@@ -29,27 +38,50 @@ def linear_operator(problem: Problem) -> LinearOperator:
     return problem.operator
 
 
-def vjp(
-    function: Callable[[Tensor], Tensor], x: Tensor, cotangent: Callable[[Tensor], Tensor]
-) -> tuple[Tensor, Tensor]:
-    r"""f(x) and the vector-Jacobian product (df/dx)^T v with v = cotangent(f(x)), in one forward and one backward.
+def inner(a: Tensor, b: Tensor) -> Tensor:
+    """<a, b> of each image, (B, 1, 1, 1)."""
+    return (a * b).flatten(1).sum(1).reshape(-1, 1, 1, 1)
 
-    The graph is freed before this returns.
+
+def pullback(
+    function: Callable[[Tensor], Tensor], x: Tensor, *, times: int = 1
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    r"""f(x), and the vector-Jacobian product v -> (df/dx)^T v, which may be asked for ``times`` times.
+
+    The last of them frees the graph.
     """
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         value = function(x)
-    vector = cotangent(value.detach())
-    (product,) = torch.autograd.grad(value, x, vector)
+    left = iter(range(times - 1, -1, -1))
+
+    def product(vector: Tensor) -> Tensor:
+        (found,) = torch.autograd.grad(value, x, vector, retain_graph=next(left) > 0)
+        return found
+
     return value.detach(), product
 
 
-def renoise(image: Tensor, sigma: float, floor: float, noise: NoiseSource, step: int) -> Tensor:
-    """A draw of N(image, (sigma^2 - floor^2) I): an image of level ``floor`` taken to level ``sigma`` >= floor.
+def vjp(
+    function: Callable[[Tensor], Tensor], x: Tensor, cotangent: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    r"""f(x) and the vector-Jacobian product (df/dx)^T v with v = cotangent(f(x)), in one forward and one backward."""
+    value, product = pullback(function, x)
+    return value, product(cotangent(value))
+
+
+def check_share(noise_share: float) -> None:
+    """Raise ValueError, naming it, unless it is a share of a level's noise."""
+    if not 0 <= noise_share <= 1:
+        raise ValueError(f"solver.noise_share={noise_share}: a share of a level's noise, from 0 to 1")
+
+
+def renoise(image: Tensor, sigma: float, floor: float, noise: NoiseSource, step: int, share: float = 1.0) -> Tensor:
+    """A draw of N(image, share^2 (sigma^2 - floor^2) I): an image of level ``floor`` taken to level ``sigma`` >= floor.
 
     At the floor it is the image, and no noise is drawn.
     """
-    std = math.sqrt(max(sigma**2 - floor**2, 0.0))
+    std = share * math.sqrt(max(sigma**2 - floor**2, 0.0))
     return image + std * noise.step(step) if std > 0 else image
 
 
