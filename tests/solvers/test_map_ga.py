@@ -121,6 +121,30 @@ def test_single_precision_survives_the_tiny_variance():
     torch.testing.assert_close(low.double(), exact, rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_a_step_in_the_operators_scale_is_all_that_is_missing(operator):
+    """Of Gaussian data with s = 0.5, by C, with growth 1: the image becomes the mean of x_0 ~ N(x, r_t^2 I) given y."""
+    prior = GaussianPrior(torch.zeros(SHAPE, dtype=torch.float64), 0.25 * torch.eye(16, dtype=torch.float64))
+    problem = measure(images(2), OPERATORS[operator], 0.2, seed=0, indices=[0, 1])
+    t, z, eye = 1.5, 1.5 * images(2, seed=1), torch.eye(16, dtype=torch.float64)
+    solver = MAPGA(Karras(), use_prior=False, learning_rate_growth=1.0, step_scale="operator")
+    found = prior.consistency(z + solver.ascent(problem, prior, z, t), t).flatten(1)
+    matrix, x = dense(OPERATORS[operator]), prior.consistency(z, t).flatten(1)
+    rest, r2 = problem.y.flatten(1) - x @ matrix.T, t**2 * 0.25 / (t**2 + 0.25)
+    zero, noise = torch.zeros(16, dtype=torch.float64), 0.04 * torch.eye(len(matrix), dtype=torch.float64)
+    shift, _ = gaussian_posterior(zero, r2 * eye, matrix, rest, noise)
+    torch.testing.assert_close(found, x + shift, rtol=0, atol=1e-4)
+
+
+def test_without_noise_the_operators_scale_is_the_papers():
+    problem, z = measure(images(1), OPERATORS["block mean"], 0.0, seed=0, indices=[0]), images(1, seed=3)
+    paper, operators = (
+        MAPGA(Karras(), use_prior=False, step_scale=scale).ascent(problem, PRIORS["gaussian"], z, 0.6)
+        for scale in ("paper", "operator")
+    )
+    torch.testing.assert_close(paper, operators, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize(("sigma_y", "weight"), [(0.0, 1.0), (0.05, 626.0)])
 def test_the_prior_terms_weight_is_the_papers_or_capped(sigma_y, weight):
     """The difference that the prior term makes to a step is w J^T (D(x, sigma_eps) - x), by the formula."""
@@ -240,6 +264,8 @@ def test_a_linear_operator_without_a_decomposition_gives_the_same():
         ({"learning_rate": -1.0}, "learning_rate=-1.0"),
         ({"learning_rate": math.inf}, "learning_rate=inf"),
         ({"learning_rate": math.nan}, "learning_rate=nan"),
+        ({"step_scale": "operator"}, "step_scale='operator' leaves no room for a prior term"),
+        ({"step_scale": "operator", "use_prior": False, "learning_rate": 0.1}, "step_scale='operator'"),
     ],
 )
 def test_bad_values_are_refused_by_name(arguments: dict, message: str):

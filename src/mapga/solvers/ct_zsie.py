@@ -16,7 +16,7 @@ from mapga.problem import Problem
 from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
-from mapga.solvers.steps import linear_operator, renoise
+from mapga.solvers.steps import check_share, linear_operator, renoise
 
 __all__ = ["CTZSIE"]
 
@@ -32,9 +32,10 @@ class CTZSIE(Solver):
         schedule: tau_n > ... > tau_0; its ``steps`` is n.
         start: ``"y_plus_noise"``: A^+ y + sigma_max n (the paper); ``"noise"``: sigma_max n.
         clip: Clamp C's output to [-1, 1], as the official program does.
+        noise_share: In [0, 1]: n is multiplied by it, and C is told t' all the same.
 
     Raises:
-        ValueError: An unknown ``start``.
+        ValueError: An unknown ``start``, or no such share.
     """
 
     card = SolverCard(
@@ -48,11 +49,13 @@ class CTZSIE(Solver):
         *,
         start: Literal["y_plus_noise", "noise"] = "y_plus_noise",
         clip: bool = True,
+        noise_share: float = 1.0,
     ) -> None:
         super().__init__(schedule)
         if start not in ("y_plus_noise", "noise"):
             raise ValueError(f"solver.start={start!r}: choose 'y_plus_noise' or 'noise'")
-        self.start, self.clip = start, clip
+        check_share(noise_share)
+        self.start, self.clip, self.noise_share = start, clip, noise_share
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         operator = linear_operator(problem)
@@ -65,5 +68,5 @@ class CTZSIE(Solver):
             if self.clip:
                 x0 = x0.clamp(-1, 1)
             image = x0 + operator.pinv(problem.y - operator.apply(x0))
-            x = renoise(image, t_next, levels[-1], noise, i)
+            x = renoise(image, t_next, levels[-1], noise, i, self.noise_share)
             yield State(i + 1, t_next, x, image)

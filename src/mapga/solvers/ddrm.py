@@ -20,6 +20,7 @@ from mapga.problem import Problem
 from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
+from mapga.solvers.steps import check_share
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +44,7 @@ class DDRM(Solver):
         schedule: Levels at which the denoiser is evaluated; a final 0 follows them.
         eta: In [0, 1]; the published 0.85.
         eta_b: In [0, 1]; the published 1.
+        noise_share: In [0, 1]: n is multiplied by it, and D is told sigma' all the same; the published program has 1.
 
     Raises:
         ValueError: A value outside these ranges.
@@ -53,12 +55,13 @@ class DDRM(Solver):
         needs=lambda a, steps: Needs(operator="spectral", denoiser=True, levels=steps),
     )
 
-    def __init__(self, schedule: Schedule, eta: float = 0.85, eta_b: float = 1.0) -> None:
+    def __init__(self, schedule: Schedule, eta: float = 0.85, eta_b: float = 1.0, *, noise_share: float = 1.0) -> None:
         super().__init__(schedule)
         for name, value in (("eta", eta), ("eta_b", eta_b)):
             if not 0 <= value <= 1:
                 raise ValueError(f"solver.{name}={value}: choose a value in [0, 1]")
-        self.eta, self.eta_b = eta, eta_b
+        check_share(noise_share)
+        self.eta, self.eta_b, self.noise_share = eta, eta_b, noise_share
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         levels = self.schedule.levels(self.schedule.steps).tolist()
@@ -66,7 +69,10 @@ class DDRM(Solver):
         x = self.start(spectrum, levels[0], noise.start(1.0))
         for i, (sigma, sigma_next) in enumerate(pairwise([*levels, 0.0])):
             x0 = prior.denoise(x, sigma)
-            x = self.step(spectrum, x, x0, sigma, sigma_next, noise.step(i)) if sigma_next > 0 else x0
+            if sigma_next > 0:
+                x = self.step(spectrum, x, x0, sigma, sigma_next, self.noise_share * noise.step(i))
+            else:
+                x = x0
             yield State(i + 1, sigma_next, x, x0)
 
     def start(self, spectrum: Spectrum, sigma: float, noise: Tensor) -> Tensor:
@@ -78,7 +84,7 @@ class DDRM(Solver):
         return operator.from_spectral(x_bar)
 
     def step(self, spectrum: Spectrum, x: Tensor, x0: Tensor, sigma: float, sigma_next: float, noise: Tensor) -> Tensor:
-        """The state at sigma_next > 0 from x at sigma, with x0 = D(x, sigma) and standard normal pixel noise."""
+        """The state at sigma_next > 0 from x at sigma, with x0 = D(x, sigma) and pixel noise n."""
         operator, s, sigma_y = spectrum.operator, spectrum.s, spectrum.sigma_y
         x0_bar, n = operator.to_spectral(x0), operator.to_spectral(noise)
         keep, fresh = math.sqrt(1 - self.eta**2) * sigma_next, self.eta * sigma_next

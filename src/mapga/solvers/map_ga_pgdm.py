@@ -37,6 +37,7 @@ class MAPGAPGDM(Solver):
         learning_rate, learning_rate_factor, learning_rate_growth: As in MAP-GA.
         r_rule: Rule for r_t^2 in grad log p(y | x); the paper does not state its own.
         sigma_data: Standard deviation of the data for ``r_rule="data"``.
+        noise_share: As in MAP-GA, in both halves.
 
     Raises:
         ValueError: A value outside these ranges.
@@ -60,6 +61,7 @@ class MAPGAPGDM(Solver):
         learning_rate_growth: float = 0.0,
         r_rule: RRule = "unit",
         sigma_data: float = 0.5,
+        noise_share: float = 1.0,
     ) -> None:
         super().__init__(schedule)
         if pgdm_steps < 1:
@@ -68,6 +70,7 @@ class MAPGAPGDM(Solver):
         self.num_iter, self.pgdm_steps, self.consistency = num_iter, pgdm_steps, consistency
         self.learning_rate, self.learning_rate_factor = learning_rate, learning_rate_factor
         self.learning_rate_growth, self.r_rule, self.sigma_data = learning_rate_growth, r_rule, sigma_data
+        self.noise_share = noise_share
         self.first_half(schedule)  # refuses values that it cannot take
 
     @property
@@ -108,6 +111,7 @@ class MAPGAPGDM(Solver):
             learning_rate=self.learning_rate,
             learning_rate_factor=self.learning_rate_factor,
             learning_rate_growth=self.learning_rate_growth,
+            noise_share=self.noise_share,
         )
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
@@ -121,5 +125,5 @@ class MAPGAPGDM(Solver):
             r2 = posterior_variance(t, self.r_rule, self.sigma_data)
             x0, shift = pseudo_inverse_guidance(problem, prior, x, t, r2)
             mu = x0 + t**2 / r2 * shift
-            x = renoise(mu, t_next, levels[-1], noise, i)
+            x = renoise(mu, t_next, levels[-1], noise, i, self.noise_share)
             yield State(i + 1, t_next, x, mu)

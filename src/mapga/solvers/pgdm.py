@@ -17,7 +17,7 @@ from mapga.problem import Problem
 from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
-from mapga.solvers.steps import pseudo_inverse_guidance
+from mapga.solvers.steps import check_share, pseudo_inverse_guidance
 
 __all__ = ["PGDM", "RRule", "check_r_rule", "posterior_variance"]
 
@@ -56,6 +56,7 @@ class PGDM(Solver):
         eta: Stochasticity in [0, 1]: 0 is DDIM, 1 ancestral sampling.
         r_rule: The rule for r^2; it matters for noisy measurements only (and for ``"posterior_mean"``).
         sigma_data: Standard deviation of the data for ``r_rule="data"``, > 0.
+        noise_share: In [0, 1]: n is multiplied by it, and D is told sigma' all the same; the paper has 1.
         guidance: w = 1 (``"adaptive"``, the paper's weight r^2 on the score) or w = sigma^2 / r^2
             (``"posterior_mean"``: the full shift sigma^2 grad log p(y | x), which for Gaussian data of unit variance is
             that of the posterior mean at each level).
@@ -78,6 +79,7 @@ class PGDM(Solver):
         r_rule: RRule = "unit",
         sigma_data: float = 0.5,
         guidance: Literal["adaptive", "posterior_mean"] = "adaptive",
+        noise_share: float = 1.0,
     ) -> None:
         super().__init__(schedule)
         if not 0 <= eta <= 1:
@@ -85,7 +87,9 @@ class PGDM(Solver):
         check_r_rule(r_rule, sigma_data)
         if guidance not in ("adaptive", "posterior_mean"):
             raise ValueError(f"solver.guidance={guidance!r}: choose 'adaptive' or 'posterior_mean'")
+        check_share(noise_share)
         self.eta, self.r_rule, self.sigma_data, self.guidance = eta, r_rule, sigma_data, guidance
+        self.noise_share = noise_share
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
         levels = self.schedule.levels(self.schedule.steps).tolist()
@@ -99,5 +103,5 @@ class PGDM(Solver):
             estimate = x0 + w * shift
             x = x0 + k2 / sigma * (x - x0) + w * shift
             if k1 > 0:
-                x = x + k1 * noise.step(i)
+                x = x + self.noise_share * k1 * noise.step(i)
             yield State(i + 1, sigma_next, x, estimate)
