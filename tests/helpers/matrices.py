@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from itertools import product
+
 import torch
 from torch import Tensor
 
-__all__ = ["block_mean_matrix", "box_blur_line", "channelwise", "kept", "official_blur_matrix", "truncated"]
+__all__ = [
+    "block_mean_matrix",
+    "box_blur_line",
+    "channelwise",
+    "cosine_matrix",
+    "kept",
+    "official_blur_matrix",
+    "truncated",
+]
 
 
 def kept(shape: tuple[int, int, int], seen) -> Tensor:
@@ -18,6 +29,21 @@ def kept(shape: tuple[int, int, int], seen) -> Tensor:
 def channelwise(matrix: Tensor, channels: int) -> Tensor:
     """The same matrix on every channel."""
     return torch.block_diag(*[matrix] * channels)
+
+
+def cosine_matrix(shape: tuple[int, int, int], signs: Tensor, seen: Tensor) -> Tensor:
+    """Rows where ``seen`` of the orthonormal 2-D cosine transform of each channel, columns times ``signs``."""
+    channels, height, width = shape
+    matrix = torch.zeros(channels * height * width, channels * height * width, dtype=torch.float64)
+    for c, k, m in product(range(channels), range(height), range(width)):
+        for i, j in product(range(height), range(width)):
+            scale = math.sqrt((1 if k == 0 else 2) / height) * math.sqrt((1 if m == 0 else 2) / width)
+            wave = math.cos(math.pi * k * (2 * i + 1) / (2 * height)) * math.cos(
+                math.pi * m * (2 * j + 1) / (2 * width)
+            )
+            row, column = (c * height + k) * width + m, (c * height + i) * width + j
+            matrix[row, column] = scale * wave * float(signs[0, c, i, j]) * float(seen[0, c, k, m])
+    return matrix
 
 
 def block_mean_matrix(height: int, width: int, r: int) -> Tensor:

@@ -14,6 +14,7 @@ from helpers.matrices import (
     block_mean_matrix,
     box_blur_line,
     channelwise,
+    cosine_matrix,
     kept,
     official_blur_matrix,
     truncated,
@@ -30,6 +31,7 @@ from mapga.operators import (
     LinearOperator,
     Operator,
     PixelGrid,
+    RandomProjections,
     SeparableBlur,
     SpectralOperator,
 )
@@ -76,6 +78,11 @@ def _weights(shape: tuple[int, int, int]) -> Tensor:
     return torch.tensor([1.0, 0.5, 0.0, 2.0]).repeat(SIDE * SIDE // 4).reshape(SIDE, SIDE)
 
 
+def _projected(shape: tuple[int, int, int]) -> Tensor:
+    made = RandomProjections(shape)  # which signs and coefficients is its own draw
+    return cosine_matrix(shape, made.signs, made.measured)
+
+
 def _blur(size: int, padding: str = "zero", cut: float = 0.0) -> Callable[[tuple[int, int, int]], Tensor]:
     def dense(shape: tuple[int, int, int]) -> Tensor:
         line = box_blur_line(SIDE, size, padding)
@@ -107,6 +114,7 @@ _KINDS = {
     "deblur_cut": (lambda s: SeparableBlur(s, singular_cut=0.02), _blur(9, cut=0.02)),
     "deblur_even": (lambda s: SeparableBlur(s, size=4), _blur(4, cut=1e-3)),
     "deblur_circular": (lambda s: SeparableBlur(s, 5, "circular"), _blur(5, "circular", 1e-3)),
+    "projections": (RandomProjections, _projected),
     "deblur_ddrm": (lambda s: SeparableBlur(s, compat="ddrm"), lambda s: official_blur_matrix(SIDE, s[0])),
 }
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from helpers.runs import Killed, run_quietly, tiny_job, what_lasts
+from helpers.runs import Killed, TinyImages, run_quietly, tiny_job, what_lasts
+from mapga.card import Needs, SolverCard
 from mapga.metrics import PSNR, DataConsistency
+from mapga.operators import PhaseRetrieval
+from mapga.pixels import from_uint8
 from mapga.records.scores import ScoreLog
+from mapga.records.trace import read_trace
 from mapga.run import runner
+from mapga.schedules import Karras
+from mapga.solvers.base import Solver, State
 
 
 @pytest.fixture(autouse=True)
@@ -88,3 +95,29 @@ def test_consistency_is_of_the_measurement_that_the_solver_had(tmp_path):
     run_quietly(replace(job, solver=Solver(job.solver.schedule)))
     assert len(seen) == len(solved) == 3
     assert all((y == exact).all() for y, exact in zip(solved, seen, strict=True))
+
+
+class Knowing(Solver):
+    """Answers with the true images, a little brighter, and turned by 180 degrees if wanted."""
+
+    card = SolverCard(needs=lambda a, steps: Needs(operator="any"))
+
+    def __init__(self, *, turned: bool) -> None:
+        super().__init__(Karras(1))
+        self.turned = turned
+
+    def iterate(self, problem, prior, noise):
+        x = from_uint8(np.stack([TinyImages()[k].image for k in problem.numbers])) + 0.02
+        x = x.flip(-2, -1) if self.turned else x
+        yield State(1, 0.0, x, x)
+
+
+def test_of_phase_retrieval_the_better_of_a_picture_and_its_rotation_is_scored(tmp_path):
+    numbers, traced = [], []
+    for turned in (False, True):
+        job = tiny_job(tmp_path / str(turned), solver=Knowing(turned=turned), trace=True)
+        summary = run_quietly(replace(job, operator=PhaseRetrieval((1, 8, 8))))
+        numbers.append(summary["metrics"]["psnr"]["mean"])
+        traced.append(read_trace(job.folder.path)[1])
+    assert numbers[0] == numbers[1] > 35
+    assert np.array_equal(*traced) and traced[0].min() > 35

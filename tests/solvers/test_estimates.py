@@ -55,7 +55,7 @@ def test_a_states_own_noise_is_in_x_and_not_in_its_estimate(name: str):
     assert len(states) - 1 not in source.asked, "no noise in the answer"
 
 
-@pytest.mark.parametrize("name", ["map_ga", "map_ga_np", "map_ga_d", "map_ga_d_np", "ct_zsie", "pgdm", "ddrm"])
+@pytest.mark.parametrize("name", ["map_ga", "map_ga_np", "map_ga_d", "map_ga_d_np", "ct_zsie", "pgdm", "dps", "ddrm"])
 def test_it_is_the_answer_of_a_solve_that_stops_there(name: str):
     """The same levels down to a state's, from which the last step goes where it always goes."""
     states, _ = states_of(name)

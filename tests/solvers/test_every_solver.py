@@ -39,8 +39,14 @@ def measured(operator: Operator, sigma_y: float) -> Problem:
     return measure(images(2), operator, sigma_y, seed=0, indices=[0, 1])
 
 
-@every_solver
-@pytest.mark.parametrize("check", solvers.checks(PGDM(Karras(2))), ids=lambda check: check.__name__)
+CHECKS = [
+    pytest.param(name, check, id=f"{name}-{check.__name__}")
+    for name in SOLVERS
+    for check in solvers.checks(SOLVERS[name](Karras(2)))
+]
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS)
 def test_it_is_what_the_suite_takes_for_granted(name: str, check):
     check(SOLVERS[name](Karras(20 if check in (solvers.data_fit, solvers.closed_form) else 4)))
 
@@ -150,6 +156,7 @@ COSTS = {  # known answers, of three steps and two gradient steps: calls of (D, 
     "map_ga_pgdm": (4, 3 * (2 + 1), 3 * 2 + 4),
     "map_ga_pgdm_d": (3 * (2 + 1) + 4, 0, 3 * 2 + 4),
     "pgdm": (3, 0, 3),
+    "dps": (3, 0, 3),
     "ddrm": (3, 0, 0),
     "ct_zsie": (0, 3, 0),
     "pinv": (0, 0, 0),

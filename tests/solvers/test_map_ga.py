@@ -8,7 +8,17 @@ import pytest
 import torch
 
 from helpers.operators import DenseOperator, case
-from mapga.operators import BlockMean, CentralBox, Diagonal, Identity, SeparableBlur
+from mapga.operators import (
+    BlockMean,
+    CentralBox,
+    Diagonal,
+    Gamma,
+    Identity,
+    PhaseRetrieval,
+    Quantization,
+    Saturation,
+    SeparableBlur,
+)
 from mapga.priors import GaussianPrior
 from mapga.problem import Problem, measure
 from mapga.schedules import Explicit, Karras
@@ -72,6 +82,32 @@ def test_ascent_is_the_gradient_of_the_log_posterior(prior, operator, consistenc
         lambda latent: log_posterior(problem, prior, solver.image(prior, latent, t), use_prior), z
     )
     assert float((ascent - expected).abs().max()) < 1e-6 * float(expected.abs().max())
+
+
+@pytest.mark.parametrize("use_prior", [True, False], ids=["prior", "NP"])
+@pytest.mark.parametrize(
+    "operator", [Saturation(SHAPE), PhaseRetrieval(SHAPE), Gamma(SHAPE)], ids=lambda a: type(a).__name__
+)
+def test_ascent_of_an_operator_that_is_not_linear_is_the_gradient_of_its_own_likelihood(operator, use_prior):
+    """Of N(A(x), (sigma_y^2 + sigma_eps^2) I), through C."""
+    problem, prior = measure(images(2), operator, 0.2, seed=0, indices=[0, 1]), PRIORS["mixture"]
+    solver = MAPGA(Karras(), use_prior=use_prior, learning_rate=1.0)
+    z, t = images(2, seed=3), 0.6
+
+    def objective(latent: torch.Tensor) -> torch.Tensor:
+        x = prior.consistency(latent, t)
+        fit = -0.5 * (problem.y - operator.apply(x)).square().flatten(1).sum(1) / (0.2**2 + prior.sigma_min**2)
+        return fit + prior.log_density(x, prior.sigma_min) if use_prior else fit
+
+    expected = central_differences(objective, z)
+    assert float((solver.ascent(problem, prior, z, t) - expected).abs().max()) < 1e-6 * float(expected.abs().max())
+
+
+def test_what_is_straight_through_is_followed_to_the_measurement():
+    """Two grey levels of a Gaussian image: an ascent without a derivative of A would stay where it starts."""
+    problem = measure(images(2).clamp(-1, 1), Quantization(SHAPE, bits=1), 0.0, seed=0, indices=[0, 1])
+    x = list(MAPGA(Karras(20), 10, use_prior=False).iterate(problem, standard(SHAPE), ZeroNoise(problem.y)))[-1].x
+    assert float((problem.operator.apply(x) == problem.y).double().mean()) > 0.95
 
 
 def test_the_default_rate_is_the_papers():

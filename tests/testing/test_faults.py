@@ -65,6 +65,16 @@ class Detached(Mean):
         return super().apply(x).detach()
 
 
+class Steeper(Mean):
+    def vjp(self, x, v):
+        return 1.01 * super().vjp(x, v)
+
+
+class Mirrored(Mean):
+    def equivalents(self, x):
+        return (x, x.flip(-1))
+
+
 class Transposed(Mean):
     def adjoint(self, y):
         return super().pinv(y)
@@ -92,6 +102,8 @@ OPERATORS = {
     "measured_values": (Miscounting, "n_measurements is 7, restrict"),
     "refusal": (Taking, "though it is for (1, 8, 8): call self.check(x)"),
     "differentiability": (Detached, "has no gradient"),
+    "derivative": (Steeper, "vjp(x, v) is not the derivative of A"),
+    "equivalence": (Mirrored, "does not measure what x measures"),
     "linearity": (Bending, "is not linear: off by up to"),
     "adjointness": (Transposed, "<A x, y> and <x, A^T y> differ"),
     "pseudo_inverse": (Inverse, "A A^+ A is not A"),

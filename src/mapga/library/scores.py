@@ -11,7 +11,7 @@ import numpy as np
 from mapga.lazy import torch
 from mapga.metrics.base import ImageMetric, Scored, SetMetric
 from mapga.metrics.references import halves, reference_for, too_few
-from mapga.pixels import Rounding, to_uint8
+from mapga.pixels import Rounding, from_uint8, to_uint8
 from mapga.problem import Problem
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class Metrics:
         Args:
             restored: (N, C, H, W), or a single one (C, H, W); what lies outside [-1, 1] is clipped.
             truth: As many, row for row.
-            problem: What was measured; without it metrics that compare with the measurement are left out.
+            problem: What was measured; without it metrics that compare with the measurement are left out, and an
+                answer as good as another (the rotated one of phase retrieval) is not known for it.
             labels: int64 (N,); None: those that a truth of ``load_images`` knows.
             rounding: How images become uint8.
 
@@ -65,7 +66,10 @@ class Metrics:
         known = None if labels is None else np.asarray(labels.cpu(), dtype=np.int64)
         lost = ~answers.isfinite().flatten(1).all(1).cpu().numpy()
         exact = None if problem is None else problem.to("cpu", torch.float64)
-        scored = Scored(to_uint8(answers.nan_to_num(), rounding), to_uint8(clean, rounding), known, exact)
+        stored, true = to_uint8(answers.nan_to_num(), rounding), to_uint8(clean, rounding)
+        if exact is not None:
+            stored = to_uint8(exact.operator.nearest(from_uint8(stored), from_uint8(true)))
+        scored = Scored(stored, true, known, exact)
         asked = [metric for metric in self.metrics if problem is not None or not metric.needs_problem]
         return {metric.name: self._numbers(metric, scored, lost) for metric in asked}
 

@@ -92,6 +92,9 @@ def check_images(images: np.ndarray, *, what: str) -> None:
 class Scored:
     """One batch of answers as they are on disk.
 
+    Where a task cannot tell images apart (phase retrieval: a picture and its 180 degree rotation), each answer is
+    handed over as the one of them that is nearest its truth in squared error; metrics of sets read what is on disk.
+
     Attributes:
         restored: uint8 (B, H, W, C).
         truth: uint8 (B, H, W, C), row for row the truth of ``restored``.

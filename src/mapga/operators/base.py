@@ -1,6 +1,6 @@
 r"""Forward operators, in three rungs.
 
-1. ``Operator``: any deterministic map A from images to measurements.
+1. ``Operator``: any deterministic map A from images to measurements, with a vector-Jacobian product.
 2. ``LinearOperator``: adds the adjoint A^T, the pseudo-inverse A^+ and (A A^T + c I)^{-1}.
 3. ``SpectralOperator``: adds a singular value decomposition A = U diag(s) V^T in closed form, from which all of
    rung 2 follows.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from mapga.lazy import torch
 from mapga.shown import Shown
@@ -31,18 +31,40 @@ class Operator(Shown, ABC):
     Attributes:
         image_shape: (C, H, W) of the images it takes.
         n_measurements: m, the number of measured values of one image.
+        straight_through: Whether ``vjp`` is another function's, where A itself has no derivative worth following.
     """
 
     image_shape: tuple[int, int, int]
     n_measurements: int
+    straight_through: ClassVar[bool] = False
 
     @abstractmethod
     def apply(self, x: Tensor) -> Tensor:
         """A(x): measurements of images x (B, C, H, W), differentiable."""
 
+    def vjp(self, x: Tensor, v: Tensor) -> Tensor:
+        """A'(x)^T v, (B, C, H, W): the vector-Jacobian product of A at x with v, which is measurement-shaped."""
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            y = self.apply(x)
+        (product,) = torch.autograd.grad(y, x, v)
+        return product
+
     def restrict(self, y: Tensor) -> Tensor:
         """y with zeros where nothing is measured (masks keep the image's shape)."""
         return y
+
+    def equivalents(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Images that measure what x measures and are as good an answer, x itself first."""
+        return (x,)
+
+    def nearest(self, x: Tensor, truth: Tensor) -> Tensor:
+        """Of each image's ``equivalents`` the one nearest its truth in squared error: the one that is scored."""
+        choices = torch.stack(self.equivalents(x))
+        if len(choices) == 1:
+            return x
+        errors = (choices - truth).square().flatten(2).mean(2)
+        return choices[errors.argmin(0), torch.arange(len(x), device=x.device)]
 
     def preview(self, y: Tensor) -> Tensor:
         """The measurement as a picture (B, C, H, W), nearest pixels, for people to look at."""
@@ -56,11 +78,13 @@ class Operator(Shown, ABC):
             )
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
-        """A copy whose tensors live on ``device``, floating-point ones in ``dtype``."""
+        """A copy whose tensors and operators live on ``device``, floating-point ones in ``dtype``."""
         moved = copy.copy(self)
         for name, value in vars(self).items():
             if isinstance(value, torch.Tensor):
                 setattr(moved, name, value.to(device, dtype if value.is_floating_point() else None))
+            elif isinstance(value, Operator):
+                setattr(moved, name, value.to(device, dtype))
         return moved
 
 
@@ -83,6 +107,9 @@ class LinearOperator(Operator):
             r: Measurement-shaped.
             c: A number or one an image (B,), >= 0.
         """
+
+    def vjp(self, x: Tensor, v: Tensor) -> Tensor:
+        return self.adjoint(v)
 
 
 class SpectralOperator(LinearOperator):

@@ -106,7 +106,7 @@ class Restorer:
         truth, clean, problem = self._measured(items)
 
         meter = Meter(self.job.device)
-        tracer = Tracer(from_uint8(truth), meter) if self.job.trace else None
+        tracer = Tracer(from_uint8(truth), meter, problem.operator) if self.job.trace else None
         begun = time.perf_counter()
         x, diverged = self._solve(items, clean, problem, meter, on_step, tracer)
         steps = diverged.tolist()  # waits for the device

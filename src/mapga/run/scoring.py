@@ -12,7 +12,7 @@ import torch
 from mapga.metrics.base import ImageMetric, Scored, SetMetric
 from mapga.node import OPERATOR
 from mapga.operators.base import Operator
-from mapga.pixels import from_uint8
+from mapga.pixels import from_uint8, to_uint8
 from mapga.problem import Problem, measure
 from mapga.records import WHOLE, Recorded, RunFolder, Shard
 from mapga.records.journal import Row
@@ -145,7 +145,8 @@ class Scorer:
         measuring, exact = self._cpu
         clean, indices = from_uint8(truth).to(self.scoring.dtype), [row.index for row in rows]
         problem = measure(clean, measuring, self.scoring.sigma_y, seed=self.scoring.seed, indices=indices)
-        return Scored(restored, truth, known, Problem(problem.y.double(), exact, problem.sigma_y))
+        answers = to_uint8(exact.nearest(from_uint8(restored), from_uint8(truth)))
+        return Scored(answers, truth, known, Problem(problem.y.double(), exact, problem.sigma_y))
 
 
 def _plain(value: float) -> float | None:

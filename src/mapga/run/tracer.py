@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mapga.operators.base import Operator
 from mapga.records.trace import Trace
 from mapga.run.meter import Meter
 from mapga.solvers.base import State
@@ -23,17 +24,19 @@ class Tracer:
     Args:
         clean: The true images (B, C, H, W) in [-1, 1]. Solvers never see them.
         meter: Counts the solver's network passes.
+        operator: A, which knows what is as good an answer as an estimate.
     """
 
-    def __init__(self, clean: Tensor, meter: Meter) -> None:
-        self._clean, self._meter = clean, meter
+    def __init__(self, clean: Tensor, meter: Meter, operator: Operator) -> None:
+        self._clean, self._meter, self._operator = clean, meter, operator
         self._sigma: list[float] = []
         self._passes: list[int] = []
         self._psnr: list[Tensor] = []
 
     def __call__(self, state: State) -> None:
         estimate = state.estimate.clamp(-1, 1)
-        error = (estimate - self._clean.to(estimate)).square().flatten(1).mean(1)
+        clean = self._clean.to(estimate)
+        error = (self._operator.nearest(estimate, clean) - clean).square().flatten(1).mean(1)
         self._sigma.append(state.sigma)
         self._passes.append(self._meter.forward + self._meter.vjp)
         self._psnr.append(10 * (_PEAK**2 / error.clamp(min=_EXACT)).log10())

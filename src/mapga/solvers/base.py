@@ -55,6 +55,8 @@ class Solver(Shown, ABC):
     card: ClassVar[SolverCard]
     #: Whether its initial state is start noise of the first level that it visits, and nothing else.
     starts_from_noise: ClassVar[bool] = False
+    #: Whether of Gaussian data its answer is affine in its noise, so that without noise it is the mean of its answers.
+    affine: ClassVar[bool] = True
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule

@@ -10,6 +10,11 @@ which trajectories end:
     grad_x log p(y | x) = A^T (sigma_y^2 I + sigma_eps^2 A A^T)^{-1} (y - A x)
     grad_x log p(x)     = (D(x, sigma_eps) - x) / sigma_eps^2
 
+An A that is not linear is linearised at x, as the paper has it, by its derivative A'(x).
+**Differs from the paper:** of such an A the matrix A'(x) A'(x)^T counts as I, so that grad_x log p(y | x) is
+A'(x)^T (y - A(x)) / (sigma_y^2 + sigma_eps^2), and with the paper's lambda a step is A'(x)^T (y - A(x)) through C.
+Where A' is larger than 1 (a gain, say) it wants a smaller ``learning_rate_factor``.
+
 **Differs from the paper:** ``learning_rate_growth`` can let lambda grow with the noise level,
 
     lambda_t = lambda (1 + growth t^2 / s^2),   s = 0.5, the standard deviation of image data.
@@ -48,7 +53,7 @@ from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
 from mapga.solvers.pgdm import posterior_variance
-from mapga.solvers.steps import check_share, posterior_residual, renoise, vjp
+from mapga.solvers.steps import check_share, likelihood_residual, posterior_residual, renoise, vjp
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,7 +92,11 @@ class MAPGA(Solver):
     card = SolverCard(
         passes=lambda a, steps: steps * (a.num_iter * (2 + a.use_prior) + 1),
         needs=lambda a, steps: Needs(
-            denoiser=a.use_prior or not a.consistency, consistency=a.consistency, vjp=True, levels=steps + 1
+            operator="linear" if a.step_scale == "operator" else "any",
+            denoiser=a.use_prior or not a.consistency,
+            consistency=a.consistency,
+            vjp=True,
+            levels=steps + 1,
         ),
     )
     starts_from_noise = True
@@ -163,7 +172,7 @@ class MAPGA(Solver):
                 r2 = posterior_variance(t, "data", _SIGMA_DATA)
                 return self.learning_rate_factor * growth * posterior_residual(problem, x, r2)
             # rate / variance is applied as one factor: 1 / sigma_eps^2 = 250,000 alone would cost precision.
-            g = rate / variance * posterior_residual(problem, x, variance)
+            g = rate / variance * likelihood_residual(problem, x, variance)
             return g + prior_rate * prior.score(x, prior.sigma_min) if self.use_prior else g
 
         return vjp(lambda latent: self.image(prior, latent, t), z, direction)[1]

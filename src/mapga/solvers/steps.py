@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_share",
     "inner",
+    "likelihood_residual",
     "linear_operator",
     "posterior_residual",
     "pseudo_inverse_guidance",
@@ -97,6 +98,18 @@ def posterior_residual(problem: Problem, x: Tensor, variance: float) -> Tensor:
     if problem.sigma_y == 0:
         return operator.pinv(residual)
     return operator.adjoint(operator.solve_gram(residual, problem.sigma_y**2 / variance))
+
+
+def likelihood_residual(problem: Problem, x: Tensor, variance: float) -> Tensor:
+    r"""variance * grad_x log p(y | x) for p(y | x) = N(A(x), sigma_y^2 I + variance A'(x) A'(x)^T).
+
+    Of a linear A it is ``posterior_residual``. Of another one A'(x) A'(x)^T counts as I, so that it is
+    variance / (variance + sigma_y^2) A'(x)^T (y - A(x)), one vector-Jacobian product of A.
+    """
+    if isinstance(problem.operator, LinearOperator):
+        return posterior_residual(problem, x, variance)
+    residual = problem.y - problem.operator.apply(x)
+    return variance / (variance + problem.sigma_y**2) * problem.operator.vjp(x, residual)
 
 
 def pseudo_inverse_guidance(

@@ -16,7 +16,9 @@ __all__ = [
     "batch_independence",
     "checks",
     "decomposition",
+    "derivative",
     "differentiability",
+    "equivalence",
     "gram_solve",
     "linearity",
     "matrix",
@@ -31,7 +33,9 @@ __all__ = [
 def checks(operator: Operator) -> list[Callable[[Operator], None]]:
     """Those that apply to its rung."""
     found: list[Callable[..., None]] = [batch_independence, nan_isolation, pickling, measured_values, refusal]
-    found.append(differentiability)
+    found += (
+        [differentiability, equivalence] if operator.straight_through else [differentiability, derivative, equivalence]
+    )
     if isinstance(operator, LinearOperator):
         found += [linearity, adjointness, pseudo_inverse, gram_solve]
     if isinstance(operator, SpectralOperator):
@@ -98,6 +102,26 @@ def differentiability(operator: Operator) -> None:
     require(y.requires_grad, "A(x) has no gradient: it must stay within torch")
     (gradient,) = torch.autograd.grad(y.sum(), x)
     require(bool(torch.isfinite(gradient).all()), "the gradient of A(x) is not finite")
+
+
+def derivative(operator: Operator) -> None:
+    """vjp(x, v) is the derivative of <A(x), v>, by central differences; kinks that a difference meets are not at x."""
+    operator, x, v = _double(operator), _images(operator, 3), _measurements(operator, 3)
+    product, h = operator.vjp(x, v), 1e-6
+    require(not product.requires_grad, "vjp(x, v) carries a graph: detach it")
+    for seed in (7, 8):
+        d = _images(operator, 3, seed)
+        slope = dot(operator.apply(x + h * d) - operator.apply(x - h * d), v) / (2 * h)
+        close(dot(product, d), slope, "vjp(x, v) is not the derivative of A", atol=1e-6, rtol=1e-6)
+
+
+def equivalence(operator: Operator) -> None:
+    """``equivalents`` begin with the image, and measure the same."""
+    x = _images(operator := _double(operator), 2)
+    first, *others = operator.equivalents(x)
+    require(torch.equal(first, x), "the first of equivalents(x) is not x")
+    for other in others:
+        close(operator.apply(other), operator.apply(x), "one of equivalents(x) does not measure what x measures")
 
 
 def linearity(operator: LinearOperator) -> None:

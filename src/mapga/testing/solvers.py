@@ -42,9 +42,10 @@ _SOME_NOISE = 0.2  # sigma_y of a noisy problem
 
 
 def checks(solver: Solver) -> list[Callable[[Solver], None]]:
-    """All of them apply to every solver."""
-    independent = [batch_independence, shard_independence, nan_isolation]
-    return [states, *independent, repeatability, pickling, counted_passes, levels, data_fit, closed_form]
+    """Those that apply to it: all but ``closed_form`` to every solver."""
+    independent: list[Callable[..., None]] = [batch_independence, shard_independence, nan_isolation]
+    found: list[Callable[..., None]] = [states, *independent, repeatability, pickling, counted_passes, levels, data_fit]
+    return [*found, closed_form] if solver.affine else found
 
 
 def noise_for(solver: Solver) -> float:
