@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mapga.metrics.statistics import bootstrap_interval
 from mapga.records.collect import Run, collect
 from mapga.report.compare import Column, compare
 from mapga.report.scores import read_scores
@@ -24,9 +25,11 @@ HERE = Path(__file__).parent
 METHODS = ["ddrm", "ct_zsie", "pgdm", "map_ga_d_np", "map_ga_d", "map_ga_np", "map_ga"]
 TASKS = ["box50", "half", "expand", "sr2x", "supres4x"]
 METRICS = {"stlpips_alex": "ST-LPIPS", "psnr": "PSNR (dB)", "ssim": "SSIM", "digit_accuracy": "digits read right"}
-SETS = {"fd_digits": "Fréchet distance"}
+SETS = {"fd_efficientnet": "Fréchet distance", "kd_efficientnet": "kernel distance"}
+REAL = "real digits"  # what other real images score, as many
 LOWER = {"stlpips_alex"}
-DIGITS = {"stlpips_alex": 4, "psnr": 2, "ssim": 3, "digit_accuracy": 2, "fd_digits": 2}
+PAIRS = [("map_ga_d_np", "pgdm"), ("map_ga_d_np", "ddrm"), ("map_ga_np", "map_ga_d_np")]
+DIGITS = {"stlpips_alex": 4, "psnr": 2, "ssim": 3, "digit_accuracy": 2, "fd_efficientnet": 1, "kd_efficientnet": 4}
 
 
 def store(results: Path) -> None:
@@ -46,8 +49,11 @@ def store(results: Path) -> None:
         columns = [[f"{value:.5g}" for value in scores[place].at(index, metric)] for place in places]
         _write(HERE / "images" / f"{metric}.csv", names, list(zip(index.tolist(), *columns, strict=True)))
     _write(HERE / "passes.csv", ["task", "method", "passes"], [(*place, _passes(runs[place])) for place in places])
-    sets = [
-        (*place, metric, f"{runs[place].metrics['metrics'][metric]['mean']:.5g}") for place in places for metric in SETS
+    sets = [(*place, metric, f"{_of_set(runs[place], metric, 'mean'):.5g}") for place in places for metric in SETS]
+    sets += [
+        (task, REAL, metric, f"{_of_set(runs[task, METHODS[0]], metric, 'floor'):.5g}")
+        for task in TASKS
+        for metric in SETS
     ]
     _write(HERE / "sets.csv", ["task", "method", "metric", "value"], sets)
 
@@ -58,7 +64,7 @@ def show() -> str:
     nfe = {method: max(passes[task, method] for task in TASKS) for method in METHODS}
     parts = [_of_images("stlpips_alex", nfe, intervals=True)]
     parts += [_of_images(metric, nfe, intervals=False) for metric in METRICS if metric != "stlpips_alex"]
-    return "\n".join([*parts, _of_sets(nfe)])
+    return "\n".join([*parts, _of_pairs(), _of_sets(nfe)])
 
 
 def _of_images(metric: str, nfe: dict[str, float], *, intervals: bool) -> str:
@@ -82,19 +88,42 @@ def _of_images(metric: str, nfe: dict[str, float], *, intervals: bool) -> str:
     return _table(METRICS[metric], cells, nfe, f"{len(rows)} digits")
 
 
+def _of_pairs() -> str:
+    """Mean paired differences over digits with their 95 % intervals (bootstrap)."""
+    parts = []
+    for metric in ("stlpips_alex", "psnr"):
+        rows = _read(HERE / "images" / f"{metric}.csv")
+        lines = [f"| {METRICS[metric]}, paired | " + " | ".join(TASKS) + " |", "| --- |" + " ---: |" * len(TASKS)]
+        for one, other in PAIRS:
+            cells = []
+            for task in TASKS:
+                gaps = np.array([float(row[f"{task}/{one}"]) - float(row[f"{task}/{other}"]) for row in rows])
+                found = bootstrap_interval(gaps)
+                mean, low, high = (f"{value:+.{DIGITS[metric]}f}" for value in (found.mean, found.low, found.high))
+                cells.append(f"{mean} [{low}, {high}]")
+            lines.append(f"| {one} - {other} | " + " | ".join(cells) + " |")
+        parts.append("\n".join([*lines, ""]))
+    return "\n".join(parts)
+
+
 def _of_sets(nfe: dict[str, float]) -> str:
     values = {(row["metric"], row["task"], row["method"]): float(row["value"]) for row in _read(HERE / "sets.csv")}
     parts = []
     for metric, title in SETS.items():
-        cells = {m: [f"{values[metric, task, m]:.{DIGITS[metric]}f}" for task in TASKS] for m in METHODS}
-        parts.append(_table(title, cells, nfe, "one number of all digits"))
+        cells = {m: [f"{values[metric, task, m]:.{DIGITS[metric]}f}" for task in TASKS] for m in [*METHODS, REAL]}
+        parts.append(_table(title, cells, nfe, "of features of EfficientNet"))
     return "\n".join(parts)
 
 
 def _table(title: str, cells: dict[str, list[str]], nfe: dict[str, float], note: str) -> str:
     lines = [f"| {title}, {note} | passes | " + " | ".join(TASKS) + " |", "| --- |" + " ---: |" * (1 + len(TASKS))]
-    lines += [f"| {method} | {nfe[method]:.0f} | " + " | ".join(row) + " |" for method, row in cells.items()]
+    passes = {method: f"{count:.0f}" for method, count in nfe.items()}
+    lines += [f"| {method} | {passes.get(method, '')} | " + " | ".join(row) + " |" for method, row in cells.items()]
     return "\n".join([*lines, ""])
+
+
+def _of_set(run: Run, metric: str, what: str) -> float:
+    return float(run.metrics["metrics"][metric][what])
 
 
 def _passes(run: Run) -> int:

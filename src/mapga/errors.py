@@ -8,7 +8,16 @@ from collections.abc import Sequence
 
 import yaml
 
-__all__ = ["BrokenModuleError", "ConfigError", "DamagedError", "Unsupported", "bad_input", "closest", "told"]
+__all__ = [
+    "BrokenModuleError",
+    "ConfigError",
+    "DamagedError",
+    "Unsupported",
+    "bad_input",
+    "closest",
+    "first_line",
+    "told",
+]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG)
@@ -56,6 +65,11 @@ def bad_input(error: BaseException) -> bool:
     if isinstance(error, ConfigError | BrokenModuleError | yaml.YAMLError):
         return True
     return isinstance(error, OSError) and error.errno in _NAMES
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, cut at 200 characters; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def closest(word: str, known: Sequence[str]) -> str:

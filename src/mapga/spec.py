@@ -28,10 +28,14 @@ PROBLEMS = "problems"  # the folder of what runs share, below their results_dir
 
 # Whatever changes a restored pixel, and whether it is a trial's. Not: metrics (how it is scored is recorded with the
 # numbers), device, batch size, shard, tracker, launcher, folders.
-_SCIENCE = ("dataset", "task", "prior", "solver", "schedule", "seed", "start", "dtype", "rounding", "objective")
+_SCIENCE = (
+    *("dataset", "task", "prior", "solver", "schedule"),
+    *("seed", "start", "dtype", "compute", "rounding", "objective"),
+)
 _PROBLEM = ("dataset", "task", "seed")
 _CHOICES: dict[str, Sequence[str | None]] = {
     "dtype": ["float32", "float64"],
+    "compute": ["eager", "auto", "fast"],
     "rounding": ["round", "truncate"],
     "start": [None, "truth"],
 }
@@ -197,6 +201,11 @@ class RunSpec:
         return str(self.config["dtype"])
 
     @property
+    def compute(self) -> str:
+        """How its networks compute: ``eager``, ``auto`` or ``fast``."""
+        return str(self.config.get("compute", "eager"))
+
+    @property
     def rounding(self) -> str:
         return str(self.config["rounding"])
 
@@ -277,6 +286,8 @@ class RunSpec:
     def _science(self, keys: tuple[str, ...]) -> dict[str, Any]:
         """The part of the config that some results depend on."""
         part = {key: self.config[key] for key in keys if self.config.get(key) is not None}  # null means absence
+        if self.compute != "fast":  # which alone changes more than the last bits
+            part.pop("compute", None)
         for slot in (DATASET, PRIOR, SOLVER, SCHEDULE):
             if slot.key in part:
                 part[slot.key] = self.node(slot).science

@@ -20,7 +20,7 @@ from mapga.metrics.frechet import (
     small_factor,
 )
 from mapga.metrics.moments import Moments, check_features
-from mapga.metrics.reference import Reference, crossed_reference
+from mapga.metrics.reference import Reference, crossed_reference, halves
 
 
 def features(n: int, d: int, seed: int = 0, shift: float = 0.0) -> np.ndarray:
@@ -154,8 +154,9 @@ def reference_of(y: np.ndarray) -> Reference:
 def test_interval_holds_the_value_and_repeats(n: int) -> None:
     x, y, metric = features(n, 20), features(n, 20, seed=1, shift=0.3), Plain("crossed")
     crossed = crossed_reference(y, restored_indices=range(n), truth_indices=range(n))
-    halves = (distance(x[::2], y[1::2]) + distance(x[1::2], y[::2])) / 2
-    for reference, expected in ((reference_of(y), distance(x, y)), (crossed, halves)):
+    first = halves(range(n))
+    apart = (distance(x[first], y[~first]) + distance(x[~first], y[first])) / 2
+    for reference, expected in ((reference_of(y), distance(x, y)), (crossed, apart)):
         interval = metric.interval(x, reference)
         assert interval.mean == pytest.approx(expected, rel=1e-12)
         assert interval.low < interval.mean < interval.high

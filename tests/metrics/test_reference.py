@@ -11,7 +11,7 @@ from helpers.pictures import with_noise
 from mapga.files.fetch import FileRefusedError, cache_folder
 from mapga.metrics import reference_for
 from mapga.metrics.distribution import FrechetDistance, KernelDistance
-from mapga.metrics.reference import Reference, crossed_reference, statistics_file, statistics_reference
+from mapga.metrics.reference import Reference, crossed_reference, halves, statistics_file, statistics_reference
 from mapga.metrics.references import training_reference
 
 
@@ -49,12 +49,25 @@ class ColourKernel(KernelDistance):
 def test_truths_must_be_those_of_the_restored_images() -> None:
     features = np.random.default_rng(0).random((3, 4))
     reference = crossed_reference(features, restored_indices=[5, 6, 9], truth_indices=[5, 6, 9])
-    assert reference.n == 3 and reference.name == "crossed halves" and reference.first.tolist() == [True, False, True]
+    assert reference.n == 3 and reference.name == "crossed halves"
     for indices, message in ([5, 6, 8], r"indices \[8, 9\]"), ([6, 5, 9], "order differs"), ([5, 6], r"\[9\]"):
         with pytest.raises(ValueError, match=f"do not match 3 restored ones: .*{message}"):
             crossed_reference(features, restored_indices=[5, 6, 9], truth_indices=indices)
     with pytest.raises(ValueError, match="2 rows of features for 3"):
         crossed_reference(features[:2], restored_indices=[5, 6, 9], truth_indices=[5, 6, 9])
+
+
+@pytest.mark.parametrize("turns", [2, 3, 10])
+def test_halves_are_as_large_and_know_no_turns(turns: int) -> None:
+    """Balanced sets come in turns: every second row of 0, 1, ..., 9, 0, ... is an even digit."""
+    first = halves(range(240))
+    assert first.sum() == 120 and (halves(range(7, 50)) == first[7:50]).all() and halves([]).shape == (0,)
+    assert (halves([3, 8, 17]) == first[[3, 8, 17]]).all(), "whatever was lost"
+    shares = [first[kind::turns].mean() for kind in range(turns)]
+    assert 0.2 < min(shares) <= max(shares) < 0.8
+    rows = range(240)
+    reference = crossed_reference(np.eye(240), restored_indices=rows, truth_indices=rows)
+    assert (reference.first == first).all()
 
 
 def test_statistics_file_gives_the_distance_of_its_features(photos: np.ndarray, tmp_path: Path) -> None:

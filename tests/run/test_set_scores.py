@@ -10,6 +10,7 @@ import pytest
 
 from mapga.metrics.base import SetMetric
 from mapga.metrics.distribution import FrechetDistance, KernelDistance
+from mapga.metrics.reference import halves
 from mapga.records.folder import Recorded
 from mapga.records.influence import read_influence
 from mapga.records.journal import Row
@@ -92,10 +93,10 @@ def test_a_lost_image_is_left_out_of_both_sets(lost: str, tmp_path: Path) -> Non
     run = Run(tmp_path, lost)
     cell = run.scores(Colours())["fd_colours"]
     restored, truth = (colours(np.delete(images, LOST, axis=0)) for images in (run.restored, run.truth))
-    even = np.delete(np.arange(SHAPE[0]) % 2 == 0, LOST)  # of the rows of the store, whatever was lost before them
-    halves = [distance(x[a], y[~a]) for x, y in ((restored, truth), (truth, truth)) for a in (even, ~even)]
-    assert cell["mean"] == pytest.approx(np.mean(halves[:2]), rel=1e-9)
-    assert cell["floor"] == pytest.approx(np.mean(halves[2:]), rel=1e-9)
+    first = np.delete(halves(range(SHAPE[0])), LOST)  # of the rows of the store, whatever was lost before them
+    apart = [distance(x[a], y[~a]) for x, y in ((restored, truth), (truth, truth)) for a in (first, ~first)]
+    assert cell["mean"] == pytest.approx(np.mean(apart[:2]), rel=1e-9)
+    assert cell["floor"] == pytest.approx(np.mean(apart[2:]), rel=1e-9)
     assert cell["n"] == 39 and cell["key"] == "fd_colours|n=39|reference=crossed halves"
     assert cell["interval"][0] < cell["mean"] < cell["interval"][1]
     np.testing.assert_array_equal(np.load(run.folder.path / "features-colours.npy"), restored)

@@ -8,6 +8,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
+from mapga.errors import first_line
 from mapga.files.address import bare
 
 __all__ = ["unforeseen", "without_secrets"]
@@ -24,7 +25,7 @@ def unforeseen(error: Exception, kept: Path | None = None) -> str:
         kept: Where its traceback may lie by now; else it goes to a new file ``mapga-*.txt`` in the system's folder
             of temporary files (``TMPDIR``), which only its owner can read.
     """
-    line = without_secrets(f"unexpected: {type(error).__name__}: {error}")
+    line = without_secrets(f"unexpected: {type(error).__name__}: {first_line(error)}")
     if kept is None or not kept.is_file():
         try:
             kept = _written("".join(traceback.format_exception(error)))

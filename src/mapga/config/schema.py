@@ -42,6 +42,7 @@ class RootConfig:
     batch_size: int = 32
     device: str = "auto"
     dtype: str = "float32"
+    compute: str = "eager"
     rounding: str = "round"
     trace: bool = False
     shard: str = "auto"

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from mapga.errors import first_line
+
 __all__ = ["PixelArrays", "array_of", "headers_of"]
 
 
@@ -125,5 +127,6 @@ def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return ValueError(f"{path}: cut, damaged or no {path.suffix or '.npz'} file ({reason}); make or fetch it again")
+    return ValueError(
+        f"{path}: cut, damaged or no {path.suffix or '.npz'} file ({first_line(error)}); make or fetch it again"
+    )

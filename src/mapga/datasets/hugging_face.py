@@ -12,6 +12,7 @@ from mapga.datasets.one_size import OneSize
 from mapga.datasets.pictures import to_bytes
 from mapga.datasets.preparation import square
 from mapga.datasets.selection import choose
+from mapga.errors import first_line
 from mapga.files.fetch import FileRefusedError, cache_folder
 from mapga.files.hub import is_hub_id, snapshot
 from mapga.files.need import Need
@@ -140,8 +141,8 @@ class HuggingFace(Dataset):
             else:
                 table = load_dataset(str(folder), self.name, split=self.split, cache_dir=str(cache_folder() / "hf"))
         except (KeyError, ValueError, OSError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ValueError(f"dataset.path={self.path} dataset.split={self.split}: {reason}; mend either") from None
+            where = f"dataset.path={self.path} dataset.split={self.split}"
+            raise ValueError(f"{where}: {first_line(error)}; mend either") from None
         if type(table.features.get(self.column)).__name__ != "Image":
             kinds = ", ".join(f"{key} ({type(kind).__name__})" for key, kind in table.features.items())
             raise ValueError(f"dataset.column={self.column}: no column of pictures; there are {kinds}")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from mapga.errors import first_line
 from mapga.files.fetch import FileRefusedError, cache_folder
 
 __all__ = ["is_hub_id", "snapshot"]
@@ -62,5 +63,4 @@ def snapshot(
     except LocalEntryNotFoundError:
         raise FileNotFoundError(f"hub:{hub_id}: not in {cache_folder() / 'hub'}") from None
     except Exception as error:  # the hub's client raises a dozen kinds, of several libraries
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise FileRefusedError(f"hub:{hub_id}: {reason}") from None
+        raise FileRefusedError(f"hub:{hub_id}: {first_line(error)}") from None

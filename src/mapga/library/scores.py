@@ -10,7 +10,8 @@ import numpy as np
 
 from mapga.lazy import torch
 from mapga.metrics.base import ImageMetric, Scored, SetMetric
-from mapga.metrics.references import halves, reference_for, too_few
+from mapga.metrics.reference import halves
+from mapga.metrics.references import reference_for, too_few
 from mapga.pixels import Rounding, from_uint8, to_uint8
 from mapga.problem import Problem
 

@@ -19,6 +19,7 @@ __all__ = [
     "Reference",
     "check_reference",
     "crossed_reference",
+    "halves",
     "statistics_file",
     "statistics_reference",
 ]
@@ -89,6 +90,18 @@ def check_reference(reference: str) -> None:
     )
 
 
+def halves(rows: Sequence[int]) -> np.ndarray:
+    """Which of some rows are the first of crossed halves, bool: one of each two neighbours, by the toss of a coin.
+
+    So both halves are as large, whatever kinds of images come in turns; every second row of a balanced set of digits
+    would be the even ones against the odd ones. A row's half is the same whichever others were lost.
+    """
+    numbers = np.asarray(rows, dtype=np.int64)
+    coins = np.random.default_rng(0).random(1 + numbers.max(initial=0) // 2) < 0.5
+    first: np.ndarray = (numbers % 2 == 1) == coins[numbers // 2]
+    return first
+
+
 def crossed_reference(
     features: np.ndarray,
     *,
@@ -102,7 +115,7 @@ def crossed_reference(
         features: Of the truths, (N, D).
         restored_indices: Dataset indices of the restored images.
         truth_indices: Dataset indices of the truths.
-        first: Which rows are the first half, bool (N,); every second one by default.
+        first: Which rows are the first half, bool (N,); ``halves`` of them all by default.
 
     Raises:
         ValueError: The truths are not those of the restored images, in their order.
@@ -118,7 +131,7 @@ def crossed_reference(
     features = check_features(features, what="features of the true images")
     if len(features) != len(truth):
         raise ValueError(f"{len(features)} rows of features for {len(truth)} true images; keep one row an image")
-    first = np.arange(len(features)) % 2 == 0 if first is None else first
+    first = halves(range(len(features))) if first is None else first
     return Reference("crossed halves", len(features), features.mean(axis=0), features, first=first)
 
 

@@ -15,9 +15,16 @@ from mapga.files.durable import replacing
 from mapga.files.fetch import cache_folder
 from mapga.metrics.base import SetMetric
 from mapga.metrics.moments import Moments, check_features
-from mapga.metrics.reference import CROSSED, Reference, crossed_reference, statistics_file, statistics_reference
+from mapga.metrics.reference import (
+    CROSSED,
+    Reference,
+    crossed_reference,
+    halves,
+    statistics_file,
+    statistics_reference,
+)
 
-__all__ = ["halves", "reference_for", "too_few", "training_reference"]
+__all__ = ["reference_for", "too_few", "training_reference"]
 
 _BATCH = 64
 _log = logging.getLogger(__name__)
@@ -52,11 +59,6 @@ def training_reference(metric: SetMetric, images: np.ndarray) -> Reference:
     return Reference(name, len(images), arrays["mean"], covariance=arrays["covariance"])
 
 
-def halves(rows: Sequence[int]) -> np.ndarray:
-    """Which of some rows are the first of crossed halves, bool: every second row, whichever of them were lost."""
-    return np.asarray(rows, dtype=np.int64) % 2 == 0
-
-
 def too_few(metric: SetMetric, rows: Sequence[int]) -> str | None:
     """Why some rows are too few images for a metric, in one line; None if they are enough."""
     first = halves(rows)
@@ -84,7 +86,7 @@ def reference_for(
         restored_indices: Dataset indices of the restored images.
         truth_indices: Dataset indices of the true images.
         training: Gives the images of the training split, used by ``reference="training"``.
-        first: Which rows are the first of crossed halves, bool (N,); every second one by default.
+        first: Which rows are the first of crossed halves, bool (N,); ``halves`` of them all by default.
 
     Raises:
         ValueError: What the three kinds of reference refuse.

@@ -144,6 +144,10 @@ class Prior(Shown, ABC):
         """
         return self
 
+    def quick(self, *, half: bool) -> Self:
+        """The prior as fast as its networks can be made, in ``half`` in bfloat16 too; itself where it has none."""
+        return self
+
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
         """A copy whose tensors and networks live on ``device``, floating-point ones in ``dtype``."""
         moved = copy.copy(self)

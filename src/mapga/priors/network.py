@@ -22,6 +22,7 @@ from mapga.lazy import torch
 from mapga.priors.base import Prior
 from mapga.priors.networks.preconditioning import ROLES
 from mapga.priors.networks.processes import Preconditioned, Process
+from mapga.priors.networks.quick import quickened
 from mapga.priors.networks.shipped import fingerprint, shipped_fingerprint, shipped_paths
 
 if TYPE_CHECKING:
@@ -204,6 +205,15 @@ class NetworkPrior(Prior):
         conditioned = copy.copy(self)
         conditioned._labels = labels.long()
         return conditioned
+
+    def quick(self, *, half: bool) -> Self:
+        """The same networks compiled and with channels last; with ``half`` under autocast to bfloat16."""
+        quick = copy.copy(self)
+        quick.precision = "bfloat16" if half else self.precision
+        quick._elsewhere = {}
+        networks = ((name, getattr(self, name)) for name in ("_denoiser", "_consistency"))
+        vars(quick).update({name: quickened(network) for name, network in networks if network is not None})
+        return quick
 
     def _answer(self, role: str, network: nn.Module | None, x: Tensor, sigma: float | Tensor) -> Tensor:
         if network is None:

@@ -25,6 +25,7 @@ from mapga.priors.checkpoints.precision import NetworkPrecision, set_precision
 from mapga.priors.checkpoints.sources import WeightsSource, sources_of
 from mapga.priors.network import NetworkPrior
 from mapga.priors.networks.preconditioning import ROLES
+from mapga.priors.networks.quick import quickened
 from mapga.rng import generator
 from mapga.schedules import SIGMA_MAX
 
@@ -173,11 +174,23 @@ class PublishedPrior(Prior):
         if self.compile:
             for network in moved._networks.values():
                 network.compile()
-        denoiser, consistency = (moved._networks.get(role) for role in ROLES)
-        moved._inner = NetworkPrior(
+        return moved._with_inner()
+
+    def quick(self, *, half: bool) -> Self:
+        """The same networks compiled and with channels last; with ``half`` in bfloat16 as ``precision`` says."""
+        quick = copy.copy(self)
+        quick._networks = {role: quickened(network) for role, network in self._networks.items()}
+        if half and self.precision == "float32":
+            for network in quick._networks.values():
+                set_precision(network.body, "bfloat16")  # type: ignore[arg-type]
+        return quick._with_inner()
+
+    def _with_inner(self) -> Self:
+        denoiser, consistency = (self._networks.get(role) for role in ROLES)
+        self._inner = NetworkPrior(
             denoiser, consistency, self.image_shape, n_classes=self.n_classes, name=self.name, follow=False
         )
-        return moved
+        return self
 
     def _ready(self) -> NetworkPrior:
         if self._inner is None:

@@ -39,6 +39,10 @@ class WrappedPrior(Prior):
     def loaded(self) -> Self:
         return self._around(self.prior.loaded())
 
+    def quick(self, *, half: bool) -> Self:
+        inner = self.prior.quick(half=half)
+        return self if inner is self.prior else self._around(inner)
+
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
         return self._around(self.prior.to(device, dtype))
 

@@ -76,6 +76,7 @@ def make_job(spec: RunSpec) -> Job:
         batch_size=spec.batch_size,
         device=device,
         dtype=_DTYPES[spec.dtype],
+        compute=spec.compute,  # type: ignore[arg-type]  # RunSpec.of has checked it
         shard=shard,
         rounding=spec.rounding,  # type: ignore[arg-type]  # RunSpec.of has checked it
         start=spec.start,  # type: ignore[arg-type]

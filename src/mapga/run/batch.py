@@ -23,6 +23,7 @@ from mapga.records.trace import append_trace
 from mapga.rng import NoiseSource
 from mapga.run.job import Job
 from mapga.run.meter import Meter, MeteredPrior
+from mapga.run.pace import paced
 from mapga.run.tracer import Tracer
 from mapga.solvers.base import Solver, State
 
@@ -93,7 +94,8 @@ class Restorer:
     def __init__(self, job: Job, stores: Stores) -> None:
         self.job, self.stores = job, stores
         self.operator = job.operator.to(job.device, job.dtype)
-        self.prior = job.prior.to(job.device, job.dtype)
+        prior = job.prior.to(job.device, job.dtype)
+        self.prior = paced(prior, job.compute, images=job.batch_size, device=job.device, dtype=job.dtype)
 
     def restore(self, rows: Sequence[int], on_step: Callable[[], object]) -> tuple[list[Row], dict[str, Any]]:
         """Restore some rows, with their pixels on disk on return; the journal rows, and what it cost."""

@@ -14,6 +14,7 @@ from mapga.operators.base import Operator
 from mapga.pixels import Rounding
 from mapga.priors.base import Prior
 from mapga.records import WHOLE, RunFolder, Shard
+from mapga.run.pace import Compute
 from mapga.run.scoring import Scoring
 from mapga.solvers.base import Solver
 from mapga.tracking.base import Tracker
@@ -31,6 +32,7 @@ class Job:
         seed: Of all noise.
         batch_size: Images solved together, >= 1.
         device, dtype: Where and in what the solver computes.
+        compute: How fast its networks do.
         shard: The rows this process works on.
         rounding: How restored images become uint8.
         start: None: solvers start from noise; ``"truth"``: from the truth plus noise of the schedule's first level.
@@ -49,6 +51,7 @@ class Job:
     batch_size: int = 32
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
+    compute: Compute = "eager"
     shard: Shard = WHOLE
     rounding: Rounding = "round"
     start: Literal["truth"] | None = None

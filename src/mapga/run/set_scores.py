@@ -11,7 +11,8 @@ import numpy as np
 
 from mapga.files.durable import replacing
 from mapga.metrics.base import SetMetric
-from mapga.metrics.references import halves, reference_for, too_few
+from mapga.metrics.reference import halves
+from mapga.metrics.references import reference_for, too_few
 from mapga.records.folder import Recorded, RunFolder
 from mapga.records.influence import keep_influence
 from mapga.records.store import ImageStore

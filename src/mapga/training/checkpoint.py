@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from mapga.errors import first_line
 from mapga.files.durable import replacing
 from mapga.training.config import TrainingConfig
 
@@ -40,7 +41,7 @@ def save_checkpoint(folder: Path, config: TrainingConfig, state: Checkpoint) -> 
             torch.save(content, part)
     except (OSError, RuntimeError) as error:  # torch reports a short write as RuntimeError
         raise OSError(
-            f"{path}: cannot write the checkpoint of step {state.step} ({str(error).splitlines()[0]}); "
+            f"{path}: cannot write the checkpoint of step {state.step} ({first_line(error)}); "
             "the last good one is kept: free some space and start the same command again"
         ) from None
 
@@ -59,9 +60,7 @@ def load_checkpoint(folder: Path, config: TrainingConfig) -> Checkpoint | None:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(
-            f"{path}: unreadable checkpoint ({str(error).splitlines()[0]}); choose another output folder"
-        ) from None
+        raise ValueError(f"{path}: unreadable checkpoint ({first_line(error)}); choose another output folder") from None
     if content.pop("identity", None) != config.identity():
         raise ValueError(
             f"{path}: this checkpoint is of another configuration; restore that one to go on with it, or "

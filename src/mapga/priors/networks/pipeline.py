@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from torch import Tensor, nn
 
-from mapga.errors import ConfigError
+from mapga.errors import ConfigError, first_line
 from mapga.priors.networks.processes import ContinuousVE, DiscreteVP, Preconditioned, Prediction, Process
 from mapga.priors.networks.saved import Saved
 
@@ -47,9 +47,8 @@ def read_pipeline(saved: Saved) -> tuple[Any, Any]:
             files["weights"].parent, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
         )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(
-            f"{files['weights']}: damaged, or of another network ({reason[:120]}); fetch it again"
+            f"{files['weights']}: damaged, or of another network ({first_line(error)}); fetch it again"
         ) from None
     return network, made.from_config(scheduler)
 

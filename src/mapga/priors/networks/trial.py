@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mapga.errors import ConfigError
+from mapga.errors import ConfigError, first_line
 from mapga.lazy import torch
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def tried(what: str, ask: Callable[[Tensor], Any], x: Tensor) -> Tensor:
     except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
         if isinstance(error, ConfigError | torch.OutOfMemoryError):
             raise
-        reason = (str(error).splitlines() or [""])[0]
+        reason = f"{type(error).__name__}: {first_line(error)}"
         raise ConfigError(
-            f"{what} cannot take images of {tuple(x.shape[1:])} in {x.dtype}: {type(error).__name__}: {reason}; "
+            f"{what} cannot take images of {tuple(x.shape[1:])} in {x.dtype}: {reason}; "
             "give the shape, and the dtype, that it was made for"
         ) from error
     return answered(what, x, answer)
