@@ -79,6 +79,25 @@ def test_moving_it_keeps_the_networks_own_precision(weights: dict[str, str]):
     assert 1e-6 < float((half - full).abs().max()) < 0.1
 
 
+def test_checkpointing_changes_the_memory_of_a_gradient_alone(weights: dict[str, str]):
+    """A checkpointed block keeps its input, and makes what it forgot again: more operations, the same gradient."""
+    x, seen = noise(), []
+    for prior in (tiny_prior(weights), tiny_prior(weights, checkpointing=True)):
+        kept: list[int] = []
+        z = x.clone().requires_grad_()
+
+        def keep(tensor: torch.Tensor, sizes: list[int] = kept) -> torch.Tensor:
+            sizes.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            value = prior.conditioned(torch.tensor([3, 999])).denoise(z, 1.0)
+        seen.append((torch.autograd.grad(value.square().sum(), z)[0], sum(kept)))
+    (plain, all_kept), (checkpointed, few_kept) = seen
+    torch.testing.assert_close(checkpointed, plain, rtol=1e-5, atol=1e-6)
+    assert few_kept < 0.5 * all_kept
+
+
 def test_labels_are_truth_random_or_one_number(weights: dict[str, str]):
     truth = torch.tensor([3, 999, 5])
     indices = [0, 10, 20]
