@@ -67,8 +67,8 @@ class PublishedPrior(Prior):
         channels_last: Lay images out as (B, H, W, C) in memory, faster on GPUs of recent kinds.
         compile: Compile the networks with ``torch.compile``.
         checkpointing: Compute the activations of each block again in the backward pass instead of keeping them, for
-            a fraction of the memory of a vector-Jacobian product at about a third more time (Chen et al., 2016,
-            arXiv 1604.06174).
+            half the memory of a vector-Jacobian product at 1.35 times its time (Chen et al., 2016, arXiv 1604.06174;
+            benchmarks/README.md).
         seed: Of random labels.
         dataset_classes: Number of classes of the dataset, None if it has no labels.
 
