@@ -1,25 +1,35 @@
-"""The settings of experiment=mnist: as many trials of each method, none of which touches the budget; the best won."""
+"""The settings of studies: as many trials of each method, none of which touches the budget; the best won."""
 
 from __future__ import annotations
 
 import csv
 import importlib.util
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import yaml
 
+from mapga.cli import main
 from mapga.config.compose import compose_run, spec_of
-from mapga.config.files import conf_dir
 from mapga.records.collect import Run
+from mapga.spec import RunSpec
 
-STUDY = Path(__file__).parents[1] / "experiments" / "mnist"
-METHODS = yaml.safe_load((conf_dir() / "experiment" / "mnist.yaml").read_text())["hydra"]["sweeper"]["params"]["solver"]
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+STUDIES = {  # by experiment: the study's folder, trials of each method, and what is allowed of its passes
+    "mnist": ("mnist", 6, (95, 105)),
+    "few_passes": ("few_passes", 12, (18, 22)),
+    "few_passes_200": ("few_passes", 12, (180, 220)),
+    "few_passes_mixture": ("few_passes", 12, (18, 22)),
+    "few_passes_patches": ("few_passes", 12, (18, 22)),
+}
+every_study = pytest.mark.parametrize("name", STUDIES)
 
 
-def script(name: str) -> ModuleType:
-    found = importlib.util.spec_from_file_location(name, STUDY / f"{name}.py")
+def script(folder: str, name: str) -> ModuleType:
+    found = importlib.util.spec_from_file_location(name, EXPERIMENTS / folder / f"{name}.py")
     assert found is not None and found.loader is not None
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
@@ -27,55 +37,128 @@ def script(name: str) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def tune() -> ModuleType:
-    return script("tune")
+def tune() -> Iterator[dict[str, ModuleType]]:
+    """The scripts, by folder."""
+    before = list(sys.path)
+    yield {folder: script(folder, "tune") for folder in {folder for folder, *_ in STUDIES.values()}}
+    sys.path[:] = before
+
+
+@pytest.fixture(scope="module")
+def tuning(tune: dict[str, ModuleType]) -> ModuleType:
+    """What they share."""
+    return sys.modules["tuning"]
 
 
 @pytest.fixture(scope="module")
 def trials() -> list[dict[str, str]]:
-    with (STUDY / "trials.csv").open(newline="") as file:
+    """Those of experiment=mnist."""
+    with (EXPERIMENTS / "mnist" / "trials.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-def test_every_method_of_the_study_has_as_many_trials(tune: ModuleType):
-    assert set(tune.settings()) == set(METHODS.split(","))
-    assert {len({tune.written(setting) for setting in tried}) for tried in tune.settings().values()} == {6}
+def _trial(name: str, method: str, setting: dict, tuning: ModuleType) -> RunSpec:
+    overrides = [*tuning._overrides(setting), "task=half", "task.sigma_y=0"]
+    return spec_of(compose_run([f"experiment={name}_tune", f"solver={method}", *overrides]))
 
 
-def test_no_setting_touches_the_budget(tune: ModuleType):
-    tried = [(method, setting) for method, of_it in tune.settings().items() for setting in of_it]
-    assert not {key for _, setting in tried for key in setting} & {"passes", "equal_passes", "schedule.steps"}
-    for method, setting in tried:
-        spec = spec_of(compose_run(["experiment=mnist_tune", f"solver={method}", *tune.written(setting).split()]))
-        assert 95 <= spec.passes <= 105 and tune._has(Run(Path(), spec, "done"), setting), (method, setting)
+@every_study
+def test_every_method_of_the_study_has_as_many_trials(name, tune, tuning):
+    folder, trials, _ = STUDIES[name]
+    settings = tune[folder].TUNINGS[name].settings()
+    solvers = compose_run([f"experiment={name}"]).hydra.sweeper.params["solver"]
+    assert set(settings) == set(solvers.split(","))
+    assert {len({tuning.written(setting) for setting in tried}) for tried in settings.values()} == {trials}
 
 
-def test_the_best_has_the_least_geometric_mean(tune: ModuleType):
+@every_study
+def test_no_setting_touches_the_budget_and_each_is_known_again(name, tune, tuning):
+    folder, _, (low, high) = STUDIES[name]
+    for method, tried in tune[folder].TUNINGS[name].settings().items():
+        assert not {key for setting in tried for key in setting} & {"passes", "equal_passes", "schedule.steps"}
+        specs = [_trial(name, method, setting, tuning) for setting in tried[-1:]]
+        assert all(low <= spec.passes <= high for spec in specs)
+        for spec in specs:
+            known = [setting for setting in tried if tuning.has(Run(Path(), spec, "done"), setting)]
+            assert len(known) == 1 and known[0] in tried, (method, spec.config["solver"])
+
+
+def test_the_best_has_the_least_geometric_mean(tune):
     values = {("a", "x"): 1.0, ("a", "y"): 0.01, ("b", "x"): 0.3, ("b", "y"): 0.3}  # sqrt(0.01) < 0.3, and 0.505 > 0.3
-    rows = [{"method": "m", "setting": s, "task": t, tune.OBJECTIVE: value} for (s, t), value in values.items()]
-    assert tune.best(rows) == {"m": "a"}
+    tuning = tune["mnist"].TUNINGS["mnist"]
+    rows = [{"method": "m", "setting": s, "task": t, tuning.objective: value} for (s, t), value in values.items()]
+    assert tuning.best(rows) == {"m": "a"}
 
 
-def test_each_setting_was_tried_on_each_task_with_the_budget(tune: ModuleType, trials: list[dict[str, str]]):
-    tried = [(method, tune.written(setting)) for method, of_it in tune.settings().items() for setting in of_it]
+def test_the_best_has_the_most_decibels(tune):
+    rows = [{"method": "m", "setting": s, "psnr": value} for s, value in (("a", 10.0), ("a", 20.0), ("b", 16.0))]
+    assert tune["few_passes"].TUNINGS["few_passes"].best(rows) == {"m": "b"}
+
+
+def test_what_won_is_a_file_that_composes_to_the_trial(tuning):
+    nested = tuning.nested("schedule=few schedule.sigma_max=4.0 solver.noise_share=0.4 num_iter=2")
+    assert nested == {
+        "defaults": [{"override /schedule": "few"}],
+        "schedule": {"sigma_max": 4.0},
+        "solver": {"noise_share": 0.4},
+        "num_iter": 2,
+    }
+
+
+def test_trials_are_run_stored_and_chosen_from(tuning, tmp_path, monkeypatch, capsys):
+    (tmp_path / "knobs.yaml").write_text(
+        "grid: [[{schedule: few}]]\nmethods: {ddrm: [{solver.eta: 0.5}, {solver.eta: 1}]}"
+    )
+    (tmp_path / "tuned").mkdir()
+    monkeypatch.setattr(tuning, "_mapga", main)
+    monkeypatch.setattr(tuning, "conf_dir", lambda: tmp_path)
+    trials = tuning.Tuning(tmp_path, "few_passes", "psnr")
+    small = ["prior=gaussian", "dataset.limit=2", "metrics=basic", "task=half", "task.sigma_y=0,0.05", "mode=smoke"]
+    results = tmp_path / "results"
+    with pytest.raises(SystemExit, match="no finished trial by psnr"):
+        list(trials.rows(results))
+    assert trials.run(results, 1, small) == 0 and trials.choose(results) == 0
+    rows = list(csv.DictReader((tmp_path / "trials.csv").open()))
+    assert [row["setting"] for row in rows] == [f"solver.eta={eta} schedule=few" for eta in ("0.5", "0.5", "1", "1")]
+    chosen = yaml.safe_load((tmp_path / "tuned/few_passes-ddrm.yaml").read_text())
+    assert len(rows) == 4 and f"solver.eta={chosen['solver']['eta']:g} " in trials.best(rows)["ddrm"]
+    another = [*small[:3], "task=box50", "solver=ddrm", "objective=psnr", "mode=smoke", f"results_dir={results}"]
+    assert main(["run", *another]) == 0
+    with pytest.raises(SystemExit, match=r"ddrm solver\.eta=0\.5 schedule=few, box50, noise 0: 0 runs"):
+        list(trials.rows(results))
+    capsys.readouterr()
+
+
+@every_study
+def test_trials_are_made_of_images_that_nothing_reports(name):
+    trial, run = (
+        spec_of(compose_run([f"experiment={name}{more}", "solver=pgdm", "passes=100"])) for more in ("_tune", "")
+    )
+    assert trial.objective in ("psnr", "stlpips_alex") and run.objective is None
+    one, other = trial.config["dataset"], run.config["dataset"]
+    rows = [set(range(of["skip"], of["skip"] + of["limit"])) for of in (one, other)]
+    assert one.get("split") != other.get("split") or not rows[0] & rows[1]
+
+
+# What was found for experiment=mnist
+
+
+def test_each_setting_was_tried_on_each_task_with_the_budget(tune, tuning, trials: list[dict[str, str]]):
+    settings = tune["mnist"].TUNINGS["mnist"].settings()
+    tried = [(method, tuning.written(setting)) for method, of_it in settings.items() for setting in of_it]
     tasks = {row["task"] for row in trials}
     expected = sorted((*one, task) for one in tried for task in tasks)
     assert len(tasks) == 5 and sorted((row["method"], row["setting"], row["task"]) for row in trials) == expected
     assert all(95 <= float(row["passes"]) <= 100 and row["images"] == "20" for row in trials)
 
 
-def test_a_run_of_the_study_has_the_setting_that_won(tune: ModuleType, trials: list[dict[str, str]]):
-    for method, setting in tune.best(trials).items():
+def test_a_run_of_the_study_has_the_setting_that_won(tune, tuning, trials: list[dict[str, str]]):
+    for method, setting in tune["mnist"].TUNINGS["mnist"].best(trials).items():
         spec = spec_of(compose_run(["experiment=mnist", f"solver={method}"]))
         values = {key: yaml.safe_load(value) for key, value in (word.split("=") for word in setting.split())}
-        assert tune._has(Run(Path(), spec, "done"), values), (method, setting)
+        assert tuning.has(Run(Path(), spec, "done"), values), (method, setting)
 
 
 def test_the_tables_are_those_of_the_stored_numbers():
-    assert script("tables").show().strip() in (STUDY / "README.md").read_text(encoding="utf-8")
-
-
-def test_trials_are_made_of_digits_that_nothing_reports():
-    spec = spec_of(compose_run(["experiment=mnist_tune", "solver=pgdm"]))
-    assert spec.config["dataset"]["split"] == "validation" and spec.objective == "stlpips_alex"
-    assert spec_of(compose_run(["experiment=mnist", "solver=pgdm"])).config["dataset"]["split"] == "test"
+    shown = script("mnist", "tables").show().strip()
+    assert shown in (EXPERIMENTS / "mnist" / "README.md").read_text(encoding="utf-8")
