@@ -53,7 +53,7 @@ def main() -> None:
     problem = measure(truth, CentralBox((3, SIZE, SIZE), 0.25), 0.05, seed=0, indices=[0])
     posterior = exact_posterior(problem, prior)
     first, second = posterior.sample(2, seed=0, indices=[0])[0]
-    mode = posterior.mode().image
+    mode = posterior.mode.image
     mean = posterior.mean()
     rows.append([("a box is unseen", problem.y), (f"posterior mean: {psnr(mean, truth)}", mean)])
     rows[-1] += [(f"mode: {psnr(mode, truth)}", mode), ("a posterior sample", first[None]), ("another", second[None])]

@@ -1,8 +1,9 @@
-r"""Noise as a function of (run seed, stream, image index, step), and of nothing else.
+r"""Noise as a function of (run seed, stream, image index, step, sample), and of nothing else.
 
 Every normal deviate of a run is drawn on the CPU, in float32, by an SFC64 generator whose 192 bits of initial state are
-the BLAKE2b hash of those four values. It is therefore the same for every batch size, order, shard, worker, device and
-dtype, and adding a solver or a step cannot change the measurement another solver sees.
+the BLAKE2b hash of those values, of which a sample 0, the only one where an image is restored once, is left out. It is
+therefore the same for every batch size, order, shard, worker, device and dtype, and adding a solver or a step cannot
+change the measurement another solver sees.
 """
 
 from __future__ import annotations
@@ -36,26 +37,35 @@ def generator(seed: int, stream: str, index: int, step: int = 0) -> np.random.Ge
     return drawer
 
 
-def standard_normal(seed: int, stream: str, indices: Sequence[int], shape: Sequence[int], step: int = 0) -> Tensor:
+def standard_normal(
+    seed: int,
+    stream: str,
+    indices: Sequence[int],
+    shape: Sequence[int],
+    step: int = 0,
+    samples: Sequence[int] | None = None,
+) -> Tensor:
     """Standard normal noise for several images, float32 on the CPU, shape ``(len(indices), *shape)``.
 
     Row by row what ``generator`` draws; one generator is set to each image's state, which costs a sixth of making one.
+    ``samples`` say which of several restorations of its image each row is for; None: the first.
     """
     out = np.empty((len(indices), *shape), dtype=np.float32)
     drawer, set_to = _drawer()
     for row, index in enumerate(indices):
-        set_to(seed, stream, index, step)
+        set_to(seed, stream, index, step, 0 if samples is None else samples[row])
         drawer.standard_normal(out=out[row], dtype=np.float32)
     return torch.from_numpy(out)
 
 
-def _drawer() -> tuple[np.random.Generator, Callable[[int, str, int, int], None]]:
+def _drawer() -> tuple[np.random.Generator, Callable[..., None]]:
     """A generator, and how to set it to the beginning of one image's noise."""
     bits = np.random.SFC64(0)
     state = bits.state
 
-    def set_to(seed: int, stream: str, index: int, step: int) -> None:
-        key = hashlib.blake2b(f"{seed}/{stream}/{index}/{step}".encode(), digest_size=24).digest()
+    def set_to(seed: int, stream: str, index: int, step: int, sample: int = 0) -> None:
+        name = f"{seed}/{stream}/{index}/{step}" + (f"/{sample}" if sample else "")
+        key = hashlib.blake2b(name.encode(), digest_size=24).digest()
         state["state"]["state"][:3] = np.frombuffer(key, dtype="<u8")
         state["state"]["state"][3] = 1  # the counter
         bits.state = state
@@ -77,6 +87,7 @@ class NoiseSource:
         dtype: The dtype it is cast to; None for float32, in which it is always drawn.
         around: For a study that starts from known images: (B, C, H, W), that ``start`` is drawn around; None: around
             0. A solver never sees the images themselves.
+        samples: Which of several restorations of its image each row is for, >= 0; None: the first.
     """
 
     def __init__(
@@ -88,8 +99,9 @@ class NoiseSource:
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
         around: Tensor | None = None,
+        samples: Sequence[int] | None = None,
     ) -> None:
-        self.around = around
+        self.around, self.samples = around, samples
         self.seed, self.indices, self.shape = seed, tuple(indices), tuple(shape)
         self.device, self.dtype = torch.device(device), dtype or torch.float32
         self._drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mapga-noise")
@@ -119,7 +131,7 @@ class NoiseSource:
         self.close()
 
     def _draw(self, stream: str, step: int) -> Tensor:
-        noise = standard_normal(self.seed, stream, self.indices, self.shape, step)
+        noise = standard_normal(self.seed, stream, self.indices, self.shape, step, self.samples)
         return noise.pin_memory() if self.device.type == "cuda" else noise
 
     def _draw_ahead(self, step: int) -> None:

@@ -30,9 +30,9 @@ PROBLEMS = "problems"  # the folder of what runs share, below their results_dir
 # numbers), device, batch size, shard, tracker, launcher, folders.
 _SCIENCE = (
     *("dataset", "task", "prior", "solver", "schedule"),
-    *("seed", "start", "dtype", "compute", "rounding", "objective"),
+    *("seed", "samples", "start", "dtype", "compute", "rounding", "objective"),
 )
-_PROBLEM = ("dataset", "task", "seed")
+_PROBLEM = ("dataset", "task", "seed", "samples")
 _CHOICES: dict[str, Sequence[str | None]] = {
     "dtype": ["float32", "float64"],
     "compute": ["eager", "auto", "fast"],
@@ -151,10 +151,10 @@ class RunSpec:
 
     @cached_property
     def images(self) -> int | None:
-        """How many images it restores; None where only the data can tell."""
+        """How many images it restores, each sample counted; None where only the data can tell."""
         node = self.node(DATASET)
         count: int | None = node.card.count(node.namespace)  # type: ignore[attr-defined]
-        return count
+        return None if count is None else count * self.samples
 
     def needs(self) -> list[Need]:
         """Everything from elsewhere that it works with, here or not."""
@@ -187,6 +187,11 @@ class RunSpec:
     @property
     def seed(self) -> int:
         return int(self.config["seed"])
+
+    @property
+    def samples(self) -> int:
+        """How often each measurement is restored, with independent noise of the solver."""
+        return int(self.config.get("samples", 1))
 
     @property
     def batch_size(self) -> int:
@@ -278,6 +283,8 @@ class RunSpec:
             if (value := self.config[key]) not in known:
                 said = " or ".join("null" if one is None else one for one in known)
                 raise ConfigError(f"{key}={value!r}: choose {said}")
+        if self.samples < 1:
+            raise ConfigError(f"samples={self.samples}: each measurement is restored once, samples=1, or several times")
         if self.batch_size < 1:
             raise ConfigError(f"batch_size={self.batch_size}: at least 1 image is solved at a time")
         if not self.config["results_dir"]:
@@ -288,6 +295,8 @@ class RunSpec:
         part = {key: self.config[key] for key in keys if self.config.get(key) is not None}  # null means absence
         if self.compute != "fast":  # which alone changes more than the last bits
             part.pop("compute", None)
+        if self.samples == 1:  # as it was before there was a choice
+            part.pop("samples", None)
         for slot in (DATASET, PRIOR, SOLVER, SCHEDULE):
             if slot.key in part:
                 part[slot.key] = self.node(slot).science

@@ -132,6 +132,51 @@ def test_the_same_metric_under_two_protocols_is_two_columns(older, capsys, monke
     assert any(column.startswith("fd_digits reference=stats stats=") for column in header)
 
 
+EXACT = (
+    *("dataset=from_prior", "dataset.limit=3", "prior.components=4", "task=half", "task.sigma_y=0.1", "solver=pinv"),
+    *("batch_size=2", "device=cpu"),
+)
+
+
+def test_numbers_of_a_posterior_are_the_same_whoever_makes_them(capsys, tmp_path):
+    one = Path(mapga(capsys, "run", *EXACT, f"results_dir={tmp_path / 'a'}", "metrics=posterior").last)
+    other = Path(mapga(capsys, "run", *EXACT, f"results_dir={tmp_path / 'b'}", "metrics=basic").last)
+    assert "gap_to_mode" not in told(other)
+    assert mapga(capsys, "score", str(other), "metrics=posterior", "batch_size=3").code == 0
+    after = told(other)
+    assert {name: after[name] for name in told(one)} == told(one) and after["gap_to_mmse"]["n"] == 3
+
+
+def test_a_posterior_is_that_of_the_prior_that_truths_are_drawn_from(capsys, tmp_path):
+    drawn = "dataset.prior={_target_: mapga.priors.MixturePrior.from_images, std: 0.2, components: 4, contrast: 0.1}"
+    means = []
+    for prior in ("overlapping", "none"):  # the truths' prior has the posterior, whatever a solver is given
+        run = [*EXACT, drawn, f"prior={prior}", f"results_dir={tmp_path / prior}", "metrics=posterior"]
+        if prior == "none":
+            run.remove("prior.components=4")
+        means.append(told(mapga(capsys, "run", *run).last)["gap_to_mode"]["mean"])
+    assert means[0] == pytest.approx(means[1], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (
+            ["prior=none"],
+            "metrics.gap_to_mmse compares with the exact posterior: NoPrior has no exact posterior; choose",
+        ),
+        (["prior=patches", "task=deblur"], "mixes patches of 8x8 pixels"),
+    ],
+)
+def test_where_no_posterior_is_exact_it_is_refused_before_anything_is_written(overrides, says, capsys, tmp_path):
+    asked = ["dataset.limit=2", "solver=pinv", "device=cpu", *overrides]
+    said = mapga(capsys, "run", *asked, f"results_dir={tmp_path / 'a'}", "metrics=posterior")
+    assert said.code == 2 and says in said.err and said.err.count("\n") == 1 and not (tmp_path / "a").exists()
+    folder = Path(mapga(capsys, "run", *asked, f"results_dir={tmp_path / 'b'}").last)
+    said = mapga(capsys, "score", str(folder), "metrics=posterior")
+    assert said.code == 2 and says in said.err and "gap_to_mode" not in told(folder)
+
+
 @pytest.mark.parametrize("harm", ["gone", "flipped", "truth gone"])
 def test_pixels_that_are_not_what_was_recorded_are_named(run, capsys, monkeypatch, harm):
     monkeypatch.setattr(sys, "argv", ["mapga", *run])  # the command that a run writes down

@@ -143,7 +143,7 @@ def test_samples_have_the_posterior_moments():
 def test_nothing_is_higher_than_the_mode(sigma_y: float):
     prior, problem = case("half", sigma_y, SMALL)
     found = exact_posterior(problem, prior)
-    mode = found.mode()
+    mode = found.mode
     close(found.log_density(mode.image), mode.log_density)
     drawn = found.sample(50, seed=0, indices=[0, 1])
     spread = [0.0, 1e-3, 0.1, 0.5, 1.0]
@@ -161,8 +161,8 @@ def test_one_component_has_a_certified_mode_at_its_mean():
     prior = patches(SMALL, components=1)
     problem = measure(prior.sample([0], seed=1), HalfMask(SMALL), 0.1, seed=0, indices=[0])
     found = exact_posterior(problem, prior)
-    close(found.mode().image, found.mean())
-    assert found.mode().certified.tolist() == [True]
+    close(found.mode.image, found.mean())
+    assert found.mode.certified.tolist() == [True]
 
 
 def test_float32_and_companions_change_nothing_but_rounding():
@@ -171,7 +171,7 @@ def test_float32_and_companions_change_nothing_but_rounding():
     low = exact_posterior(Problem(problem.y.float(), problem.operator, 0.05), prior.to("cpu", torch.float32))
     assert low.mean().dtype == torch.float32
     close(low.mean().double(), found.mean(), atol=1e-4, rtol=1e-4)
-    close(low.mode().image.double(), found.mode().image, atol=2e-2, rtol=0)
+    close(low.mode.image.double(), found.mode.image, atol=2e-2, rtol=0)
     alone = exact_posterior(Problem(problem.y[1:], problem.operator, 0.05), prior)
     close(alone.mean(), found.mean()[1:])
     close(alone.sample(2, seed=3, indices=[9]), found.sample(2, seed=3, indices=[4, 9])[1:])

@@ -12,7 +12,7 @@ from mapga.config.compose import compose_training
 from mapga.errors import ConfigError
 from mapga.files.writable import check_writable
 from mapga.node import DATASET, Node, tracker
-from mapga.run.assemble import make_trackers
+from mapga.run.assemble import dataset_of, make_trackers
 from mapga.tracking.mirror import Mirror
 
 __all__ = ["train"]
@@ -46,7 +46,7 @@ def train(overrides: Sequence[str], say: Callable[[str], None]) -> Path:
         names = [stage.name for stage in stages]
         if config["only"] is not None and config["only"] not in names:
             raise ConfigError(f"only={config['only']}: the recipe's stages are {', '.join(names)}")
-        dataset, heldout = (Node.read(DATASET, recipe[key]).build() for key in ("dataset", "heldout"))
+        dataset, heldout = (dataset_of(Node.read(DATASET, recipe[key]), seed=0) for key in ("dataset", "heldout"))
         # Of several processes the first has the losses.
         first = os.environ.get("RANK", "0") == "0"
         nodes = {name: Node.read(tracker(name), node) for name, node in config["tracker"].items()} if first else {}

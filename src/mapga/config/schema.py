@@ -34,6 +34,7 @@ class RootConfig:
     metrics: Any = None
     tracker: Any = None
     seed: int = 0
+    samples: int = 1
     start: str | None = None
     num_iter: int = 1
     passes: int | None = None

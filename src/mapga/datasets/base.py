@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -28,11 +29,13 @@ class Item:
         index: Its place in the whole dataset. Noise and records are keyed by it.
         image: uint8 array (H, W, C), C = 1 or 3, range 0..255.
         label: Class in the order the priors use, or None.
+        sample: Which of several restorations of the image it is for.
     """
 
     index: int
     image: np.ndarray
     label: int | None = None
+    sample: int = 0
 
 
 class Dataset(Shown, ABC):
@@ -41,10 +44,12 @@ class Dataset(Shown, ABC):
     Attributes:
         image_shape: (C, H, W) of every image.
         n_classes: Number of classes, or None without labels.
+        prior: The exact prior that its images are drawn from; None of pictures.
     """
 
     image_shape: tuple[int, int, int]
     n_classes: int | None = None
+    prior: Any = None
 
     @abstractmethod
     def __len__(self) -> int:

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mapga.errors import ConfigError
 from mapga.lazy import torch
-from mapga.metrics.base import ImageMetric, Scored, SetMetric
+from mapga.metrics.base import ImageMetric, Metric, Scored, SetMetric
 from mapga.metrics.reference import halves
 from mapga.metrics.references import reference_for, too_few
 from mapga.pixels import Rounding, from_uint8, to_uint8
+from mapga.posteriors.exact import condition, given
 from mapga.problem import Problem
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from mapga.priors.base import Prior
 
 __all__ = ["Metrics"]
 
@@ -27,10 +31,19 @@ class Metrics:
     Args:
         metrics: In the order in which their numbers are given.
         training: The images that a metric with ``reference="training"`` compares with, uint8 (N, H, W, C).
+
+    Raises:
+        ConfigError: A metric of several samples.
     """
 
-    def __init__(self, metrics: Sequence[ImageMetric | SetMetric], training: Callable[[], np.ndarray]) -> None:
-        self.metrics, self.training = tuple(metrics), training
+    def __init__(self, metrics: Sequence[Metric], training: Callable[[], np.ndarray]) -> None:
+        if spread := [metric.name for metric in metrics if not isinstance(metric, ImageMetric | SetMetric)]:
+            raise ConfigError(
+                f"metrics.{spread[0]} compares several samples of each measurement, which runs make: "
+                "mapga run samples=100 metrics=spread"
+            )
+        self.metrics = tuple(one for one in metrics if isinstance(one, ImageMetric | SetMetric))
+        self.training = training
 
     def __repr__(self) -> str:
         return f"Metrics({', '.join(metric.name for metric in self.metrics)})"
@@ -41,6 +54,7 @@ class Metrics:
         truth: Tensor,
         *,
         problem: Problem | None = None,
+        prior: Prior | None = None,
         labels: Tensor | None = None,
         rounding: Rounding = "round",
     ) -> dict[str, np.ndarray | float]:
@@ -53,6 +67,7 @@ class Metrics:
             truth: As many, row for row.
             problem: What was measured; without it metrics that compare with the measurement are left out, and an
                 answer as good as another (the rotated one of phase retrieval) is not known for it.
+            prior: An exact one, for metrics that compare with its posterior; without it they are left out.
             labels: int64 (N,); None: those that a truth of ``load_images`` knows.
             rounding: How images become uint8.
 
@@ -64,14 +79,19 @@ class Metrics:
         clean = batch_of(truth, "truth")
         answers = restored if restored.ndim == 4 else restored[None]
         labels = truth.labels if labels is None and isinstance(truth, Images) else labels
-        known = None if labels is None else np.asarray(labels.cpu(), dtype=np.int64)
+        classes = None if labels is None else np.asarray(labels.cpu(), dtype=np.int64)
         lost = ~answers.isfinite().flatten(1).all(1).cpu().numpy()
         exact = None if problem is None else problem.to("cpu", torch.float64)
         stored, true = to_uint8(answers.nan_to_num(), rounding), to_uint8(clean, rounding)
         if exact is not None:
             stored = to_uint8(exact.operator.nearest(from_uint8(stored), from_uint8(true)))
-        scored = Scored(stored, true, known, exact)
         asked = [metric for metric in self.metrics if problem is not None or not metric.needs_problem]
+        asked = [metric for metric in asked if prior is not None or not metric.needs_posterior]
+        posteriors = None
+        if exact is not None and prior is not None and any(metric.needs_posterior for metric in asked):
+            known = condition(prior, exact.operator, exact.sigma_y, exact.y)
+            posteriors = [given(known, exact.y[k : k + 1], prior.image_shape) for k in range(len(exact))]
+        scored = Scored(stored, true, classes, exact, posteriors)
         return {metric.name: self._numbers(metric, scored, lost) for metric in asked}
 
     def _numbers(self, metric: ImageMetric | SetMetric, scored: Scored, lost: np.ndarray) -> np.ndarray | float:

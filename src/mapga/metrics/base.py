@@ -8,6 +8,7 @@ protocols must not meet in one column.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
@@ -24,6 +25,8 @@ from mapga.shown import Shown
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from mapga.posteriors.exact import Exact
 
 __all__ = [
     "Decomposed",
@@ -59,7 +62,7 @@ class Decomposed(Measuring, Protocol):
 
 
 class Measured(Protocol):
-    """The part of a problem that a metric needs: y (B, ...) and the operator it was measured with."""
+    """The part of a problem that a metric needs: y (B, ...), the operator it was measured with, images' indices."""
 
     @property
     def y(self) -> Tensor: ...
@@ -69,6 +72,9 @@ class Measured(Protocol):
 
     @property
     def sigma_y(self) -> float: ...
+
+    @property
+    def numbers(self) -> Sequence[int]: ...
 
 
 def check_images(images: np.ndarray, *, what: str) -> None:
@@ -100,6 +106,7 @@ class Scored:
         truth: uint8 (B, H, W, C), row for row the truth of ``restored``.
         labels: int64 (B,), or None.
         problem: What was measured (``.y``, ``.operator``, ``.sigma_y``), or None. Never the truth.
+        posteriors: p(x | y), of each image its own in float64, or None where no metric asks.
 
     Raises:
         TypeError: Images that are not uint8.
@@ -110,6 +117,7 @@ class Scored:
     truth: np.ndarray
     labels: np.ndarray | None = None
     problem: Measured | None = None
+    posteriors: Sequence[Exact] | None = None
 
     def __post_init__(self) -> None:
         check_images(self.restored, what="restored images")
@@ -152,6 +160,7 @@ class Metric(Shown, ABC):
         name: Column name; the protocol is in it.
         lower_is_better: Direction.
         needs_problem: Whether it compares with the measurement too.
+        needs_posterior: Whether it compares with the exact posterior, so that the prior must have one.
         libraries: Packages that it works with, all of the extra ``extra``.
         device: Where its network computes; metrics without one stay on the CPU.
     """
@@ -160,6 +169,7 @@ class Metric(Shown, ABC):
     name: str
     lower_is_better: bool
     needs_problem: ClassVar[bool] = False
+    needs_posterior: ClassVar[bool] = False
     libraries: tuple[str, ...] = ()
     extra: ClassVar[str] = "metrics"
     device: str = "cpu"

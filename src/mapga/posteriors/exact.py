@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from mapga.lazy import torch
 from mapga.operators.base import LinearOperator, Operator, SpectralOperator
@@ -21,7 +21,9 @@ from mapga.problem import Problem
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["condition", "exact_posterior", "objection"]
+__all__ = ["Exact", "condition", "exact_posterior", "given", "objection"]
+
+Exact: TypeAlias = Posterior | PatchesPosterior
 
 _LARGEST = 4096  # pixels of an image whose covariance is held as a matrix, 134 MB in float64
 
@@ -43,7 +45,7 @@ def objection(operator: Operator, prior: Prior) -> str | None:
     return None
 
 
-def exact_posterior(problem: Problem, prior: Prior) -> Posterior | PatchesPosterior:
+def exact_posterior(problem: Problem, prior: Prior) -> Exact:
     """p(x | y) of every measurement of a problem, in the dtype and on the device of y.
 
     Args:
@@ -53,10 +55,12 @@ def exact_posterior(problem: Problem, prior: Prior) -> Posterior | PatchesPoster
     Raises:
         ValueError: Another prior or operator; the message is that of ``objection``.
     """
-    known = condition(prior, problem.operator, problem.sigma_y, problem.y)
-    if isinstance(known, PatchGaussians):
-        return PatchesPosterior(known, problem.y)
-    return Posterior(known, problem.y, prior.image_shape)
+    return given(condition(prior, problem.operator, problem.sigma_y, problem.y), problem.y, prior.image_shape)
+
+
+def given(known: Gaussians | PatchGaussians, y: Tensor, image_shape: tuple[int, int, int]) -> Exact:
+    """p(x | y) of measurements (B, ...), of what ``condition`` has worked out."""
+    return PatchesPosterior(known, y) if isinstance(known, PatchGaussians) else Posterior(known, y, image_shape)
 
 
 def condition(prior: Prior, operator: Operator, sigma_y: float, like: Tensor) -> Gaussians | PatchGaussians:

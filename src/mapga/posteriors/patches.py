@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -121,6 +122,7 @@ class PatchesPosterior:
         drawn = [self._draw([generator(seed, "posterior", index, k) for index in indices]) for k in range(count)]
         return torch.stack(drawn, 1)
 
+    @cached_property
     def mode(self) -> Mode:
         """The highest point, patch by patch."""
 

@@ -17,9 +17,9 @@ from mapga.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mapga.posteriors.mixture import Posterior
+    from mapga.posteriors.exact import Exact
 
-__all__ = ["Coverage", "coverage", "density_ranks", "distance_ranks", "projection_ranks", "uniformity"]
+__all__ = ["ChiSquare", "Coverage", "chi_square", "coverage", "density_ranks", "distance_ranks", "projection_ranks"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,21 @@ class Coverage:
     error: float
 
 
+@dataclass(frozen=True)
+class ChiSquare:
+    """How even ranks are.
+
+    Attributes:
+        counts: Ranks in each bin.
+        reduced: Pearson's statistic over its degrees of freedom, bins - 1: 1 on average where ranks are even.
+        p: Of that test.
+    """
+
+    counts: list[int]
+    reduced: float
+    p: float
+
+
 def projection_ranks(samples: Tensor, truth: Tensor, directions: Tensor) -> Tensor:
     """Ranks (B, P) of truths (B, C, H, W) among samples (B, K, C, H, W) along flat directions (P, n)."""
     return _ranks(samples.flatten(2) @ directions.T, truth.flatten(1) @ directions.T)
@@ -48,7 +63,7 @@ def distance_ranks(samples: Tensor, truth: Tensor, points: Tensor) -> Tensor:
     return _ranks(near, (truth - points).flatten(1).square().sum(1))
 
 
-def density_ranks(posterior: Posterior, samples: Tensor, truth: Tensor) -> Tensor:
+def density_ranks(posterior: Exact, samples: Tensor, truth: Tensor) -> Tensor:
     """How many samples lie deeper than the truth, (B,): have a higher exact density p(x | y)."""
     densities = torch.stack([posterior.log_density(one) for one in samples.unbind(1)], 1)
     return _ranks(-densities, -posterior.log_density(truth))
@@ -67,8 +82,8 @@ def coverage(ranks: Tensor, samples: int, level: float) -> Coverage:
     return Coverage(level, float(inside.mean()), (level * (1 - level) / ranks.numel()) ** 0.5)
 
 
-def uniformity(ranks: Tensor, samples: int, bins: int = 10) -> float:
-    """p of the chi-square test that independent ranks (N,) are even over 0..K; N at least 5 a bin.
+def chi_square(ranks: Tensor, samples: int, bins: int = 10) -> ChiSquare:
+    """The test that independent ranks (N,) are even over 0..K; N at least 5 a bin.
 
     Raises:
         ValueError: Fewer than two samples, bins that have not one rank each, or too few ranks for them.
@@ -80,11 +95,12 @@ def uniformity(ranks: Tensor, samples: int, bins: int = 10) -> float:
             f"{min(samples + 1, ranks.numel() // 5)} bins; give fewer bins or more images"
         )
     place = ranks.flatten() * bins // (samples + 1)
-    found = torch.bincount(place, minlength=bins).double()
+    found = torch.bincount(place, minlength=bins)
     width = torch.bincount(torch.arange(samples + 1) * bins // (samples + 1), minlength=bins).double()
     expected = ranks.numel() * width / (samples + 1)
     statistic = ((found - expected).square() / expected).sum()
-    return float(torch.special.gammaincc(torch.tensor((bins - 1) / 2, dtype=torch.float64), statistic / 2))
+    p = torch.special.gammaincc(torch.tensor((bins - 1) / 2, dtype=torch.float64), statistic / 2)
+    return ChiSquare(found.tolist(), float(statistic) / (bins - 1), float(p))
 
 
 def _ranks(samples: Tensor, truth: Tensor) -> Tensor:

@@ -13,14 +13,14 @@ from mapga.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mapga.posteriors.mixture import Posterior
+    from mapga.posteriors.exact import Exact
 
 __all__ = ["energy_distance", "mode_weights_distance", "sliced_wasserstein", "variance_ratio"]
 
 _EXACT = "donot_use_mm_for_euclid_dist"  # differences, not squares that cancel
 
 
-def variance_ratio(posterior: Posterior, samples: Tensor) -> Tensor:
+def variance_ratio(posterior: Exact, samples: Tensor) -> Tensor:
     """Variance of samples (B, K, C, H, W) over that of the posterior, both summed over pixels, (B,); 1 if exact.
 
     Raises:
@@ -31,10 +31,14 @@ def variance_ratio(posterior: Posterior, samples: Tensor) -> Tensor:
     return samples.flatten(2).var(1).mean(1) / posterior.mmse()
 
 
-def mode_weights_distance(posterior: Posterior, samples: Tensor) -> Tensor:
-    """Total variation between the components' weights in samples (B, K, C, H, W) and in the posterior, (B,), 0..1."""
+def mode_weights_distance(posterior: Exact, samples: Tensor) -> Tensor:
+    """Total variation between the components' weights in samples (B, K, C, H, W) and in the posterior, (B,), 0..1.
+
+    Of patches the mean over them.
+    """
     shares = torch.stack([posterior.responsibilities(one) for one in samples.unbind(1)]).mean(0)
-    return (shares - posterior.weights).abs().sum(1) / 2
+    apart = (shares - posterior.weights).abs().sum(1) / 2
+    return apart if apart.ndim == 1 else apart.mean(1)
 
 
 def energy_distance(samples: Tensor, exact: Tensor) -> Tensor:

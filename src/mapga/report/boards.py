@@ -132,7 +132,8 @@ class Board:
     def floors(self) -> list[str]:
         """What a faultless answer comes to on each task, in a line: no method can be expected to do better."""
         known = [f"{task} {number(floor, self.card.digits)}" for task, floor in self.floor_of.items()]
-        what = "what as many real images score" if self.of_sets else "what rounding to 8 bits alone comes to"
+        usual = "what as many real images score" if self.of_sets else "what rounding to 8 bits alone comes to"
+        what = self.card.floor or usual
         return [f"{what}: {', '.join(known)}"] if known else []
 
     def floor(self, task: str) -> str:

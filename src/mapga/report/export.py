@@ -17,7 +17,7 @@ __all__ = ["export_images"]
 
 
 def export_images(folder: Path, to: Path | None = None) -> Path:
-    """Write every restored image as ``<index>.png``; the folder they lie in.
+    """Write every restored image as ``<index>.png``, of several samples as ``<index>-<k>.png``; where they lie.
 
     Args:
         folder: A run's folder.
@@ -35,10 +35,13 @@ def export_images(folder: Path, to: Path | None = None) -> Path:
         to.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"--to={to}: cannot be written ({error.strerror}); choose another folder") from error
+    first = {row.index: row.row for row in reversed(rows)}
+    several = len(first) < len(rows)
     for row in rows:
         picture = store.read([row.row])[0]
         grey = picture.shape[-1] == 1
-        path = to / f"{row.index:06d}.png"
+        sample = f"-{row.row - first[row.index]}" if several else ""
+        path = to / f"{row.index:06d}{sample}.png"
         with naming(path):
             Image.fromarray(picture[..., 0] if grey else picture).save(path)
     return to

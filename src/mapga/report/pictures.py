@@ -38,19 +38,21 @@ def draw_grid(runs: Mapping[str, Run], path: Path, images: int) -> bool:
     Args:
         runs: By the column's title.
         path: Without suffix: a PNG and a PDF are written.
-        images: Rows, from the first.
+        images: Rows, from the first; of several samples of an image the first is shown.
     """
     if not runs:
         return False
     first = next(iter(runs.values()))
-    rows = range(min(images, *(int(run.metrics["n_images"]) for run in runs.values())))
+    samples = first.spec.samples  # the same for all runs of a problem
+    stored = min(int(run.metrics["n_images"]) for run in runs.values())
+    rows = range(0, min(images * samples, stored), samples)
     columns = [(name, load_rows(first.problem_folder / f"{name}.npy", rows)) for name in ("truth", "measurement")]
     columns += [(title, load_rows(run.folder / "images.npy", rows)) for title, run in runs.items()]
     shown = [(title, pictures) for title, pictures in columns if pictures is not None]
     if not shown or not len(rows):
         return False
-    boxes = [_box([pictures[row] for name, pictures in shown if name != "measurement"]) for row in rows]
-    tiles = [[_tile(pictures[row], boxes[row]) for _, pictures in shown] for row in rows]
+    boxes = [_box([pictures[k] for name, pictures in shown if name != "measurement"]) for k in range(len(rows))]
+    tiles = [[_tile(pictures[k], box) for _, pictures in shown] for k, box in enumerate(boxes)]
     height, width = (side + _GAP for side in tiles[0][0].shape[:2])
     size = (0.9 * len(shown), 0.9 * len(rows) * height / width + 0.8)
     figure = plt.figure(figsize=size)

@@ -24,9 +24,9 @@ class Scores:
 
     Attributes:
         index: Dataset indices of the restored images, ascending, int64 (n,).
-        row: Their places in ``images.npy``, int64 (n,).
-        values: For each metric by name float64 (n,), of a score of the set with what each image adds to it;
-            infinite for a perfect image, NaN where there is no number.
+        row: Their places in ``images.npy``, int64 (n,); of several samples of an image that of the first.
+        values: For each metric by name float64 (n,), of a score of the set with what each image adds to it; of several
+            samples their mean; infinite for a perfect image, NaN where there is no number.
         ceilings: What an infinite number counts as, for the metrics that have some.
         lost: Dataset indices of the images that diverged or could not be read.
         unreadable: Of these, those that could not be read.
@@ -62,7 +62,7 @@ def read_scores(run: Run) -> tuple[Scores, list[str]]:
             if (row := row_of(line.record or {})) is None:
                 broken.append(line.number)
             else:
-                rows[row.index] = row
+                rows[row.row] = row
         numbers = read_numbers(run.folder, rows.values())
     except OSError as error:
         return _scores(rows, cells, Numbers()), [
@@ -100,21 +100,27 @@ def _of_sets(run: Run, rows: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _scores(rows: Mapping[int, Row], cells: Mapping[str, Mapping[str, Any]], numbers: Numbers) -> Scores:
-    done = [row for _, row in sorted(rows.items()) if row.status == "done"]
+    images: dict[int, list[Row]] = {}
+    for _, row in sorted(rows.items()):
+        images.setdefault(row.index, []).append(row)
+    whole = {index: own for index, own in sorted(images.items()) if all(row.status == "done" for row in own)}
     ceilings = {name: float(cell["ceiling"]) for name, cell in cells.items() if "ceiling" in cell}
     values = {}
     for name, cell in cells.items():
         known = numbers.images.get(cell["protocol"], {})
         absent = np.inf if name in ceilings else np.nan  # what null stands for
-        found = [absent if (value := known.get(row.row, np.nan)) is None else value for row in done]
-        values[name] = np.array(found, dtype=np.float64)
+        found = [
+            [absent if (value := known.get(row.row, np.nan)) is None else value for row in own]
+            for own in whole.values()
+        ]
+        values[name] = np.array([np.mean(own) for own in found], dtype=np.float64)
     return Scores(
-        index=np.array([row.index for row in done], dtype=np.int64),
-        row=np.array([row.row for row in done], dtype=np.int64),
+        index=np.array(list(whole), dtype=np.int64),
+        row=np.array([own[0].row for own in whole.values()], dtype=np.int64),
         values={name: column for name, column in values.items() if _any(column)},
         ceilings=ceilings,
-        lost=np.array(sorted(k for k, row in rows.items() if row.status != "done"), dtype=np.int64),
-        unreadable=np.array(sorted(k for k, row in rows.items() if row.status == "failed"), dtype=np.int64),
+        lost=np.array(sorted(images.keys() - whole.keys()), dtype=np.int64),
+        unreadable=np.array(sorted({row.index for row in rows.values() if row.status == "failed"}), dtype=np.int64),
     )
 
 

@@ -14,21 +14,24 @@ from mapga.config.files import options
 from mapga.datasets.base import Dataset
 from mapga.errors import ConfigError, Unsupported
 from mapga.files.need import missing
-from mapga.metrics.base import ImageMetric, SetMetric
+from mapga.metrics.base import Metric, SetMetric
+from mapga.metrics.sampled import SpreadMetric
 from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Node
 from mapga.operators.base import Operator
 from mapga.pixels import from_uint8, sigma_to_sym
+from mapga.posteriors.exact import objection
 from mapga.priors.base import Prior
 from mapga.records import WHOLE, RunFolder, Shard
 from mapga.records.store import ImageStore
 from mapga.run.job import Job
 from mapga.run.machine import device_of
+from mapga.run.repeated import Repeated
 from mapga.run.scoring import Scoring
 from mapga.solvers.base import Solver
 from mapga.spec import RunSpec
 from mapga.tracking.base import Tracker
 
-__all__ = ["make_dataset", "make_job", "make_prior", "make_scoring", "make_trackers", "support_matrix"]
+__all__ = ["dataset_of", "make_dataset", "make_job", "make_prior", "make_scoring", "make_trackers", "support_matrix"]
 
 _SOME_NOISE = 0.05  # a usual sigma_y, for asking what a solver supports
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -48,13 +51,14 @@ def make_job(spec: RunSpec) -> Job:
     device = device_of(spec.device, spec.dtype)
     trackers = make_trackers(spec.trackers)
     solver: Solver = spec.node(SOLVER).build({"schedule": spec.node(SCHEDULE).build()})
-    metrics: list[ImageMetric | SetMetric] = [node.build() for node in spec.metrics.values()]
+    metrics: list[Metric] = [node.build() for node in spec.metrics.values()]
     if absent := missing(spec.needs()):
         raise ConfigError(absent)
     dataset = make_dataset(spec)
     operator: Operator = spec.node(OPERATOR).build({"image_shape": dataset.image_shape})
     prior = make_prior(spec, dataset)
     _check_fit(spec, dataset, prior, solver, metrics)
+    _check_posterior(metrics, operator, prior if dataset.prior is None else dataset.prior)
     if reason := solver.supports(operator, sigma_y, prior):
         able = [name for name, one in _solvers(spec).items() if one.supports(operator, sigma_y, prior) is None]
         raise Unsupported(
@@ -85,7 +89,7 @@ def make_job(spec: RunSpec) -> Job:
 
 
 def make_scoring(run: RunFolder) -> Scoring:
-    """Build and check what a restored run is scored with: neither its prior nor its solver.
+    """Build and check what a restored run is scored with: not its solver, and its prior only for an exact posterior.
 
     Raises:
         ConfigError: The first thing that is wrong; pixels that are gone.
@@ -93,21 +97,26 @@ def make_scoring(run: RunFolder) -> Scoring:
     spec = run.spec
     _, height, width, channels = ImageStore.open(run.path / "images.npy").shape
     shape, device = (channels, height, width), device_of(spec.device, spec.dtype)
-    metrics: list[ImageMetric | SetMetric] = [node.build() for node in spec.metrics.values()]
+    metrics: list[Metric] = [node.build() for node in spec.metrics.values()]
     if absent := missing([need for metric in metrics for need in metric.needs()]):
         raise ConfigError(absent)
     labelled = any(row.label is not None for row in run.journal(WHOLE).rows())
-    _check_metrics(metrics, shape, labelled=labelled)
-    node = spec.node(DATASET)
+    operator: Operator = spec.node(OPERATOR).build({"image_shape": shape})
     trained = any(isinstance(metric, SetMetric) and metric.reference == "training" for metric in metrics)
-    if trained and (absent := missing(list(node.card.files(node.namespace)))):
+    exact = any(metric.needs_posterior for metric in metrics)
+    asked = [spec.node(slot) for slot, wanted in ((DATASET, trained or exact), (PRIOR, exact)) if wanted]
+    if absent := missing([need for node in asked for need in node.card.files(node.namespace)]):
         raise ConfigError(absent)
+    prior = _truths_prior(spec) if exact else None
+    _check_metrics(spec, metrics, shape, labelled=labelled)
+    _check_posterior(metrics, operator, prior)
     return Scoring(
         folder=run,
         metrics=[metric.to(device) for metric in metrics],
-        operator=spec.node(OPERATOR).build({"image_shape": shape}),
+        operator=operator,
         sigma_y=_numbers(spec)[1],
         training=lambda: make_dataset(spec).training(),
+        prior=prior,
         seed=spec.seed,
         batch_size=spec.batch_size,
         dtype=_DTYPES[spec.dtype],
@@ -115,15 +124,16 @@ def make_scoring(run: RunFolder) -> Scoring:
 
 
 def make_dataset(spec: RunSpec) -> Dataset:
-    """The dataset of a run."""
-    return _dataset(spec.node(DATASET), spec.seed)
+    """The dataset of a run, each image as often as it is restored."""
+    images = dataset_of(spec.node(DATASET), spec.seed)
+    return images if spec.samples == 1 else Repeated(images, spec.samples)
 
 
-def _dataset(node: Node, seed: int) -> Dataset:
+def dataset_of(node: Node, seed: int) -> Dataset:
     """One that is drawn from a prior gets that, fitted on its base's training images."""
     parts: dict[str, Any] = {}
     if node.card.parts:
-        parts["base"] = _dataset(node.arguments["base"], seed)
+        parts["base"] = dataset_of(node.arguments["base"], seed)
         parts["prior"] = _prior(node.arguments["prior"], parts["base"], seed)
     dataset: Dataset = node.build(parts)
     return dataset
@@ -159,6 +169,12 @@ def _prior(node: Node, dataset: Dataset, seed: int) -> Prior:
             raise ConfigError(f"prior: {error}") from error
     prior: Prior = node.build(given)
     return prior
+
+
+def _truths_prior(spec: RunSpec) -> Prior:
+    """The prior that the truths are drawn from; the run's own where they are pictures."""
+    dataset = make_dataset(spec)
+    return make_prior(spec, dataset) if dataset.prior is None else dataset.prior
 
 
 def support_matrix(
@@ -199,10 +215,8 @@ def _numbers(spec: RunSpec) -> tuple[Shard, float]:
         raise ConfigError(f"task.{error}" if str(error).startswith("sigma") else str(error)) from error
 
 
-def _check_fit(
-    spec: RunSpec, dataset: Dataset, prior: Prior, solver: Solver, metrics: Sequence[ImageMetric | SetMetric]
-) -> None:
-    _check_metrics(metrics, dataset.image_shape, labelled=dataset.n_classes is not None)
+def _check_fit(spec: RunSpec, dataset: Dataset, prior: Prior, solver: Solver, metrics: Sequence[Metric]) -> None:
+    _check_metrics(spec, metrics, dataset.image_shape, labelled=dataset.n_classes is not None)
     if prior.image_shape != dataset.image_shape:
         raise ConfigError(
             f"prior={spec.names['prior']} is for images of {prior.image_shape}, dataset={spec.names['dataset']} has "
@@ -216,7 +230,24 @@ def _check_fit(
 
 
 def _check_metrics(
-    metrics: Sequence[ImageMetric | SetMetric], image_shape: tuple[int, int, int], *, labelled: bool
+    spec: RunSpec, metrics: Sequence[Metric], image_shape: tuple[int, int, int], *, labelled: bool
 ) -> None:
+    for metric in metrics:
+        if isinstance(metric, SpreadMetric) and spec.samples < 2:
+            raise ConfigError(
+                f"metrics.{metric.name} compares several samples of each measurement, and samples={spec.samples} makes "
+                "one; choose samples=100, or metrics=posterior"
+            )
+        if isinstance(metric, SetMetric) and spec.samples > 1:
+            raise ConfigError(
+                f"metrics.{metric.name} compares a set of images, and samples={spec.samples} makes as many of each; "
+                "choose samples=1, or metrics=spread"
+            )
     if wrong := [why for one in metrics if (why := one.objection(image_shape, labelled=labelled))]:
         raise ConfigError(f"metrics.{wrong[0]}")
+
+
+def _check_posterior(metrics: Sequence[Metric], operator: Operator, prior: Prior | None) -> None:
+    asking = [metric.name for metric in metrics if metric.needs_posterior]
+    if asking and prior is not None and (wrong := objection(operator, prior)):
+        raise ConfigError(f"metrics.{asking[0]} compares with the exact posterior: {wrong}")

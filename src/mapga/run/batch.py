@@ -188,7 +188,10 @@ class Restorer:
         # Only the start is drawn around the truth, as sigma n + truth: the solver itself is handed nothing but noise.
         around = clean if self.job.start == "truth" else None
         job, shape = self.job, self.job.dataset.image_shape
-        with NoiseSource(job.seed, indices, shape, device=job.device, dtype=job.dtype, around=around) as noise:
+        samples = [item.sample for item in items]
+        with NoiseSource(
+            job.seed, indices, shape, device=job.device, dtype=job.dtype, around=around, samples=samples
+        ) as noise:
             return solve(self.job.solver, problem, prior, noise, on_state)
 
     def _read(self, rows: Sequence[int]) -> tuple[list[Item], dict[int, Row]]:

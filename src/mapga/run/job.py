@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 from mapga.datasets.base import Dataset
-from mapga.metrics.base import ImageMetric, SetMetric
+from mapga.metrics.base import Metric
 from mapga.operators.base import Operator
 from mapga.pixels import Rounding
 from mapga.priors.base import Prior
@@ -45,7 +45,7 @@ class Job:
     sigma_y: float
     prior: Prior
     solver: Solver
-    metrics: Sequence[ImageMetric | SetMetric]
+    metrics: Sequence[Metric]
     trackers: Sequence[Tracker]
     seed: int = 0
     batch_size: int = 32
@@ -66,6 +66,7 @@ class Job:
             self.operator,
             self.sigma_y,
             self.dataset.training,
+            self.prior if self.dataset.prior is None else self.dataset.prior,
             self.seed,
             self.batch_size,
             self.dtype,

@@ -35,7 +35,7 @@ def rescore(run: RunFolder, display: ProgressDisplay, *, anew: bool = False) -> 
         remove_leftovers(run.path)
         recorded = check_stored(run)
         scorer = Scorer(make_scoring(run), anew=anew)
-        flavours = {metric.flavour for metric in scorer.lacking_sets(recorded)}
+        flavours = {getattr(metric, "flavour", "spread") for metric in scorer.lacking_sets(recorded)}
         images = len(scorer.lacking(recorded)) + len(flavours) * len(recorded.rows)
         with display.run(f"scoring {run.run_id}", done=0, total=images) as advance:
 
@@ -45,7 +45,7 @@ def rescore(run: RunFolder, display: ProgressDisplay, *, anew: bool = False) -> 
 
             scorer.catch_up(recorded, recorded.rows, on_batch)
             numbers = scorer.finish(recorded, on_batch)
-        write_json(run.path / "metrics.json", {**read_summary(run.path), **told(numbers)})
+        write_json(run.path / "metrics.json", {**read_summary(run.path), **told(numbers, run.spec.samples)})
 
 
 def check_stored(run: RunFolder) -> Recorded:

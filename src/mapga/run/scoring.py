@@ -1,18 +1,24 @@
-"""Numbers of what is stored: images beside their truths, measured again; neither a solver nor a prior is asked."""
+"""Numbers of what is stored: images beside their truths, measured again. No solver is asked, and a prior only for its
+exact posterior."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from mapga.metrics.base import ImageMetric, Scored, SetMetric
+from mapga.metrics.base import ImageMetric, Metric, Scored, SetMetric
+from mapga.metrics.sampled import Sampled, SpreadMetric
 from mapga.node import OPERATOR
 from mapga.operators.base import Operator
 from mapga.pixels import from_uint8, to_uint8
+from mapga.posteriors.exact import Exact, condition, given
+from mapga.posteriors.gaussian import Gaussians
+from mapga.posteriors.patches import PatchGaussians
+from mapga.priors.base import Prior
 from mapga.problem import Problem, measure
 from mapga.records import WHOLE, Recorded, RunFolder, Shard
 from mapga.records.journal import Row
@@ -22,6 +28,7 @@ from mapga.records.provenance import scoring_code
 from mapga.records.scores import Numbers
 from mapga.records.store import ImageStore
 from mapga.run.set_scores import score_sets
+from mapga.run.spread_scores import score_spread
 
 __all__ = ["Scorer", "Scoring"]
 
@@ -35,15 +42,17 @@ class Scoring:
         metrics: What is asked for, on the device where they compute; each stands in the run's config.
         operator, sigma_y, seed, dtype: What its images were measured with; sigma_y on [-1, 1].
         training: The dataset's training images, for the metrics that compare with them.
+        prior: The one whose exact posterior some metrics compare with: what truths are drawn from, else the run's.
         batch_size: Images scored together, >= 1.
         shard: The rows this process works on.
     """
 
     folder: RunFolder
-    metrics: Sequence[ImageMetric | SetMetric]
+    metrics: Sequence[Metric]
     operator: Operator
     sigma_y: float
     training: Callable[[], np.ndarray]
+    prior: Prior | None = None
     seed: int = 0
     batch_size: int = 32
     dtype: torch.dtype = torch.float32
@@ -91,22 +100,26 @@ class Scorer:
         metrics = self._image_metrics if metrics is None else metrics
         if not rows or not metrics:
             return [{} for _ in rows]
-        batch = self._batch(rows)
+        batch = self._batch(rows, metrics)
         values = {metric.name: metric(batch) for metric in metrics}
         numbers = [{name: _plain(found[k]) for name, found in values.items()} for k in range(len(rows))]
         self._log.add_images(self._scoring_of(metrics), rows, numbers)
         return numbers
 
-    def lacking_sets(self, recorded: Recorded) -> list[SetMetric]:
-        """The metrics of the whole set that have no number."""
+    def lacking_sets(self, recorded: Recorded) -> list[Metric]:
+        """The metrics of all images together that have no number."""
         numbers = self.folder.numbers(recorded)
-        metrics = [one for one in self.scoring.metrics if isinstance(one, SetMetric)]
+        metrics = [one for one in self.scoring.metrics if not isinstance(one, ImageMetric)]
         return [one for one in metrics if numbers.lacking(self.protocols[one.name], anew=self.anew)]
 
     def finish(self, recorded: Recorded, on_batch: Callable[[int], object]) -> Numbers:
         """Score the whole set as well, once every row has its numbers; all numbers of the run."""
         if pending := self.lacking_sets(recorded):
-            cells = score_sets(self.folder, recorded, self.scoring.training, pending, on_batch)
+            sets = [one for one in pending if isinstance(one, SetMetric)]
+            cells = score_sets(self.folder, recorded, self.scoring.training, sets, on_batch)
+            if spread := [one for one in pending if isinstance(one, SpreadMetric)]:
+                measurements = list(self._measurements(recorded))
+                cells |= score_spread(self.folder, measurements, recorded.total, spread, self._sampled, on_batch)
             self._log.add_sets(self._scoring_of(pending), recorded.rows.values(), cells)
         return self.folder.numbers(recorded)
 
@@ -128,25 +141,61 @@ class Scorer:
     def _image_metrics(self) -> list[ImageMetric]:
         return [one for one in self.scoring.metrics if isinstance(one, ImageMetric)]
 
-    def _scoring_of(self, metrics: Sequence[ImageMetric] | Sequence[SetMetric]) -> str:
+    def _scoring_of(self, metrics: Sequence[Metric]) -> str:
         """What the lines of some metrics name; said once by each process."""
         names = frozenset(metric.name for metric in metrics)
         if names not in self._by:
             self._by[names] = self._log.begin([self.protocols[metric.name] for metric in metrics])
         return self._by[names]
 
-    def _batch(self, rows: Sequence[Row]) -> Scored:
+    def _batch(self, rows: Sequence[Row], metrics: Sequence[ImageMetric]) -> Scored:
         """What is stored of some rows, and their measurements as the solver was given them."""
         places = [row.row for row in rows]
         restored = ImageStore.open(self.folder.path / "images.npy").read(places)
         truth = ImageStore.open(Measured(self.folder.problem_path).truth_path).read(places)
         labels = [row.label for row in rows]
         known = None if any(label is None for label in labels) else np.array(labels, dtype=np.int64)
+        problem = self._problem(rows, truth)
+        answers = to_uint8(problem.operator.nearest(from_uint8(restored), from_uint8(truth)))
+        asked = any(metric.needs_posterior for metric in metrics)
+        return Scored(answers, truth, known, problem, self._posteriors(problem) if asked else None)
+
+    def _problem(self, rows: Sequence[Row], truth: np.ndarray) -> Problem:
+        """Their measurements, in float64."""
         measuring, exact = self._cpu
         clean, indices = from_uint8(truth).to(self.scoring.dtype), [row.index for row in rows]
         problem = measure(clean, measuring, self.scoring.sigma_y, seed=self.scoring.seed, indices=indices)
-        answers = to_uint8(exact.nearest(from_uint8(restored), from_uint8(truth)))
-        return Scored(answers, truth, known, Problem(problem.y.double(), exact, problem.sigma_y))
+        return Problem(problem.y.double(), exact, problem.sigma_y, indices)
+
+    def _measurements(self, recorded: Recorded) -> Iterator[list[Row]]:
+        """Of each measurement that has all of its samples their rows."""
+        samples = self.folder.spec.samples
+        for begin in range(0, recorded.total, samples):
+            rows = [recorded.rows[row] for row in range(begin, begin + samples)]
+            if all(row.status == "done" for row in rows):
+                yield rows
+
+    def _sampled(self, rows: Sequence[Row]) -> Sampled:
+        """One measurement with all of its samples."""
+        restored = ImageStore.open(self.folder.path / "images.npy").read([row.row for row in rows])
+        truth = ImageStore.open(Measured(self.folder.problem_path).truth_path).read([rows[0].row])
+        (posterior,) = self._posteriors(self._problem(rows[:1], truth))
+        return Sampled(from_uint8(restored)[None], from_uint8(truth), posterior, rows[0].index)
+
+    def _posteriors(self, problem: Problem) -> list[Exact]:
+        """Of each image its own, which several samples of it share."""
+        shape, found = problem.operator.image_shape, {}
+        for k, index in enumerate(problem.numbers):
+            if index not in found:
+                found[index] = given(self._known, problem.y[k : k + 1], shape)
+        return [found[index] for index in problem.numbers]
+
+    @cached_property
+    def _known(self) -> Gaussians | PatchGaussians:
+        """What all their posteriors have in common."""
+        if (prior := self.scoring.prior) is None:
+            raise ValueError("an exact posterior is asked for, and no prior is known")
+        return condition(prior, self._cpu[1], self.scoring.sigma_y, torch.zeros(0, dtype=torch.float64))
 
 
 def _plain(value: float) -> float | None:

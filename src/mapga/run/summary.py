@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from mapga.metrics.statistics import mean_sem
@@ -52,43 +53,47 @@ def summarise(folder: RunFolder, recorded: Recorded, numbers: Numbers) -> dict[s
         "n_failed": losses.lost,
         "n_diverged": losses.diverged,
         "n_unreadable": losses.unreadable,
-        **told(numbers),
+        **({"samples": folder.spec.samples} if folder.spec.samples > 1 else {}),
+        **told(numbers, folder.spec.samples),
         "compute": compute,
     } | ({"notes": notes} if notes else {})
 
 
-def told(numbers: Numbers) -> dict[str, Any]:
+def told(numbers: Numbers, samples: int = 1) -> dict[str, Any]:
     """The parts ``metrics`` and ``protocols`` of a summary: of each protocol whose numbers are all there a cell.
 
     That is the mean with its standard error over the images that were restored, or the number of the whole set. ``n``
     of a metric is smaller than ``n_images`` where images were lost, or have no number. An infinite number (PSNR of a
     perfect image) counts as the metric's ceiling, if it has one; ``n_infinite`` says how many there were, and
-    ``ceiling`` what they count as.
+    ``ceiling`` what they count as. Of several ``samples`` of an image the standard error is that of the images' means.
     """
-    cells = {column: _cell(numbers, key) for key, column in numbers.columns().items()}
+    cells = {column: _cell(numbers, key, samples) for key, column in numbers.columns().items()}
     return {"metrics": cells, "protocols": {key: numbers.protocols[key].as_dict() for key in numbers.columns()}}
 
 
-def _cell(numbers: Numbers, key: str) -> dict[str, Any]:
+def _cell(numbers: Numbers, key: str, samples: int) -> dict[str, Any]:
     protocol = numbers.protocols[key]
     cell = dict(
         numbers.sets[key]
         if key in numbers.sets
-        else _estimate([numbers.images[key][row] for row in sorted(numbers.rows)], protocol.ceiling)
+        else _estimate({row: numbers.images[key][row] for row in sorted(numbers.rows)}, samples, protocol.ceiling)
     )
     floor = {} if protocol.floor is None else {"floor": protocol.floor}
     return cell | floor | {"lower_is_better": protocol.lower_is_better, "protocol": key}
 
 
-def _estimate(values: Sequence[float | None], ceiling: float | None) -> dict[str, Any]:
-    """Mean, standard error and n of one metric's numbers, None where one is not finite."""
-    infinite = 0 if ceiling is None else values.count(None)
-    counted = [value for one in values if (value := ceiling if one is None else one) is not None]
+def _estimate(values: Mapping[int, float | None], samples: int, ceiling: float | None) -> dict[str, Any]:
+    """Mean, standard error and n of one metric's numbers by row, None where one is not finite."""
+    infinite = 0 if ceiling is None else list(values.values()).count(None)
+    counted = {row: value for row, one in values.items() if (value := ceiling if one is None else one) is not None}
     if not counted:
         return {"mean": None, "sem": None, "n": 0}
-    estimate = mean_sem(counted)
-    sem = estimate.sem if math.isfinite(estimate.sem) else None
-    cell = {"mean": estimate.mean, "sem": sem, "n": estimate.n}
+    images: dict[int, list[float]] = {}
+    for row, value in counted.items():
+        images.setdefault(row // samples, []).append(value)
+    sem = mean_sem([fmean(own) for own in images.values()]).sem
+    mean = mean_sem(list(counted.values())).mean
+    cell = {"mean": mean, "sem": sem if math.isfinite(sem) else None, "n": len(counted)}
     return cell | {"n_infinite": infinite, "ceiling": ceiling} if infinite else cell
 
 

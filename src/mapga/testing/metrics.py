@@ -9,20 +9,29 @@ import torch
 
 from mapga.metrics.base import ImageMetric, Scored, SetMetric
 from mapga.metrics.reference import Reference
+from mapga.metrics.sampled import Sampled, SpreadMetric
 from mapga.operators.masks import Identity
 from mapga.pixels import from_uint8
+from mapga.posteriors.exact import Exact, condition, given
+from mapga.priors.mixture import MixturePrior
 from mapga.problem import Problem
 from mapga.testing.failure import require, travelled
 
 __all__ = ["batch_independence", "checks", "order", "pickling"]
 
-Metric = ImageMetric | SetMetric
+Metric = ImageMetric | SetMetric | SpreadMetric
 Labels = np.ndarray | None
+_SIGMA_Y = 0.1
 
 
 def checks(metric: Metric) -> list[Callable[[Metric, np.ndarray, Labels], None]]:
-    """All of them apply to every metric. Each takes true images, uint8 (N, H, W, C), N >= 2, and labels or None."""
-    return [batch_independence, order, pickling]
+    """Those that apply to a metric. Each takes true images, uint8 (N, H, W, C), N >= 2, and labels or None.
+
+    What compares with a posterior need not put the truth first, and several samples are one batch.
+    """
+    if isinstance(metric, SpreadMetric):
+        return [pickling]
+    return [batch_independence, *([] if metric.needs_posterior else [order]), pickling]
 
 
 def batch_independence(metric: Metric, truth: np.ndarray, labels: Labels = None) -> None:
@@ -59,13 +68,19 @@ def _each(metric: Metric, restored: np.ndarray, truth: np.ndarray, labels: Label
     if isinstance(metric, SetMetric):
         return metric.features(restored)
     _, height, width, channels = truth.shape
-    operator = Identity((channels, height, width)).to("cpu", torch.float64)
-    return metric(Scored(restored, truth, labels, Problem(from_uint8(truth), operator, 0.0)))
+    operator, images = Identity((channels, height, width)).to("cpu", torch.float64), from_uint8(truth)
+    posteriors: list[Exact] = []
+    if metric.needs_posterior:
+        known = condition(MixturePrior(images, 0.2), operator, _SIGMA_Y, images)
+        posteriors = [given(known, x[None], operator.image_shape) for x in images]
+    if isinstance(metric, ImageMetric):
+        return metric(Scored(restored, truth, labels, Problem(images, operator, _SIGMA_Y), posteriors))
+    return np.asarray(list(metric.number(Sampled(from_uint8(restored)[None], images[:1], posteriors[0], 0))))
 
 
 def _value(metric: Metric, restored: np.ndarray, truth: np.ndarray, labels: Labels) -> float:
     found = _each(metric, restored, truth, labels)
-    if isinstance(metric, ImageMetric):
+    if not isinstance(metric, SetMetric):
         return float(found.mean())
     features = metric.features(truth)
     return metric.compare(found, Reference("these", len(features), features.mean(axis=0), features)).value

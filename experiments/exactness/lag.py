@@ -1,0 +1,163 @@
+"""Why MAP-GA through C lags behind MAP-GA through D: at which level it commits to a component, and what it knows then.
+
+    python experiments/exactness/lag.py [--device cuda] [--images 96] [--tasks box50 ...] [--quick] [--to lag.csv]
+
+The prior is exact, so that nobody's training is to blame: 400 training digits, a Gaussian of standard deviation 0.1
+around each, truths drawn from it, nothing rounded. MAP-GA without its prior term, 20 Karras levels from 80 to 0.002, no
+noise in y:
+
+* ``map``: what stands for the image in the ascent. D; C in so many Heun steps (C8, C16, C64), or Euler steps, which
+  lead from D (one) to C (E2, E4, E16); C64 with an error of 0.1 or 0.3 times the spread of x given z if there were one
+  component (``C64~0.1``); D above a level and C64 below it (``D>0.3``).
+* ``growth``: of lambda with the noise level, 0 is the paper's; ``iterations``: gradient steps at each level.
+* ``commit``: median level from which on z lies in the basin, of the probability flow, in which it ends.
+* ``residual``: |y - A x| of the estimate at that level over what it is at the highest, median.
+* ``gain``: |J^T r| / |r| there, the part of the residual that the gradient sees, median.
+* ``right``, ``mass``: share of images that end in the component they were drawn from, mean posterior mass of the last.
+* ``rmse``, ``error_95``: of the answer, with half its 95 % interval over images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mapga.datasets import MNIST
+from mapga.operators import BlockMean, CentralBox, HalfMask
+from mapga.pixels import from_uint8
+from mapga.posteriors import exact_posterior
+from mapga.priors import MixturePrior, Prior
+from mapga.priors.flow import heun_flow
+from mapga.problem import Problem, measure
+from mapga.rng import NoiseSource, standard_normal
+from mapga.schedules import Karras
+from mapga.solvers import MAPGA
+from mapga.solvers.steps import posterior_residual, vjp
+
+SHAPE, COMPONENTS, STD, LEVELS, FINE = (1, 32, 32), 400, 0.1, 20, 64
+TASKS = {"box50": CentralBox(SHAPE, 0.5), "half": HalfMask(SHAPE), "supres4x": BlockMean(SHAPE, 4)}
+MAPS = ("D", "E2", "E4", "E16", "C8", "C16", "C64", "C64~0.1", "C64~0.3", "D>0.3", "D>1")
+COLUMNS = ("task", "map", "growth", "iterations", "commit", "residual", "gain", "right", "mass", "rmse", "error_95")
+GROWTHS = (0.0, 1.0, 3.0, 10.0)
+
+
+class Through(MAPGA):
+    """MAP-GA without its prior term, through one of ``MAPS``."""
+
+    def __init__(self, name: str, growth: float, iterations: int) -> None:
+        super().__init__(Karras(steps=LEVELS), iterations, use_prior=False, learning_rate_growth=growth)
+        self.name = name
+
+    def image(self, prior: Prior, z: Tensor, t: float) -> Tensor:
+        name, _, number = self.name.partition(">")
+        if name == "D" and (not number or t > float(number)):
+            return prior.denoise(z, t)
+        kind, _, error = ("C64" if number else self.name).partition("~")
+        if kind.startswith("E"):
+            return euler(prior, z, t, int(kind[1:]))
+        x = heun_flow(prior.denoise, z, t, prior.sigma_min, int(kind[1:]))
+        if not error:
+            return x
+        wrong = standard_normal(1, "error", range(len(z)), z.shape[1:], round(1000 * t)).to(z)
+        return x + float(error) * t * STD / (t**2 + STD**2) ** 0.5 * wrong
+
+
+def euler(prior: Prior, x: Tensor, t: float, steps: int) -> Tensor:
+    """The flow's end by Euler's method on the rho = 7 grid; one step is D but for a ten-thousandth."""
+    grid = torch.linspace(t ** (1 / 7), prior.sigma_min ** (1 / 7), steps + 1, dtype=torch.float64) ** 7
+    for now, then in pairwise(grid.tolist()):
+        x = x + (then - now) * (x - prior.denoise(x, now)) / now
+    return x
+
+
+def looked_at(problem: Problem, prior: MixturePrior, solver: Through, device: str) -> dict[str, Tensor]:
+    """Of every level and image the basin, residual and gain; the levels, the answers."""
+    levels = solver.schedule.levels(LEVELS + 1).tolist()
+    seen: dict[str, list[Tensor]] = {"component": [], "residual": [], "gain": []}
+    with NoiseSource(0, problem.numbers, SHAPE, device=device, dtype=torch.float32) as noise, torch.no_grad():
+        z = noise.start(levels[0])
+        for step, state in enumerate(solver.iterate(problem, prior, noise)):
+            shift = partial(posterior_residual, problem, variance=prior.sigma_min**2)
+            x, pulled = vjp(partial(solver.image, prior, t=levels[step]), z, shift)
+            lengths = shift(x).flatten(1).norm(dim=1)
+            end = heun_flow(prior.denoise, state.x, levels[step + 1], prior.sigma_min, FINE).flatten(1)
+            seen["component"].append((end @ prior.means.T - prior.half_norms).argmax(1))
+            off = problem.y - problem.operator.apply(state.estimate)
+            seen["residual"].append(off.flatten(1).norm(dim=1) / problem.operator.n_measurements**0.5)
+            seen["gain"].append(pulled.flatten(1).norm(dim=1) / lengths)
+            z = state.x
+    return {name: torch.stack(rows).cpu() for name, rows in seen.items()} | {
+        "x": z,
+        "levels": torch.tensor(levels[:-1]),
+    }
+
+
+def lines(images: int, device: str, quick: bool, tasks: list[str]) -> Iterator[list[object]]:
+    digits = from_uint8(MNIST(limit=1).training())
+    exact = MixturePrior.from_images(digits, STD, COMPONENTS)
+    shares = torch.rand(images, generator=torch.manual_seed(0))
+    drawn = (shares * COMPONENTS).long()
+    truth = exact.means[drawn].reshape(-1, *SHAPE) + STD * standard_normal(0, "truth", range(images), SHAPE)
+    prior = exact.to(device, torch.float32)
+    for task in tasks:
+        operator = TASKS[task]
+        problem = measure(truth, operator.to("cpu", torch.float64), 0.0, seed=0, indices=range(images))
+        posterior = exact_posterior(problem, exact)
+        here = problem.to(device, torch.float32)
+        for name, growth, iterations in settings(quick):
+            seen = looked_at(here, prior, Through(name, growth, iterations), device)
+            last, chosen = seen["component"][-1], seen["component"] == seen["component"][-1]
+            committed = chosen.flip(0).cumprod(0).flip(0).bool()  # from here on it stays
+            first = committed.int().argmax(0, keepdim=True)
+            there = {key: seen[key].gather(0, first)[0] for key in ("residual", "gain")}
+            error = (seen["x"].cpu() - truth).square().flatten(1).mean(1).sqrt()
+            yield [
+                task,
+                name,
+                growth,
+                iterations,
+                _short(seen["levels"][first[0]].median()),
+                _short((there["residual"] / seen["residual"][0]).median()),
+                _short(there["gain"].median()),
+                _short((last == drawn).double().mean()),
+                _short(posterior.weights.gather(1, last[:, None]).mean()),
+                _short(error.mean()),
+                _short(1.96 * error.std() / images**0.5),
+            ]
+
+
+def settings(quick: bool) -> Iterator[tuple[str, float, int]]:
+    """Every map with every growth at one gradient step, and with 10 steps at growths of 0 and 1."""
+    if quick:
+        yield from [("D", 0.0, 1), ("C8", 0.0, 1)]
+        return
+    yield from ((name, growth, 1) for name in MAPS for growth in GROWTHS)
+    yield from ((name, growth, 10) for name in ("D", "C8", "C64") for growth in (0.0, 1.0))
+
+
+def _short(value: Tensor) -> str:
+    return f"{float(value):.3g}"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--images", type=int, default=96)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--to", type=Path, default=Path(__file__).parent / "lag.csv")
+    told = parser.parse_args()
+    with told.to.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for line in lines(told.images, told.device, told.quick, told.tasks):
+            writer.writerow(line)
+            file.flush()
+            print(*line, flush=True)

@@ -1,0 +1,176 @@
+"""Solvers beside the exact posterior: runs of experiment=exactness, and what they come to, as a table.
+
+    python experiments/exactness/study.py run RESULTS [--jobs N] [--device cuda] [--smoke]    # goes on where it was
+    python experiments/exactness/study.py learned RESULTS --networks FOLDER [...]    # in the exact prior's place
+    python experiments/exactness/study.py store RESULTS [--smoke]    # solvers.csv beside this file (smoke.csv)
+    python experiments/exactness/study.py draw    # calibration.png, ranks.png of solvers.csv
+
+A run is a line of the table: prior, task, noise and solver, and of each metric the value, half its 95 % interval, and
+what as many exact samples score. ``mapga train train=overlapping output=FOLDER`` makes the networks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mapga.node import SOLVER
+from mapga.records.collect import Run, collect
+
+HERE = Path(__file__).parent
+TASKS = ("box50", "half", "supres4x", "deblur", "denoise")
+NOISES = ("0", "0.05", "0.2")
+SOLVERS = ("map_ga_np", "map_ga_d_np", "map_ga", "map_ga_d", "pgdm", "ddrm", "ct_zsie")
+FULL_SHIFT = ("solver=pgdm", "solver.guidance=posterior_mean", "solver.r_rule=data", "solver.sigma_data=0.22")
+WITHOUT_C = ("map_ga_d_np", "map_ga_d", "pgdm", "ddrm")
+PATCHES = ("prior=patches", "+prior.contrast=0.4", "dataset.limit=32", "samples=9", "batch_size=288")
+OVERLAPPING = (
+    "dataset.prior={_target_: mapga.priors.MixturePrior.from_images, std: 0.2, components: 64, contrast: 0.1, "
+    "ode_steps: 32, chunk: 8192}"
+)
+SMOKE = ("dataset.limit=16", "samples=9", "batch_size=144", "passes=30", "metrics.gap_to_samples.draws=8")
+METRICS = (
+    *("gap_to_mmse", "gap_to_mode", "gap_to_samples", "mass_reached", "best_component", "posterior_entropy"),
+    *("consistency", "variance_ratio", "mode_weights_tv", "energy_distance", "sliced_wasserstein"),
+    *("coverage_50", "coverage_80", "coverage_95", "projection_ranks", "distance_ranks"),
+)
+
+
+def sweeps(smoke: bool) -> Iterator[list[str]]:
+    """Overrides of every sweep with exact priors; a task with a noise is one, so that they run side by side."""
+    if smoke:
+        yield [*SMOKE, "task=box50,supres4x", "task.sigma_y=0.05", "solver=map_ga_d_np,pgdm,ddrm"]
+        return
+    for task in TASKS:
+        for noise in NOISES:
+            if (task, noise) == ("denoise", "0"):  # y is the truth
+                continue
+            place = [f"task={task}", f"task.sigma_y={noise}"]
+            yield [*place, f"solver={','.join(SOLVERS)}"]
+            yield [*place, *FULL_SHIFT]
+    for std in ("0.05", "0.1", "0.3"):
+        place = ["task=box50", "task.sigma_y=0.05", f"prior.std={std}"]
+        yield [*place, f"solver={','.join(SOLVERS)}"]
+        yield [*place, *FULL_SHIFT]
+    for task in ("box50", "half", "supres4x", "denoise"):
+        place = [*PATCHES, f"task={task}", "task.sigma_y=0.05"]
+        yield [*place, f"solver={','.join(WITHOUT_C)}"]
+        yield [*place, *FULL_SHIFT]
+
+
+def learned(networks: Path) -> Iterator[list[str]]:
+    """The same with learned networks, on the truths of the default prior."""
+    denoiser, consistency = (networks / name / f"{name}.safetensors" for name in ("denoiser", "distillation"))
+    prior = [OVERLAPPING, "prior=trained", f"prior.denoiser={denoiser}", f"prior.consistency={consistency}"]
+    for task in TASKS:
+        place = [*prior, f"task={task}", "task.sigma_y=0.05,0.2"]
+        yield [*place, f"solver={','.join(SOLVERS)}"]
+        yield [*place, *FULL_SHIFT]
+
+
+def launch(results: Path, every: Sequence[list[str]], jobs: int, device: str) -> None:
+    """Run sweeps, so many at a time; solvers that cannot serve a task are skipped by the suite."""
+
+    def one(overrides: list[str]) -> int:
+        words = ["run", "-m", "experiment=exactness", f"results_dir={results}", f"device={device}", *overrides]
+        return subprocess.run([sys.executable, "-m", "mapga", *words], check=False).returncode
+
+    with ThreadPoolExecutor(jobs) as pool:
+        if failed := sum(code not in (0,) for code in pool.map(one, every)):
+            sys.exit(f"{failed} of {len(every)} sweeps failed; the same command goes on")
+
+
+def store(results: Path, path: Path) -> None:
+    """Write down what every finished run came to."""
+    runs = [run for run in collect(results)[0] if run.status == "done"]
+    columns = ["prior", "std", "task", "sigma_y", "solver", "passes", "lost"]
+    columns += [f"{name}{part}" for name in METRICS for part in ("", "_error", "_exact")] + ["ranks"]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(sorted((_line(run) for run in runs), key=lambda line: [str(line[key]) for key in columns[:5]]))
+
+
+def _line(run: Run) -> dict[str, object]:
+    drawn = run.spec.config["dataset"]["prior"]
+    full = getattr(run.spec.node(SOLVER).namespace, "guidance", "") == "posterior_mean"
+    line: dict[str, object] = {
+        "prior": "learned" if run.names["prior"] == "trained" else run.names["prior"],
+        "std": drawn.get("std", ""),
+        "task": run.names["task"],
+        "sigma_y": f"{run.spec.sigma_y:g}",
+        "solver": run.names["solver"] + ("_full" if full else ""),
+        "passes": run.spec.passes,
+        "lost": run.metrics["n_failed"],
+    }
+    for name in METRICS:
+        cell = run.metrics["metrics"].get(name, {})
+        if cell.get("mean") is not None:
+            low, high = cell.get("interval", (0.0, 0.0))
+            error = (high - low) / 2 if "interval" in cell else 1.96 * (cell["sem"] or 0.0)
+            line |= {name: f"{cell['mean']:.4g}", f"{name}_error": f"{error:.2g}"}
+            if "floor" in cell:
+                line[f"{name}_exact"] = f"{cell['floor']:.4g}"
+    ranks = run.metrics["metrics"].get("projection_ranks", {}).get("histograms")
+    return line | {"ranks": json.dumps(ranks[:1]) if ranks else ""}
+
+
+def draw() -> None:
+    """Coverage against the level, and ranks along the mean of all values, of solvers and tasks at sigma_y = 0.05."""
+    import matplotlib.pyplot as plt
+
+    with (HERE / "solvers.csv").open() as file:
+        lines = [row for row in csv.DictReader(file) if row["sigma_y"] == "0.05" and row["prior"] == "overlapping"]
+    lines = [row for row in lines if row["std"] == "0.2"]
+    solvers = list(dict.fromkeys(row["solver"] for row in lines))
+    figure, axes = plt.subplots(1, len(TASKS), figsize=(2.4 * len(TASKS), 2.8), sharey=True)
+    for axis, task in zip(axes, TASKS, strict=True):
+        axis.plot([0, 1], [0, 1], color="0.8")
+        for k, solver in enumerate(solvers):
+            for row in lines:
+                if (row["solver"], row["task"]) == (solver, task) and row["coverage_50"]:
+                    shares = [float(row[f"coverage_{level}"]) for level in (50, 80, 95)]
+                    axis.plot([0.5, 0.8, 0.95], shares, "o-", ms=3, color=f"C{k}", label=solver)
+        axis.set(title=task, xlabel="mass that the region should hold", xlim=(0.4, 1), ylim=(-0.02, 1.02))
+    axes[0].set_ylabel("truths that it holds")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncol=len(solvers), fontsize=7)
+    figure.tight_layout(rect=(0, 0.1, 1, 1))
+    figure.savefig(HERE / "calibration.png", dpi=120)
+    figure, grid = plt.subplots(len(solvers), len(TASKS), figsize=(1.7 * len(TASKS), 1.1 * len(solvers)), sharex=True)
+    for down, solver in zip(grid, solvers, strict=True):
+        for axis, task in zip(down, TASKS, strict=True):
+            axis.set_yticks([])
+            axis.set_xticks([])
+            axis.set_title(f"{solver}, {task}", fontsize=6)
+            for row in lines:
+                if (row["solver"], row["task"]) == (solver, task) and row["ranks"]:
+                    (counts,) = json.loads(row["ranks"])
+                    axis.bar(range(len(counts)), counts, width=1)
+                    axis.axhline(sum(counts) / len(counts), color="0.3", lw=0.6)
+    figure.tight_layout()
+    figure.savefig(HERE / "ranks.png", dpi=120)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("run", "learned", "store", "draw"))
+    parser.add_argument("results", nargs="?", type=Path, default=Path("results/exactness"))
+    parser.add_argument("--networks", type=Path, default=Path("checkpoints/overlapping"))
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--device", default="auto")
+    told = parser.parse_args()
+    if told.what == "run":
+        launch(told.results, list(sweeps(told.smoke)), told.jobs, told.device)
+    elif told.what == "learned":
+        launch(told.results, list(learned(told.networks.resolve())), told.jobs, told.device)
+    elif told.what == "store":
+        store(told.results, HERE / ("smoke.csv" if told.smoke else "solvers.csv"))
+    else:
+        draw()
