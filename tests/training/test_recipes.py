@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
+from mapga.cli import main
 from mapga.datasets import Dataset
 from mapga.priors.network import NetworkPrior
 from mapga.training import TrainingConfig, read_stages, run_stage
@@ -61,10 +62,10 @@ def test_two_processes_train_what_one_does(tmp_path: Path, monkeypatch: pytest.M
     overrides += [f"stages.consistency.{pair}" for pair in [*small.split(), "trajectory_pool=8", "trajectory_steps=4"]]
     overrides += [f"{name}.{key}" for name in ("dataset", "heldout") for key in (f"root={pictures}", "channels=1")]
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    for processes in (1, 2):
-        launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "-m", "mapga.cli"]
-        command = [sys.executable, "-m", *launch, "train", "prior=image_folder", f"output={tmp_path / str(processes)}"]
-        subprocess.run([*command, *overrides], check=True, capture_output=True)
+    assert main(["train", "prior=image_folder", f"output={tmp_path / '1'}", *overrides]) == 0
+    launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "mapga.cli"]
+    command = [sys.executable, "-m", *launch, "train", "prior=image_folder", f"output={tmp_path / '2'}"]
+    subprocess.run([*command, *overrides], check=True, capture_output=True)
     for stage in ("denoiser", "consistency"):
         one, two = (tmp_path / str(processes) / stage for processes in (1, 2))
         losses = [np.loadtxt(folder / "losses.csv", delimiter=",", skiprows=1) for folder in (one, two)]
