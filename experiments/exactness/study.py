@@ -26,9 +26,12 @@ from mapga.records.collect import Run, collect
 HERE = Path(__file__).parent
 TASKS = ("box50", "half", "supres4x", "deblur", "denoise")
 NOISES = ("0", "0.05", "0.2")
-SOLVERS = ("map_ga_np", "map_ga_d_np", "map_ga", "map_ga_d", "pgdm", "ddrm", "ct_zsie")
+SOLVERS = (
+    *("map_ga_np", "map_ga_d_np", "map_ga", "map_ga_d", "map_gn", "map_gn_fast"),
+    *("pgdm", "dps", "ddrm", "ct_zsie"),
+)
 FULL_SHIFT = ("solver=pgdm", "solver.guidance=posterior_mean", "solver.r_rule=data", "solver.sigma_data=0.22")
-WITHOUT_C = ("map_ga_d_np", "map_ga_d", "pgdm", "ddrm")
+WITHOUT_C = ("map_ga_d_np", "map_ga_d", "map_gn_fast", "pgdm", "dps", "ddrm")
 PATCHES = ("prior=patches", "+prior.contrast=0.4", "dataset.limit=32", "samples=9", "batch_size=288")
 OVERLAPPING = (
     "dataset.prior={_target_: mapga.priors.MixturePrior.from_images, std: 0.2, components: 64, contrast: 0.1, "
