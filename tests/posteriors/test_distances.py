@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from mapga.operators import BlockMean
-from mapga.posteriors import Posterior, exact_posterior
+from mapga.posteriors import PatchesPosterior, Posterior, exact_posterior
 from mapga.posteriors.estimates import best_component, density_level, gap_to_mmse, gap_to_mode, mass_reached
 from mapga.posteriors.ranks import chi_square, coverage, density_ranks, distance_ranks, projection_ranks
 from mapga.posteriors.spread import energy_distance, mode_weights_distance, sliced_wasserstein, variance_ratio
+from mapga.priors import PatchesPrior
 from mapga.problem import measure
-from mapga.testing.exact import mixture
+from mapga.testing.exact import mixture, patches
 
 SHAPE, N, K = (1, 4, 4), 240, 19
 
@@ -165,6 +166,29 @@ def test_sliced_wasserstein_in_one_dimension_is_the_distance_of_sorted_numbers()
     a, b = (one.reshape(1, 3, 1, 1, 1).double() for one in (a, b))
     found = sliced_wasserstein(a, b, torch.ones(1, 1, dtype=torch.float64))
     assert float(found) == pytest.approx(math.sqrt((0.25 + 0 + 1) / 3))
+
+
+def test_of_patches_exact_samples_stand_where_they_should_and_others_do_not():
+    vivid = patches((1, 4, 4)).mixture
+    prior = PatchesPrior(vivid.log_weights.exp(), vivid.means.reshape(-1, 1, 2, 2), vivid.covariances, (1, 4, 4))
+    truth = prior.sample(range(60), seed=0)
+    problem = measure(truth, BlockMean((1, 4, 4), 2), 0.3, seed=0, indices=range(60))
+    posterior = exact_posterior(problem, prior)
+    assert isinstance(posterior, PatchesPosterior)
+    both = posterior.sample(2 * K, seed=1, indices=range(60))
+    exact, others = both[:, :K], both[:, K:]
+    same = exact[:, :1].expand_as(exact)
+    half = (exact + posterior.mean()[:, None]) / 2
+    ratio = variance_ratio(posterior, exact)
+    assert ratio.shape == (60,) and abs(float(ratio.mean()) - 1) < 4 * float(ratio.std()) / 60**0.5
+    weights = mode_weights_distance(posterior, exact)
+    assert weights.shape == (60,) and float(weights.mean()) < float(mode_weights_distance(posterior, same).mean()) / 2
+    assert abs(float(energy_distance(exact, others).mean())) < float(energy_distance(half, others).mean()) / 4
+    levels = density_level(posterior, exact[:, 0], others)
+    assert levels.shape == (60,) and abs(float(levels.mean()) - 0.5) < 4 * (1 / 12 / 60) ** 0.5
+    assert chi_square(density_ranks(posterior, exact, truth), K).p > 0.01
+    assert chi_square(projection_ranks(exact, truth, directions())[:, 0], K).p > 0.01
+    assert chi_square(projection_ranks(half, truth, directions())[:, 0], K).p < 1e-3
 
 
 def test_what_takes_several_samples_refuses_one():

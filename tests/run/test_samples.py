@@ -173,8 +173,10 @@ def test_exact_samples_stand_at_their_floor_and_narrow_ones_do_not(tmp_path):
         (["metrics=digits", "samples=2"], r"metrics\.fd_digits compares a set of images.*choose samples=1"),
         (["samples=0"], "samples=0: each measurement is restored once"),
         (["metrics=spread", "samples=2", "prior=none"], "NoPrior has no exact posterior"),
+        (["metrics=posterior", "dataset=from_prior", "task=quantize"], "is not linear, so that no posterior is exact"),
     ],
 )
 def test_what_cannot_be_is_refused_at_composition(overrides: Sequence[str], says: str):
+    usual = ["task=half", "dataset.limit=2", "solver=pinv", "device=cpu"]
     with pytest.raises(ConfigError, match=says):
-        make_job(spec_of(compose_run([*overrides, "dataset.limit=2", "task=half", "solver=pinv", "device=cpu"])))
+        make_job(spec_of(compose_run(usual[any(one.startswith("task=") for one in overrides) :] + overrides)))
