@@ -1,0 +1,105 @@
+"""What studies share: a prior whose posterior is known, budgets, settings chosen on other draws, intervals, tables.
+
+python -m experiments.<study>.run        # from the repository's root; a line a cell, kept as soon as it is made
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import mapga
+from mapga.metrics.statistics import bootstrap_interval
+from mapga.priors import MixturePrior, Prior
+from mapga.problem import Problem
+
+Row = dict[str, Any]
+
+SIDE, COMPONENTS, CONTRAST, STD = 16, 64, 0.2, 0.2
+VALIDATION = 1000  # draws from this index on choose settings; those before it are reported
+
+
+def digits_prior(ode_steps: int = 16) -> MixturePrior:
+    """``prior=overlapping`` at 16x16: 64 digits, means of 2x2 pixels, as ambiguous as that is at 32x32."""
+    images = mapga.load_images("mnist", split="train", limit=None, dtype=torch.float64)
+    small = torch.nn.functional.avg_pool2d(torch.Tensor.as_subclass(images, Tensor), 32 // SIDE)
+    return MixturePrior.from_images(small, STD, COMPONENTS, contrast=CONTRAST, ode_steps=ode_steps)
+
+
+def solve(name: str, problem: Problem, prior: Prior, passes: int, seed: int = 0, **settings: Any) -> Tensor:
+    """The answer of a solver of conf/ with as many steps as a number of network passes buys."""
+    for steps in range(passes, 0, -1):
+        solver = mapga.load_solver(name, steps=steps, **settings)
+        if solver.card.passes is None or solver.card.passes(solver, steps) <= passes:
+            return solver.restore(problem, prior, seed, batch_size=len(problem))
+    raise ValueError(f"{name} makes no step with {passes} passes")
+
+
+def best(candidates: Sequence[Row], error: Callable[[Row], Tensor]) -> Row:
+    """The candidate whose mean error over images is smallest; one that diverges is none."""
+    return min(candidates, key=lambda one: float(error(one).nan_to_num(torch.inf).mean()))
+
+
+def interval(values: Tensor | Sequence[float], digits: int = 3) -> Row:
+    """Mean and 95 % bootstrap interval over images, as columns."""
+    found = bootstrap_interval(torch.as_tensor(values).double().flatten().tolist())
+    return {key: round(getattr(found, key), digits) for key in ("mean", "low", "high")}
+
+
+def run(path: Path, cells: Sequence[Row], work: Callable[[Row], Iterable[Row]], jobs: int | None = None) -> list[Row]:
+    """The rows of every cell, which begin with its own columns; cells that the file has are not made again."""
+    known = read(path)
+    done = [{key: row[key] for key in cells[0]} for row in known]
+    left = [cell for cell in cells if {key: str(value) for key, value in cell.items()} not in done]
+    if jobs == 1:
+        for cell in left:
+            _keep(path, cell, work(cell))
+        return read(path)
+    with ProcessPoolExecutor(jobs or os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        futures = {pool.submit(_listed, work, cell): cell for cell in left}
+        for future in as_completed(futures):
+            _keep(path, futures[future], future.result())
+    return read(path)
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a table, as text."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def options(**defaults: Any) -> argparse.Namespace:
+    """What a study takes from its command line; ``--quick`` is for trying it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--jobs", type=int, help="processes; default: one a core")
+    parser.add_argument("--quick", action="store_true", help="few images and settings, to see that it runs")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--to", type=Path, help="folder of the tables and figures; default: the study's own")
+    for name, value in defaults.items():
+        parser.add_argument(f"--{name}", type=type(value), default=value)
+    return parser.parse_args()
+
+
+def _listed(work: Callable[[Row], Iterable[Row]], cell: Row) -> list[Row]:
+    return list(work(cell))
+
+
+def _keep(path: Path, cell: Row, rows: Iterable[Row]) -> None:
+    made = [cell | row for row in rows]
+    fresh = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(made[0]), lineterminator="\n")
+        if fresh:
+            writer.writeheader()
+        writer.writerows(made)
+    print(path.parent.name, cell, flush=True)
