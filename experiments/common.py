@@ -10,6 +10,7 @@ import csv
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ SIDE, COMPONENTS, CONTRAST, STD = 16, 64, 0.2, 0.2
 VALIDATION = 1000  # draws from this index on choose settings; those before it are reported
 
 
+@cache
 def digits_prior(ode_steps: int = 16) -> MixturePrior:
     """``prior=overlapping`` at 16x16: 64 digits, means of 2x2 pixels, as ambiguous as that is at 32x32."""
     images = mapga.load_images("mnist", split="train", limit=None, dtype=torch.float64)

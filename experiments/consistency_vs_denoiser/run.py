@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from experiments.common import Row, digits_prior, interval, options, run
@@ -23,7 +24,7 @@ HERE = Path(__file__).parent
 TASKS = {"box50": 0.05, "supres4x": 0.05}
 STARTS = (0.5, 2.0, 80.0)
 KINDS = ("D", "1", "2", "4", "8", "32")
-STEPS = (5, 20, 50)
+STEPS = (5, 20)
 
 
 def cell(asked: Row, *, count: int) -> Iterator[Row]:
@@ -37,7 +38,7 @@ def cell(asked: Row, *, count: int) -> Iterator[Row]:
         steps=asked["steps"],
         sigma_max=asked["start"],
         num_iter=1,
-        learning_rate_growth=1.0,
+        learning_rate_growth=asked["growth"],
     )
     x, known = solver.restore(problem, prior, 0, batch_size=count), exact_posterior(problem, prior)
     cost = 3 * asked["steps"] * (1 if kind == "D" else 2 * int(kind))
@@ -47,6 +48,7 @@ def cell(asked: Row, *, count: int) -> Iterator[Row]:
 
 
 def figure(rows: list[Row], to: Path) -> None:
+    """Solid: the paper's step; dashed: one that grows with the level."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -55,12 +57,13 @@ def figure(rows: list[Row], to: Path) -> None:
     shown, axes = plt.subplots(2, len(STARTS), figsize=(12, 6), sharex=True, sharey=True, layout="constrained")
     for line, task in zip(axes, TASKS, strict=True):
         for axis, start in zip(line, STARTS, strict=True):
-            for kind in KINDS:
+            for kind, growth in product(KINDS, ("0.0", "1.0")):
                 of = [r for r in rows if (r["task"], float(r["start"]), r["kind"]) == (task, start, kind)]
-                of = [r for r in of if r["measure"] == "mmse_gap_db"]
+                of = [r for r in of if (r["growth"], r["measure"]) == (growth, "mmse_gap_db")]
                 of.sort(key=lambda r: int(r["cost"]))
                 x, mean, low, high = ([float(r[k]) for r in of] for k in ("cost", "mean", "low", "high"))
-                (drawn,) = axis.plot(x, mean, "o-", ms=3, label="D" if kind == "D" else f"C, {kind} Heun steps")
+                name, style = "D" if kind == "D" else f"C, {kind} Heun steps", "-" if growth == "0.0" else "--"
+                (drawn,) = axis.plot(x, mean, f"o{style}", ms=3, color=f"C{KINDS.index(kind)}", label=name)
                 axis.fill_between(x, low, high, alpha=0.2, color=drawn.get_color())
             axis.axhline(3.01, color="grey", linestyle=":", linewidth=1)
             axis.set(title=f"{task} from sigma = {start:g}", xscale="log", ylim=(0, 12))
@@ -77,8 +80,9 @@ if __name__ == "__main__":
     to.mkdir(parents=True, exist_ok=True)
     kinds, count = (KINDS[:2], 4) if asked.quick else (KINDS, 100)
     cells = [
-        {"task": task, "start": start, "kind": kind, "steps": steps}
+        {"task": task, "start": start, "kind": kind, "steps": steps, "growth": growth}
         for kind in reversed(kinds)
+        for growth in (0.0, 1.0)
         for steps in reversed(STEPS)
         for task in TASKS
         for start in STARTS

@@ -89,7 +89,9 @@ if __name__ == "__main__":
     kept = to / "pictures"
     kept.mkdir(parents=True, exist_ok=True)
     tasks = TASKS[:1] if asked.quick else TASKS
-    size = {"count": 2, "tuned_on": 1, "passes": 11} if asked.quick else {"count": 120, "tuned_on": 48, "passes": PASSES}
+    size = (
+        {"count": 2, "tuned_on": 1, "passes": 11} if asked.quick else {"count": 120, "tuned_on": 48, "passes": PASSES}
+    )
     cells = [{"task": task, "solver": name} for task in tasks for name in CANDIDATES]
     run(to / "table.csv", cells, partial(cell, **size, device=asked.device, to=kept), 1)
     if not asked.quick:
