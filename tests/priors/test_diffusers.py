@@ -21,6 +21,7 @@ from diffusers import (
 )
 from torch import Tensor
 
+from helpers.hub_server import hub
 from mapga.errors import ConfigError
 from mapga.files.need import missing
 from mapga.node import PRIOR, Node
@@ -196,8 +197,19 @@ def test_classes_are_the_datasets(folder: Path) -> None:
     x = noisy().float()
     one, two = (prior.conditioned(torch.tensor(labels)).denoise(x, 1.0) for labels in ([0, 3], [0, 4]))
     assert torch.equal(one[0], two[0]) and not torch.equal(one[1], two[1])
-    with pytest.raises(ConfigError, match="the network knows 5 classes, the dataset has no labels"):
+    with pytest.raises(ConfigError, match=r"networks know 5 classes, the dataset has no labels; set prior\.labels"):
         node(folder).build({"dataset_classes": None})
+
+
+def test_classes_are_random_or_one_number_where_that_is_asked_for(folder: Path) -> None:
+    fixed = node(folder, labels=3).build({"dataset_classes": None})
+    assert fixed.labels_for([0, 7], None).tolist() == [3, 3]
+    drawn = [node(folder, labels="random").build({"seed": seed}).labels_for([0, 7, 9, 12], None) for seed in (0, 0, 1)]
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+    true = torch.tensor([1, 2])
+    assert node(folder).build({"dataset_classes": 5}).labels_for([0, 7], true) is true
+    with pytest.raises(ConfigError, match=r"prior\.labels=5: choose 0\.\.4, truth or random"):
+        node(folder, labels=5).build({})
 
 
 def _altered(folder: Path, file: str, **change: Any) -> None:
@@ -266,3 +278,18 @@ def test_a_hub_id_is_fetched_before_and_a_folder_may_stand_for_it(
     (need,) = absent.card.files(absent.namespace)
     assert need.problem is None and need.get is not None and need.get() == folder
     assert absent.build({"dataset_classes": 5}).prior.fingerprint == Saved(str(folder)).digest()
+
+
+def test_a_hub_id_is_fetched_from_a_hub_and_then_needs_none(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "README.md").write_text("not wanted")
+    monkeypatch.setenv("MAPGA_CACHE", str(tmp_path))
+    with hub("owner/tiny", folder) as (address, asked):
+        monkeypatch.setenv("MAPGA_URL_OWNER_TINY", address)
+        (need,) = (one := node("owner/tiny")).card.files(one.namespace)
+        assert need.problem is not None and need.get is not None
+        need.get()
+    assert not any("README" in line for line in asked)
+    assert one.card.pin(one.namespace) == {"sha256": Saved(str(folder)).digest()}
+    assert one.build({"dataset_classes": 5}).prior.fingerprint == Saved(str(folder)).digest()

@@ -14,6 +14,7 @@ from mapga.errors import ConfigError
 from mapga.files.need import Need
 from mapga.lazy import torch
 from mapga.priors.network import NetworkPrior, Precision
+from mapga.priors.networks.labels import Labels, Which
 from mapga.priors.networks.saved import Saved
 from mapga.priors.networks.trial import tried
 from mapga.priors.wrapped import WrappedPrior
@@ -47,6 +48,8 @@ class DiffusersPrior(WrappedPrior):
     Raises:
         ConfigError: Another kind of network or scheduler; or, asked once, no answer to images of that shape.
     """
+
+    labels: Labels | None = None  # the true ones
 
     card = PriorCard(words=("name", "fingerprint"), given=("unet", "scheduler", "shape"))
 
@@ -94,7 +97,9 @@ class DiffusersPrior(WrappedPrior):
 
     @classmethod
     @carded(
-        PriorCard(pinned={"path": "sha256", "revision": "sha256"}, pin=_pin, given=("dataset_classes",), files=_files)
+        PriorCard(
+            pinned={"path": "sha256", "revision": "sha256"}, pin=_pin, given=("dataset_classes", "seed"), files=_files
+        )
     )
     def from_saved(
         cls,
@@ -102,7 +107,9 @@ class DiffusersPrior(WrappedPrior):
         sha256: str | None = None,
         revision: str | None = None,
         precision: Precision = "float32",
+        labels: Which | None = None,
         dataset_classes: int | None = None,
+        seed: int = 0,
     ) -> Self:
         """What ``save_pretrained`` of diffusers writes: a network with its scheduler beside it, or a pipeline.
 
@@ -111,11 +118,15 @@ class DiffusersPrior(WrappedPrior):
             sha256: What ``Saved.digest`` must be; None for any.
             revision: Branch, tag or commit of a hub id; None for its newest.
             precision: As for the class.
+            labels: Class given to a class-conditional network: ``truth``, the dataset's; ``random``, one per image, of
+                its index and the seed; or one number for all. None for ``truth`` where the network has classes.
             dataset_classes: Number of classes of the dataset, None if it has no labels.
+            seed: Of random labels.
 
         Raises:
             FileNotFoundError: Files that are missing.
-            ConfigError: Other files than stated, classes that the dataset has not, or as the class.
+            ConfigError: Other files than stated, or as the class.
+            ValueError: Labels that do not fit the network or the dataset.
         """
         from mapga.priors.networks.pipeline import read_pipeline
 
@@ -125,13 +136,13 @@ class DiffusersPrior(WrappedPrior):
         if sha256 not in (None, found):
             raise ConfigError(f"prior.sha256={str(sha256)[:12]}: {path} holds other files, {found[:12]}; mend either")
         prior = cls(unet, scheduler, precision=precision, name=Path(path).name, fingerprint=found)
-        if prior.n_classes not in (None, dataset_classes):
-            has = "no labels" if dataset_classes is None else f"{dataset_classes} classes"
-            raise ConfigError(
-                f"prior.path={path}: the network knows {prior.n_classes} classes, the dataset has {has}; "
-                "choose the dataset that it was trained on"
-            )
+        which = "truth" if labels is None and prior.n_classes is not None else labels
+        prior.labels = Labels(which, prior.n_classes, dataset_classes, prior.name, seed)
         return prior
+
+    def labels_for(self, indices: Sequence[int], labels: Tensor | None) -> Tensor | None:
+        """The labels the network is given, int64 (B,): the truth, one number, or random ones."""
+        return labels if self.labels is None else self.labels.of(indices, labels)
 
     def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """D(x, sigma) for x (B, C, H, W)."""

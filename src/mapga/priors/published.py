@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from mapga.card import PriorCard
 from mapga.errors import ConfigError
@@ -24,9 +24,9 @@ from mapga.priors.checkpoints.manifest import architectures
 from mapga.priors.checkpoints.precision import NetworkPrecision, set_precision
 from mapga.priors.checkpoints.sources import WeightsSource, sources_of
 from mapga.priors.network import NetworkPrior
+from mapga.priors.networks.labels import Labels, Which
 from mapga.priors.networks.preconditioning import ROLES
 from mapga.priors.networks.quick import quickened
-from mapga.rng import generator
 from mapga.schedules import SIGMA_MAX
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class PublishedPrior(Prior):
         consistency_source: str | None = None,
         denoiser_sha256: str | None = None,
         consistency_sha256: str | None = None,
-        labels: int | Literal["truth", "random"] | None = None,
+        labels: Which | None = None,
         precision: NetworkPrecision = "float32",
         *,
         channels_last: bool = False,
@@ -114,8 +114,7 @@ class PublishedPrior(Prior):
         self.image_shape, self.n_classes = shape.image_shape, shape.classes
         self.precision, self.channels_last, self.compile = precision, channels_last, compile
         self.checkpointing = checkpointing
-        self._labels, self._seed = labels, seed
-        self._check_labels(dataset_classes)
+        self._labels = Labels(labels, self.n_classes, dataset_classes, architecture, seed)
         self._networks: dict[str, nn.Module] = {}
         self._inner: NetworkPrior | None = None
 
@@ -138,16 +137,8 @@ class PublishedPrior(Prior):
         return self._ready().consistency(x, sigma)
 
     def labels_for(self, indices: Sequence[int], labels: Tensor | None) -> Tensor | None:
-        """The labels the networks are given, int64 (B,): the truth, one number, or random ones.
-
-        A random label is a function of the seed and the image's index alone.
-        """
-        if self._labels is None or self.n_classes is None or self._labels == "truth":
-            return labels
-        if self._labels == "random":
-            drawn = [int(generator(self._seed, "label", index).integers(self.n_classes)) for index in indices]
-            return torch.tensor(drawn, dtype=torch.int64)
-        return torch.full((len(indices),), int(self._labels), dtype=torch.int64)
+        """The labels the networks are given, int64 (B,): the truth, one number, or random ones."""
+        return self._labels.of(indices, labels)
 
     def conditioned(self, labels: Tensor | None) -> Self:
         """The prior given one class label per image (B,); itself where it takes none.
@@ -220,23 +211,6 @@ class PublishedPrior(Prior):
         if self.checkpointing:
             network.body.enable_gradient_checkpointing()  # type: ignore[operator]  # of diffusers
         return network
-
-    def _check_labels(self, dataset_classes: int | None) -> None:
-        labels, classes = self._labels, self.n_classes
-        if classes is None:
-            if labels is not None:
-                raise ValueError(f"prior.labels={labels}: {self._architecture} networks take no class; set it to null")
-            return
-        if labels is None:
-            raise ValueError(f"prior.labels is null: {self._architecture} needs truth, random or 0..{classes - 1}")
-        if isinstance(labels, int) and not 0 <= labels < classes:
-            raise ValueError(f"prior.labels={labels}: choose 0..{classes - 1}, truth or random")
-        if labels == "truth" and dataset_classes != classes:
-            has = "no labels" if dataset_classes is None else f"{dataset_classes} classes"
-            raise ValueError(
-                f"prior.labels=truth: the networks know {classes} classes, the dataset has {has}; "
-                "set prior.labels=random or to one class"
-            )
 
 
 def _on(network: nn.Module, device: torch.device) -> nn.Module:
