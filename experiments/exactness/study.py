@@ -6,7 +6,8 @@
     python experiments/exactness/study.py draw    # calibration.png, ranks.png of solvers.csv
 
 A run is a line of the table: prior, task, noise and solver, and of each metric the value, half its 95 % interval, and
-what as many exact samples score. ``mapga train train=overlapping output=FOLDER`` makes the networks.
+of several samples what as many exact ones score. Solver "exact" is one exact sample of each measurement. Networks are
+those of ``mapga train train=overlapping output=FOLDER``.
 """
 
 from __future__ import annotations
@@ -20,8 +21,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mapga.node import SOLVER
+import numpy as np
+import torch
+
+from mapga.node import OPERATOR, SOLVER
+from mapga.pixels import from_uint8
+from mapga.posteriors import estimates, exact_posterior
+from mapga.problem import measure
 from mapga.records.collect import Run, collect
+from mapga.run.assemble import make_dataset
 
 HERE = Path(__file__).parent
 TASKS = ("box50", "half", "supres4x", "deblur", "denoise")
@@ -38,9 +46,17 @@ OVERLAPPING = (
     "ode_steps: 32, chunk: 8192}"
 )
 SMOKE = ("dataset.limit=16", "samples=9", "batch_size=144", "passes=30", "metrics.gap_to_samples.draws=8")
-METRICS = (
-    *("gap_to_mmse", "gap_to_mode", "gap_to_samples", "mass_reached", "best_component", "posterior_entropy"),
-    *("consistency", "variance_ratio", "mode_weights_tv", "energy_distance", "sliced_wasserstein"),
+ONE = (
+    "gap_to_mmse",
+    "gap_to_mode",
+    "gap_to_samples",
+    "mass_reached",
+    "best_component",
+    "posterior_entropy",
+    "consistency",
+)
+SEVERAL = (
+    *("variance_ratio", "mode_weights_tv", "energy_distance", "sliced_wasserstein"),
     *("coverage_50", "coverage_80", "coverage_95", "projection_ranks", "distance_ranks"),
 )
 
@@ -93,11 +109,13 @@ def store(results: Path, path: Path) -> None:
     """Write down what every finished run came to."""
     runs = [run for run in collect(results)[0] if run.status == "done"]
     columns = ["prior", "std", "task", "sigma_y", "solver", "passes", "lost"]
-    columns += [f"{name}{part}" for name in METRICS for part in ("", "_error", "_exact")] + ["ranks"]
+    columns += [f"{name}{part}" for name in ONE for part in ("", "_error")]
+    columns += [f"{name}{part}" for name in SEVERAL for part in ("", "_error", "_exact")] + ["ranks"]
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows(sorted((_line(run) for run in runs), key=lambda line: [str(line[key]) for key in columns[:5]]))
+        lines = [_line(run) for run in runs] + [_exact(run) for run in {run.problem: run for run in runs}.values()]
+        writer.writerows(sorted(lines, key=lambda line: [str(line[key]) for key in columns[:5]]))
 
 
 def _line(run: Run) -> dict[str, object]:
@@ -112,16 +130,41 @@ def _line(run: Run) -> dict[str, object]:
         "passes": run.spec.passes,
         "lost": run.metrics["n_failed"],
     }
-    for name in METRICS:
+    for name in (*ONE, *SEVERAL):
         cell = run.metrics["metrics"].get(name, {})
         if cell.get("mean") is not None:
             low, high = cell.get("interval", (0.0, 0.0))
             error = (high - low) / 2 if "interval" in cell else 1.96 * (cell["sem"] or 0.0)
             line |= {name: f"{cell['mean']:.4g}", f"{name}_error": f"{error:.2g}"}
-            if "floor" in cell:
+            if name in SEVERAL:
                 line[f"{name}_exact"] = f"{cell['floor']:.4g}"
     ranks = run.metrics["metrics"].get("projection_ranks", {}).get("histograms")
     return line | {"ranks": json.dumps(ranks[:1]) if ranks else ""}
+
+
+def _exact(run: Run) -> dict[str, object]:
+    """What one exact sample of each measurement of a run's problem comes to."""
+    spec, images = run.spec, make_dataset(run.spec)
+    items = [images[row] for row in range(0, len(images), spec.samples)]
+    indices = [item.index for item in items]
+    operator = spec.node(OPERATOR).build({"image_shape": images.image_shape}).to("cpu", torch.float64)
+    truth = from_uint8(np.stack([item.image for item in items]))
+    posterior = exact_posterior(measure(truth, operator, spec.sigma_y, seed=spec.seed, indices=indices), images.prior)
+    x, others = posterior.sample(33, seed=1, indices=indices).split([1, 32], 1)
+    found = {
+        "gap_to_mmse": estimates.gap_to_mmse(posterior, x[:, 0]),
+        "gap_to_mode": estimates.gap_to_mode(posterior, x[:, 0]),
+        "gap_to_samples": estimates.gap_to_samples(posterior, x[:, 0], others),
+        "mass_reached": estimates.mass_reached(posterior, x[:, 0]),
+        "best_component": estimates.best_component(posterior, x[:, 0]),
+        "posterior_entropy": posterior.entropy(),
+    }
+    line = {key: value for key, value in _line(run).items() if key in ("std", "task", "sigma_y")}
+    line |= {"prior": "patches" if spec.names["prior"] == "patches" else "overlapping", "solver": "exact"}
+    for name, values in found.items():
+        error = 1.96 * float(values.std()) / len(values) ** 0.5
+        line |= {name: f"{float(values.mean()):.4g}", f"{name}_error": f"{error:.2g}"}
+    return line
 
 
 def draw() -> None:
@@ -131,7 +174,7 @@ def draw() -> None:
     with (HERE / "solvers.csv").open() as file:
         lines = [row for row in csv.DictReader(file) if row["sigma_y"] == "0.05" and row["prior"] == "overlapping"]
     lines = [row for row in lines if row["std"] == "0.2"]
-    solvers = list(dict.fromkeys(row["solver"] for row in lines))
+    solvers = list(dict.fromkeys(row["solver"] for row in lines if row["coverage_50"]))
     figure, axes = plt.subplots(1, len(TASKS), figsize=(2.4 * len(TASKS), 2.8), sharey=True)
     for axis, task in zip(axes, TASKS, strict=True):
         axis.plot([0, 1], [0, 1], color="0.8")

@@ -130,12 +130,14 @@ class MetricCard(Card):
         digits: Decimals that a reader needs.
         order: Its place among the columns of a table, smallest first; those of one place stand by name.
         check: It says whether an answer is sound, not how good it is: nothing is ranked by it.
+        ordered: Less, or more, of it is better; false where a value is aimed at, so that no method is called the best.
         floor: What a faultless answer's number is called, where that is neither rounding nor real images.
     """
 
     digits: int = 4
     order: int = 100
     check: bool = False
+    ordered: bool = True
     floor: str = ""
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from helpers.folders import unfinished
 from helpers.tables import measured
+from mapga.card import MetricCard
 from mapga.files.durable import write_json
 from mapga.records.collect import collect
 from mapga.records.influence import keep_influence
@@ -50,6 +51,17 @@ def test_one_setting_serves_all_tasks(tmp_path):
     settings = {fixed[task, "alpha"].setting for task in ("half", "box")}
     assert len(settings) == 1
     assert all(fixed[task, "alpha"].mean <= best[task, "alpha"].mean for task in ("half", "box"))
+
+
+def test_where_a_value_is_aimed_at_nothing_is_the_best(tmp_path, monkeypatch):
+    for module in ("choices", "boards"):
+        monkeypatch.setattr(f"mapga.report.{module}.metric_card", lambda runs, name: MetricCard(ordered=False))
+    for solver, shift in (("alpha", 0.0), ("beta", -3.0)):
+        measured(tmp_path, solver, _numbers(shift))
+    board = _boards(tmp_path)["psnr", "best"]
+    assert not any(cell.best or cell.stars for cell in board.cells.values()) and not board.pairs["half"]
+    assert all(cell.low < cell.mean < cell.high for cell in board.cells.values())
+    assert board.title.endswith("neither less nor more is better")
 
 
 def test_only_the_best_and_its_ties_are_bold(tmp_path):

@@ -85,7 +85,7 @@ class GapToSamples(_OfPosterior):
         draws: Exact samples of each measurement, >= 1; functions of its index.
     """
 
-    card = MetricCard(digits=1, order=12, check=True)
+    card = MetricCard(digits=1, order=12, check=True, ordered=False)
     name = "gap_to_samples"
 
     def __init__(self, draws: int = 32) -> None:
@@ -128,7 +128,7 @@ class BestComponent(_OfPosterior):
 class ModeCertified(_OfPosterior):
     """Whether it is proved that nothing is higher than the mode which ``gap_to_mode`` starts from, 0 or 1."""
 
-    card = MetricCard(digits=2, order=15, check=True)
+    card = MetricCard(digits=2, order=15, check=True, ordered=False)
     name = "mode_certified"
     lower_is_better = False
 
@@ -139,7 +139,7 @@ class ModeCertified(_OfPosterior):
 class PosteriorEntropy(_OfPosterior):
     """Of the component given y, nats: how ambiguous the measurement is, whatever the answer."""
 
-    card = MetricCard(digits=2, order=16, check=True)
+    card = MetricCard(digits=2, order=16, check=True, ordered=False)
     name = "posterior_entropy"
 
     def number(self, posterior: Exact, x: Tensor, index: int) -> Tensor:

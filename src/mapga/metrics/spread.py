@@ -49,7 +49,7 @@ def _directions(count: int, n: int) -> Tensor:
 class VarianceRatio(SpreadMetric):
     """Variance of the samples over that of the posterior, mean over measurements; 1 for exact ones."""
 
-    card = MetricCard(digits=3, order=20, check=True, floor=_FLOOR)
+    card = MetricCard(digits=3, order=20, check=True, ordered=False, floor=_FLOOR)
     name = "variance_ratio"
 
     def number(self, one: Sampled) -> Sequence[float]:
@@ -103,7 +103,7 @@ class CoverageOfDensity(SpreadMetric):
         level: In per cent, 1..99.
     """
 
-    card = MetricCard(digits=3, order=24, check=True, floor=_FLOOR)
+    card = MetricCard(digits=3, order=24, check=True, ordered=False, floor=_FLOOR)
     lower_is_better = False
 
     def __init__(self, level: int = 50) -> None:

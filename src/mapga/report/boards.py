@@ -73,7 +73,11 @@ class Board:
         few, skewed, fewer = [], [], []
         for task, found in self.pairs.items():
             most = max(
-                (cell.coverage.n // len(cell.runs) for (t, _), cell in self.cells.items() if t == task and cell.runs),
+                (
+                    cell.coverage.n // sum(run.spec.samples for run in cell.runs)
+                    for (t, _), cell in self.cells.items()
+                    if t == task and cell.runs
+                ),
                 default=0,
             )
             if (shared := min((pair.n for *_, pair in found), default=most)) < most:
@@ -148,8 +152,14 @@ class Board:
 
     @property
     def title(self) -> str:
-        arrow = "lower is better" if self.lower_is_better else "higher is better"
-        return f"{self.study.title}: {self.metric}, {arrow}" + (f" [{self.protocol}]" if self.protocol else "")
+        return f"{self.study.title}: {self.metric}, {self.direction}" + (f" [{self.protocol}]" if self.protocol else "")
+
+    @property
+    def direction(self) -> str:
+        """Which numbers are better, in words."""
+        if not self.card.ordered:
+            return "neither less nor more is better"
+        return f"{'lower' if self.lower_is_better else 'higher'} is better"
 
 
 def boards(study: Study) -> tuple[list[Board], list[str]]:

@@ -120,7 +120,7 @@ def choose(
         high,
         spread_of(runs, metric),
         coverage_of(runs, metric),
-        not _missing(study, runs, metric)[0],
+        metric_card(study.runs, metric).ordered and not _missing(study, runs, metric)[0],
         reason="",
     )
 

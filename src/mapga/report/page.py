@@ -81,7 +81,7 @@ def _board(board: Board) -> dict[str, Any]:
         "study": study.title,
         "metric": board.metric,
         "protocol": board.protocol,
-        "direction": "lower" if board.lower_is_better else "higher",
+        "direction": board.direction,
         "selection": board.selection,
         "tasks": study.tasks,
         "real": [(task, board.floor(task)) for task in study.tasks] if board.of_sets and board.floor_of else [],

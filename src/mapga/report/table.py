@@ -117,7 +117,7 @@ def _best(runs: Sequence[Run], names: Sequence[str]) -> dict[str, set[Path]]:
                 for folder, cell in cells.items()
                 if cell.get("mean") is not None
             }
-            if len(_protocols(family, name)) <= 1:
+            if len(_protocols(family, name)) <= 1 and metric_card(family, name).ordered:
                 best[name] |= {folder for folder, score in scores.items() if score == min(scores.values())}
     return best
 
