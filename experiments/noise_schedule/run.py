@@ -12,7 +12,7 @@ Of a trajectory x(t), 0 <= t <= 1, from sigma = 80 to 0.002 at the levels sigma(
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -62,10 +62,21 @@ def heun(prior: MixturePrior, x: Tensor, levels: list[float]) -> Iterator[Tensor
         yield x
 
 
+def begun(count: int) -> Tensor:
+    """Where trajectories start."""
+    noise = torch.randn(count, *digits_prior().image_shape, generator=torch.Generator().manual_seed(0))
+    return 80.0 * noise.double()
+
+
+@cache
+def ended(count: int, fine: int) -> Tensor:
+    """Where they end, in so many geometric steps."""
+    *_, end = heun(digits_prior(), begun(count), Geometric(fine).levels(fine + 1).tolist())
+    return end
+
+
 def flow(asked: Row, *, count: int, fine: int) -> Iterator[Row]:
-    prior = digits_prior()
-    start = 80.0 * torch.randn(count, *prior.image_shape, generator=torch.Generator().manual_seed(0)).double()
-    *_, end = heun(prior, start, Geometric(fine).levels(fine + 1).tolist())
+    prior, start = digits_prior(), begun(count)
     if asked["steps"] == 0:
         # at even t, each step of the schedule in eight geometric ones, so that the points are on the trajectory
         coarse = made(asked["schedule"], 250).levels(251)
@@ -77,6 +88,7 @@ def flow(asked: Row, *, count: int, fine: int) -> Iterator[Row]:
         yield {"measure": "bend"} | interval(bend)
         return
     *_, found = heun(prior, start, made(asked["schedule"], asked["steps"]).levels(asked["steps"] + 1).tolist())
+    end = ended(count, fine)
     moved = nearest(prior, found) != nearest(prior, end)
     yield {"measure": "error"} | interval((found - end).square().flatten(1).mean(1).sqrt(), 4)
     yield {"measure": "astray"} | interval(moved.double())
