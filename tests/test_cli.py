@@ -68,7 +68,7 @@ def test_the_config_is_printed_whole_and_nothing_is_made(tmp_path, capsys):
 BAD = {
     "unknown key": (["nonsense=1"], r"unknown key 'nonsense'"),
     "a near miss": (["sede=1"], r"'sede'.*did you mean 'seed'\?"),
-    "unknown key of a component": (["schedule.stpes=3"], r"'schedule\.stpes'"),
+    "unknown key of a component": (["schedule.stpes=3"], r"'schedule\.stpes'; did you mean 'steps'\?"),
     "added key of a component": (["+solver.nonsense=1"], r"'solver\.nonsense'.* takes "),
     "added key of the task": (["+task.nonsense=1"], r"unknown key 'task\.nonsense'"),
     "added key of the root": (["+batch_sizes=1"], r"unknown key 'batch_sizes'; did you mean 'batch_size'"),
@@ -94,7 +94,12 @@ BAD = {
     "foreign metric": (["metrics.psnr._target_=mapga.solvers.PGDM"], r"metrics\.psnr\._target_"),
     "no component": (["task.operator=5"], r"task\.operator=5"),
     "no prior": (["prior=null"], r"prior=null"),
-    "a sweep without -m": (["task=box50,half"], r"task=box50,half.*--multirun"),
+    "a sweep without -m": (["task=box50,half"], r"task=box50,half: several values are a sweep; add -m"),
+    "an experiment without -m": (["experiment=demo"], r"is a sweep of 4 runs: add -m .*choose one: task=box50"),
+    "a launcher without -m": (["hydra/launcher=joblib"], r"hydra/launcher=joblib: .*add -m"),
+    "a key that nobody reads": (["num_iter=5"], r"num_iter=5: .*not by ct_zsie; drop it"),
+    "steps beside passes": (["passes=9", "schedule.steps=2"], r"schedule\.steps=2: passes=9 sets it, to 9 here"),
+    "an argument that the file does not state": (["solver.sched=1"], r"'solver\.sched'; solver has start, clip"),
     "not an override": (["half"], r"half"),
     "a missing key": (["dataset=image_folder"], r"dataset\.root"),
     "no such folder": (["dataset=image_folder", "dataset.root=/no/such/folder"], r"/no/such/folder.*no such"),
@@ -148,12 +153,24 @@ def test_an_unsupported_pair_is_refused_with_what_is_supported(tmp_path, capsys)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_experiment_whose_axes_are_all_chosen_is_one_run(tmp_path, capsys):
+    said = mapga(capsys, "run", *tiny(tmp_path, "experiment=demo", "prior=mixture", "task=half"))
+    assert said.code == 0 and len(list(tmp_path.glob("mnist-*/done"))) == 1
+
+
+def test_a_key_that_some_run_of_a_sweep_reads_is_taken(tmp_path, capsys):
+    sweep = ("plan", "-m", *tiny(tmp_path, "solver=map_ga_np,ct_zsie", "num_iter=3"))
+    assert mapga(capsys, *sweep).code == 0
+    said = mapga(capsys, "run", "-m", *tiny(tmp_path / "results", "solver=pinv,ct_zsie", "num_iter=3"))
+    assert said.code == 2 and "num_iter=3" in said.err and not (tmp_path / "results").exists()
+
+
 def test_options_may_stand_anywhere(capsys):
     for argv in (["run", "--cfg", "seed=1", "seed=2"], ["run", "seed=1", "--cfg", "seed=2"]):
         assert yaml.safe_load(mapga(capsys, *argv).out)["seed"] == 2
 
 
-@pytest.mark.parametrize("argv", [[], ["dance"], ["run", "--fast"], ["report"], ["report", ".", "extra"]])
+@pytest.mark.parametrize("argv", [["dance"], ["run", "--fast"], ["export"], ["report", ".", "extra"]])
 def test_what_is_no_command_line_exits_with_2(capsys, argv):
     with pytest.raises(SystemExit) as caught:
         main(argv)
@@ -175,4 +192,4 @@ def test_an_interrupt_is_said_in_one_line(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr("mapga.solvers.CTZSIE.iterate", interrupt)
     said = mapga(capsys, "run", *tiny(tmp_path))
-    assert said.code == 1 and said.err.count("\n") == 1 and "the same command continues" in said.err
+    assert said.code == 75 and said.err.count("\n") == 1 and "the same command continues" in said.err

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from helpers.documents import blocks, run
+from helpers.folders import finished
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,6 +26,12 @@ def test_the_library_page_and_its_figures(elsewhere: Path, capsys):
     assert all(np.isfinite(names["numbers"]["ddrm"]["psnr"]))
     shown = {path.name for path in (ROOT / "docs/images").glob("library-*.png")}
     assert {path.name for path in elsewhere.iterdir()} == shown
+
+
+def test_the_page_of_results(elsewhere: Path, capsys):
+    finished(elsewhere / "results", "alpha")
+    run(ROOT / "docs/results.md")
+    assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["half", "alpha", "psnr"]
 
 
 def test_the_readme(elsewhere: Path):

@@ -205,3 +205,14 @@ def test_it_is_known_without_torch():
         "spec.run_id, spec.problem_id, spec.passes, spec.images, spec.needs(); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_title_is_said_and_is_no_part_of_an_id():
+    usual, mine, none = (
+        spec_of(compose_run(["solver=pgdm", *more])) for more in ([], ["solver.title=Mine"], ["~solver.title"])
+    )
+    assert [spec.title(SOLVER) for spec in (usual, mine, none)] == ["PGDM", "Mine", ""]
+    assert usual.run_id == mine.run_id == none.run_id and usual.problem_id == mine.problem_id
+    assert usual.without(SOLVER, []) == none.without(SOLVER, []) and "title" not in usual.node(SOLVER).arguments
+    with pytest.raises(ConfigError, match=r"solver\.title=3: text is wanted"):
+        spec_of(compose_run(["solver.title=3"]))

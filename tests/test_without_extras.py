@@ -38,8 +38,8 @@ for command in (
 ):
     heard = io.StringIO()
     from rich.console import Console
-    import mapga.cli
-    mapga.cli._errors = Console(file=heard, soft_wrap=True)
+    import mapga.terminal.voice
+    mapga.terminal.voice.errors = Console(file=heard, soft_wrap=True)
     code = main(command)
     print("CODE", command[-1], code, "HEARD", heard.getvalue().strip())
 """

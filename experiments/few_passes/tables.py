@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from mapga.records.collect import Run, collect
+from mapga.records.image_scores import read_scores
 from mapga.report.compare import Column, compare
-from mapga.report.scores import read_scores
 
 TABLE = Path(__file__).parent / "table.csv"
 METRICS = {"psnr": False, "stlpips_alex": True}  # whether less is better

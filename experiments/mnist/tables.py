@@ -18,8 +18,8 @@ import numpy as np
 
 from mapga.metrics.statistics import bootstrap_interval
 from mapga.records.collect import Run, collect
+from mapga.records.image_scores import read_scores
 from mapga.report.compare import Column, compare
-from mapga.report.scores import read_scores
 
 HERE = Path(__file__).parent
 METHODS = ["ddrm", "ct_zsie", "pgdm", "map_ga_d_np", "map_ga_d", "map_ga_np", "map_ga"]

@@ -7,10 +7,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mapga.library import load_images, load_metrics, load_prior, load_solver, load_task
+    from mapga.library import load_images, load_metrics, load_prior, load_results, load_solver, load_task
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_images", "load_metrics", "load_prior", "load_solver", "load_task"]
+__all__ = ["__version__", "load_images", "load_metrics", "load_prior", "load_results", "load_solver", "load_task"]
 
 
 def __getattr__(name: str) -> Any:

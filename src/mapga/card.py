@@ -132,6 +132,8 @@ class MetricCard(Card):
         check: It says whether an answer is sound, not how good it is: nothing is ranked by it.
         ordered: Less, or more, of it is better; false where a value is aimed at, so that no method is called the best.
         floor: What a faultless answer's number is called, where that is neither rounding nor real images.
+        unit: Of its numbers; "" where they have none.
+        titles: What people call it, by its name: settings make other names.
     """
 
     digits: int = 4
@@ -139,6 +141,13 @@ class MetricCard(Card):
     check: bool = False
     ordered: bool = True
     floor: str = ""
+    unit: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def title(self, column: str) -> str:
+        """What people call a column of its numbers, with its unit; the column's own name where nobody said."""
+        name, space, rest = column.partition(" ")
+        return self.titles.get(name, name) + space + rest + (f" ({self.unit})" if self.unit else "")
 
 
 def carded(card: Card) -> Callable[[_Made], _Made]:

@@ -40,14 +40,17 @@ __all__ = [
     "PRIOR",
     "SCHEDULE",
     "SOLVER",
+    "TITLE",
     "Node",
     "Slot",
     "incomplete",
     "metric",
+    "resolved",
     "tracker",
 ]
 
 PACKAGE = "_package_"  # in the node of a component of another package: its name and version
+TITLE = "title"  # in any node: what people call the component, on tables and figures; no argument, no part of an id
 
 
 @dataclass(frozen=True)
@@ -80,18 +83,20 @@ class Node:
             ConfigError: A target outside the allowlist, an incomplete card, an unknown or missing key, or a value of
                 the wrong kind.
         """
-        make, declared = _resolve(slot, node)
+        make, declared = resolved(slot, node)
         assert isinstance(node, Mapping)
         card = card_of(make)
         if flaws := incomplete(make):
             raise ConfigError(f"{slot.key}: {flaws[0]}; CONTRIBUTING.md says what a card holds")
         parameters = parameters_of(make)
         own = [name for name in parameters if name not in card.given]
-        apart = ("_target_", PACKAGE) if declared else ("_target_",)
+        apart = ["_target_", *[PACKAGE] * (declared is not None), *[TITLE] * (TITLE not in own)]
         arguments = {str(key): value for key, value in node.items() if key not in apart}
         if unknown := [name for name in arguments if name not in own]:
             takes = f"{make.__qualname__} takes {', '.join(own) or 'nothing'}"
             raise ConfigError(f"unknown key '{slot.key}.{unknown[0]}'{closest(unknown[0], own)} {takes}")
+        if TITLE in apart and TITLE in node:
+            as_kind(f"{slot.key}.{TITLE}", node[TITLE], str)
         hints = kinds_of(make)
         checked = {
             name: Node.read(part_of(slot, name, card.parts[name]), value)
@@ -153,8 +158,12 @@ class Node:
             raise ConfigError(text if named else f"{self.slot.key}: {text}") from error
 
 
-def _resolve(slot: Slot, node: object) -> tuple[Callable[..., Any], Declared | None]:
-    """The class, or a named constructor of it, that a node's ``_target_`` names, and its entry point if it has one."""
+def resolved(slot: Slot, node: object) -> tuple[Callable[..., Any], Declared | None]:
+    """The class, or a named constructor of it, that a node's ``_target_`` names, and its entry point if it has one.
+
+    Raises:
+        ConfigError: There is none, or none that is allowed there.
+    """
     if not isinstance(node, Mapping):
         raise ConfigError(f"{slot.key}={node!r}: a component with a _target_ is wanted, as in the files of conf/")
     target = node.get("_target_")

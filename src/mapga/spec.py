@@ -18,7 +18,7 @@ from mapga.card import Card
 from mapga.errors import ConfigError
 from mapga.files.address import refuse_password
 from mapga.files.need import Need
-from mapga.node import DATASET, OPERATOR, PACKAGE, PRIOR, SCHEDULE, SOLVER, Node, Slot, metric, tracker
+from mapga.node import DATASET, OPERATOR, PACKAGE, PRIOR, SCHEDULE, SOLVER, TITLE, Node, Slot, metric, tracker
 
 __all__ = ["NAMED", "PROBLEMS", "REPLACED", "RunSpec", "digest"]
 
@@ -98,9 +98,14 @@ class RunSpec:
             return Card()
 
     def without(self, slot: Slot, arguments: Iterable[str]) -> dict[str, Any]:
-        """What the config says of a component, less some arguments."""
-        left = set(arguments)
+        """What the config says of a component, less its title and some arguments."""
+        left = {TITLE, *arguments}
         return {key: value for key, value in (self._value(slot) or {}).items() if key not in left}
+
+    def title(self, slot: Slot) -> str:
+        """What people call a component, as its node says; "" where it does not."""
+        value = self._value(slot)
+        return str(value.get(TITLE) or "") if isinstance(value, Mapping) else ""
 
     @cached_property
     def metrics(self) -> dict[str, Node]:

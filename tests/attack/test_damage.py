@@ -60,7 +60,7 @@ class Place:
     def __call__(self, command: str) -> Said:
         """Run a command; what must hold of every answer."""
         self.caplog.clear()
-        argv = {"run": ["run"], "export": ["export", str(self.run_path)]}
+        argv = {"run": ["run", "-q"], "export": ["export", str(self.run_path)]}
         said = mapga(self.capsys, *argv.get(command, [command, str(self.results)]))
         whole = said.out + said.err + self.caplog.text
         assert "Traceback" not in whole and not re.search(r"\b[A-Z]\w*(Error|Exception)\b", whole), whole

@@ -16,8 +16,8 @@ from helpers.commands import mapga
 from helpers.runs import Killed
 from mapga.metrics import SSIM, Scored
 from mapga.records.collect import collect
+from mapga.records.image_scores import read_scores
 from mapga.report import write
-from mapga.report.scores import read_scores
 from mapga.run import assemble, batch
 
 OLDER = Path(__file__).parents[1] / "data/older_results"  # made by the version before scores had a file of their own

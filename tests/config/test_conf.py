@@ -85,6 +85,14 @@ def test_every_choice_composes(choice):
     assert list(run.metrics) == list(run.config["metrics"]) and list(run.trackers) == list(run.config["tracker"])
 
 
+def test_no_two_choices_are_called_alike():
+    slots = {"dataset": DATASET, "solver": SOLVER, "task": OPERATOR}
+    for group, slot in slots.items():
+        titles = [spec(f"{group}={name}", *_left_open(group, name)).title(slot) for name in options(group)]
+        said = [title for title in titles if title]
+        assert said and len(set(said)) == len(said)
+
+
 @pytest.mark.parametrize("name", options("schedule"))
 def test_every_schedule_is_built(name):
     schedule = spec(f"schedule={name}").node(SCHEDULE).build()

@@ -123,7 +123,7 @@ def tiny_job(
 
 
 def run_quietly(job: Job) -> Any:
-    return run_job(job, ProgressDisplay(quiet=True))
+    return run_job(job, ProgressDisplay())
 
 
 def what_lasts(job: Job) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from helpers.folders import finished, summary
 from mapga.records import RunFolder
 
-__all__ = ["measured"]
+__all__ = ["called", "measured"]
 
 
 def measured(
@@ -67,3 +67,11 @@ def measured(
 def _counts(lost: Mapping[int, str]) -> dict[str, int]:
     found = list(lost.values())
     return {"n_failed": len(found), "n_diverged": found.count("diverged"), "n_unreadable": found.count("failed")}
+
+
+def called(folder: RunFolder, title: str) -> None:
+    """Give a run's solver a title."""
+    path, target = folder.path / "config.yaml", "_target_: mapga.solvers.PseudoInverse\n"
+    text = path.read_text()
+    assert target in text
+    path.write_text(text.replace(target, f"{target}  title: {title}\n"))

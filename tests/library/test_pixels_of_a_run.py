@@ -15,7 +15,7 @@ from helpers.commands import mapga as command
 from mapga.pixels import to_uint8
 from mapga.records import Journal
 from mapga.records.collect import collect
-from mapga.report.scores import read_scores
+from mapga.records.image_scores import read_scores
 
 
 class Case(NamedTuple):

@@ -12,9 +12,9 @@ from helpers.tables import measured
 from mapga.card import MetricCard
 from mapga.files.durable import write_json
 from mapga.records.collect import collect
+from mapga.records.image_scores import read_scores
 from mapga.records.influence import keep_influence
 from mapga.report.boards import Board, boards
-from mapga.report.scores import read_scores
 from mapga.report.sheets import board_table, pairs_csv
 from mapga.report.studies import studies
 

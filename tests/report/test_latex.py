@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 
 from helpers.folders import unfinished
-from helpers.tables import measured
+from helpers.tables import called, measured
 from mapga.report import write_report
 
 HOSTILE = r"<script> a|b & 50% $x_1$ #2 {c} \input{d} ^~ `e` *f* é 漢字 " + "\x07"
+PAPER = r"""\documentclass[twocolumn]{article}
+\usepackage{booktabs}
+\begin{document}
+Before. \input{latex/tiny-psnr} After.
+\end{document}
+"""
 PART = r"""\documentclass{article}
 \usepackage{booktabs,longtable}
 \begin{document}
@@ -33,12 +40,29 @@ def folder(tmp_path):
     return write_report(tmp_path)
 
 
-@pytest.mark.parametrize("alone", [True, False], ids=["alone", "as a part"])
-def test_it_compiles(folder, alone):
-    name = "table.tex" if alone else "paper.tex"
-    if not alone:
-        (folder / name).write_text(PART)
+@pytest.mark.parametrize("part", [None, PART, PAPER], ids=["alone", "as a part", "in two columns"])
+def test_it_compiles(folder, part):
+    name = "table.tex" if part is None else "paper.tex"
+    if part is not None:
+        (folder / name).write_text(part)
     command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error", name]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
     assert (folder / name).with_suffix(".pdf").stat().st_size > 5000
+
+
+def test_a_table_for_a_paper_marks_the_best_and_the_next(tmp_path):
+    n = 24
+    noise = [0.1 * (k % 5) for k in range(n)]
+    for solver, mean in (("alpha", 20.0), ("beta", 19.0), ("gamma", 12.0)):
+        run = measured(tmp_path, solver, {"psnr": [mean + (k % 3) * e for k, e in enumerate(noise)]})
+        if solver == "beta":
+            called(run, "DDRM & co")
+    plain, errors = ((write_report(tmp_path, errors=one) / "latex/tiny-psnr.tex").read_text() for one in (False, True))
+    lines = {line.split(" & ")[0]: line for line in plain.splitlines() if line.endswith(r"\\")}
+    assert lines["alpha"].endswith(r"\textbf{20.20} \\")
+    assert lines[r"DDRM \& co"].endswith(r"\underline{19.20}$^{**}$ \\")
+    assert lines["gamma"].endswith(r"12.20$^{**}$ \\")
+    assert r"\begin{tabular}{lrr}" in plain and r"\begin{table}" in plain and "longtable" not in plain
+    assert "PSNR (dB) on tiny, n = 24 images, higher is better." in plain and "Holm" in plain
+    assert re.search(r"\\textbf\{20\.20\} \(0\.\d\d\) ", errors) and "standard errors in brackets" in errors

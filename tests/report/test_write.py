@@ -32,7 +32,8 @@ def test_every_file_is_written(tmp_path):
     folder = write_report(tmp_path)
     names = {path.name for path in folder.iterdir()}
     assert folder == tmp_path / "report" and {"table.md", "table.csv", "table.tex", "index.html"} <= names
-    assert {"pairs.csv", "published.csv"} <= names
+    assert {"images.csv", "pairs.csv", "published.csv"} <= names
+    assert {path.name for path in (folder / "latex").iterdir()} == {"tiny-psnr.tex", "tiny-noise-0.1-on-1-1-psnr.tex"}
     for suffix in (".png", ".pdf"):
         assert len([name for name in names if name.startswith("grid-") and name.endswith(suffix)]) == 2
 
@@ -51,8 +52,8 @@ def test_convergence_is_drawn_where_states_were_traced(tmp_path):
 
 def test_a_second_report_is_the_same(tmp_path):
     finished(tmp_path, "alpha")
-    first = {path.name: path.read_bytes() for path in write_report(tmp_path).iterdir()}
-    assert {path.name: path.read_bytes() for path in write_report(tmp_path).iterdir()} == first
+    first = {path.name: path.read_bytes() for path in write_report(tmp_path).rglob("*.*")}
+    assert {path.name: path.read_bytes() for path in write_report(tmp_path).rglob("*.*")} == first
 
 
 def test_the_page_escapes_names_and_carries_its_pictures(tmp_path):
@@ -149,8 +150,11 @@ def test_the_command_prints_the_table_and_the_folder(tmp_path, capsys):
     finished(tmp_path, "alpha")
     assert main(["report", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert any("alpha" in line and "20.00 ± 0.50" in line for line in lines)
-    assert lines[-1] == str(tmp_path / "report") and any(line.endswith(".png") for line in lines)
+    assert any("alpha" in line and "20.00" in line for line in lines)
+    folder = tmp_path / "report"
+    named = [line.split("  ")[0].removeprefix(f"{folder}/") for line in lines[-6:]]
+    assert named == ["images.csv", "table.csv", "table.md", "table.tex", "latex/", "index.html"]
+    assert lines[-1].endswith(f": mapga report {tmp_path} --open")
 
 
 def test_no_torch(tmp_path):

@@ -19,7 +19,7 @@ from mapga.posteriors import exact_posterior
 from mapga.priors import MixturePrior
 from mapga.records import RunFolder
 from mapga.records.collect import read_run
-from mapga.report.scores import read_scores
+from mapga.records.image_scores import read_scores
 from mapga.rng import standard_normal
 from mapga.run import runner
 from mapga.run.assemble import make_job

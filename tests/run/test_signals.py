@@ -24,6 +24,14 @@ def _no_git(monkeypatch):
     monkeypatch.setattr(runner, "provenance", lambda device, packages: {"device": device})
 
 
+@pytest.fixture(autouse=True)
+def _in_the_foreground():
+    """As a command that a shell waits for: one in the background starts with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Asked(MAPGA):
     """A solver whose process is sent a signal in the middle of the batch that holds image 4."""
 
@@ -42,7 +50,7 @@ def _asked(number: int) -> Asked:
     return solver
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_the_batch_is_finished_and_the_rest_is_done_later(tmp_path, number):
     plain, before = tiny_job(tmp_path / "plain"), signal.getsignal(number)
     run_quietly(plain)
@@ -56,6 +64,20 @@ def test_the_batch_is_finished_and_the_rest_is_done_later(tmp_path, number):
     run_quietly(tiny_job(tmp_path / "asked", dataset=dataset))
     assert dataset.read == [6, 7]
     assert what_lasts(job) == what_lasts(plain)
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path):
+    with pytest.raises(KeyboardInterrupt), listening():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_is_not_for_a_command_in_the_background():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with listening() as notice:
+        os.kill(os.getpid(), signal.SIGINT)
+    assert notice.signals == []
 
 
 def test_asked_in_the_last_batch_the_run_is_finished(tmp_path):
@@ -149,7 +171,7 @@ def test_asked_while_libraries_are_imported_it_begins_nothing(tmp_path, capsys, 
     real = builtins.__import__
 
     def importing(name, *args, **kwargs):
-        if name in ("mapga.config.compose", "mapga.commands.sweep") and args[0]["__name__"] == "mapga.cli":
+        if name in ("mapga.config.compose", "mapga.commands.sweep") and args[0]["__name__"] == "mapga.terminal.runs":
             assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL, "it would die of it"
             os.kill(os.getpid(), signal.SIGTERM)
         return real(name, *args, **kwargs)

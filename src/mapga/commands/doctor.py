@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -27,6 +29,7 @@ __all__ = ["examine"]
 _PARTS = {"lpips": "metrics", "cleanfid": "metrics", "torchvision": "metrics", "torchmetrics": "metrics",
           "accelerate": "train", "wandb": "wandb", "lmdb": "lsun",
           "submitit": "slurm", "joblib": "joblib", "optuna": "optuna", "ray": "ray"}  # fmt: skip
+_WIDE = 400  # columns where there is no terminal: a task each
 _VERSIONS = ("torch", "numpy", "hydra-core", "omegaconf", "diffusers")
 
 
@@ -40,12 +43,17 @@ def examine(overrides: Sequence[str], found: Sequence[Need]) -> None:
     Raises:
         ConfigError: Overrides that cannot be composed.
     """
-    console = Console(highlight=False, emoji=False, width=None if Console().is_terminal else 160)
+    console = Console(highlight=False, emoji=False, width=None if Console().is_terminal else _WIDE)
     spec = spec_of(compose_run(overrides))
     console.print(f"mapga {__version__}, Python {platform.python_version()} on {platform.platform()}")
     console.print(", ".join(f"{package} {importlib.metadata.version(package)}" for package in _VERSIONS))
     gpus = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
-    console.print(f"devices: {', '.join([*gpus, f'CPU with {torch.get_num_threads()} threads'])}")
+    threads = torch.get_num_threads()
+    cpu = f"CPU with {threads} thread" + "s" * (threads > 1)
+    console.print(f"devices: {', '.join([*gpus, cpu])}")
+    console.print(f"sbatch: {shutil.which('sbatch') or 'not on this machine; submit from a login node'}")
+    for what, folder in (("results_dir", spec.results_dir), ("cache", cache_folder())):
+        console.print(f"{what} {folder.absolute()}: {_free(folder) / 1e9:,.0f} GB free", markup=False)
     for package, extra in _PARTS.items():
         if not _installed(package):
             console.print(f'{package} is not installed; it comes with: pip install "mapga[{extra}]"', markup=False)
@@ -75,6 +83,12 @@ def examine(overrides: Sequence[str], found: Sequence[Need]) -> None:
             reasons.setdefault(reason, {})[solver] = None
     for reason, of in reasons.items():
         console.print(f"* {'' if len(of) == len(solvers) else ', '.join(of) + ': '}{escape(reason)}")
+
+
+def _free(folder: Path) -> int:
+    """Bytes left where a folder is, or will be."""
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    return shutil.disk_usage(there).free
 
 
 def _installed(package: str) -> bool:

@@ -10,9 +10,11 @@ from pathlib import Path
 from mapga.commands import submission
 from mapga.commands.status import Standing, standing
 from mapga.config.sweep import Interaction, Sweep
+from mapga.config.typed import refuse_ignored
 from mapga.records.collect import run_of
 from mapga.records.protocol import unscored
 from mapga.spec import PROBLEMS, RunSpec
+from mapga.units import duration
 
 __all__ = ["Planned", "heading", "line", "plan", "seconds_per_pass", "totals"]
 
@@ -71,6 +73,7 @@ def _listed(sweep: Sweep, specs: Iterable[RunSpec], tell: Callable[[Planned], ob
         if spec.run_id not in found:
             found[spec.run_id] = _told(spec, tell)
     sweep.repeats(points)
+    refuse_ignored(sweep.given, points)
     return list(found.values())
 
 
@@ -97,7 +100,7 @@ def line(run: Planned) -> str:
 
 
 def totals(runs: Sequence[Planned]) -> list[str]:
-    """What is left of a plan: runs, passes and, from runs that are done, hours."""
+    """What is left of a plan: runs, passes and, from runs that are done, time."""
     counts = Counter(run.state for run in runs)
     known = [(run.images_left, run.passes) for run in runs if run.images_left is not None]
     passes = sum(left * each for left, each in known)
@@ -108,8 +111,8 @@ def totals(runs: Sequence[Planned]) -> list[str]:
     ]
     if (second := seconds_per_pass(runs)) is None:
         return [*lines, "no run is done yet, so there is no measured time of a pass"]
-    hours = passes * second / 3600
-    return [*lines, f"about {hours:.2f} hours on one device at {1000 * second:.2f} ms a pass, as measured"]
+    left = duration(passes * second)
+    return [*lines, f"about {left} on one device at {1000 * second:.2f} ms a pass, as measured"]
 
 
 def seconds_per_pass(runs: Sequence[Planned]) -> float | None:

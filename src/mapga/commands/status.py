@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mapga.commands import submission
 from mapga.errors import DamagedError
 from mapga.records.audit import broken_stores
 from mapga.records.collect import Run, collect
+from mapga.records.columns import card_of, columns, estimate, metric_names
 from mapga.records.holder import Holder
 from mapga.records.journal import Journal
 from mapga.records.losses import Losses
@@ -21,6 +23,8 @@ from mapga.records.origins import mixtures, origins
 from mapga.records.store import ImageStore
 
 __all__ = ["Standing", "standing", "status_view"]
+
+_FIRST = ("running", "failed", "stopped", "skipped", "done")  # what a person looks for comes first
 
 
 @dataclass(frozen=True)
@@ -72,21 +76,36 @@ def status_view(root: Path) -> tuple[Group, Counter[str]]:
     troubles += dict.fromkeys(line for run in runs for line in broken_stores(run.folder, run.problem_folder))
     standings = [standing(run) for run in runs]
     counts = Counter(one.state for one in standings)
-    table = Table("run", "state", "images", "heartbeat", "last line", pad_edge=False)
-    for one in standings:
+    shown = {one.run.folder: number for one, number in zip(standings, _numbers(standings), strict=True)}
+    table = Table("run", "state", "images", "heartbeat", "number", "last line", pad_edge=False)
+    for one in sorted(standings, key=lambda one: _FIRST.index(one.state)):
         beat = "" if one.holder is None else one.holder.heard
         images = f"{one.images}/{'?' if one.total is None else one.total}" if one.state != "skipped" else ""
         said = one.run.reason if one.losses is None else one.losses.reasons
-        table.add_row(escape(one.run.folder.name), one.shown, images, beat, escape(said[:90]))
+        name = str(one.run.folder.relative_to(root)) if one.run.folder != root else root.name
+        table.add_row(escape(name), one.shown, images, beat, shown[one.run.folder], escape(said[:90]))
     for spec in submission.latest(root):
         if not (root / spec.run_id / "config.yaml").exists():
-            table.add_row(escape(spec.run_id), "pending", f"0/{'?' if spec.images is None else spec.images}", "", "")
+            table.add_row(
+                escape(spec.run_id), "pending", f"0/{'?' if spec.images is None else spec.images}", "", "", ""
+            )
             counts["pending"] += 1
     lossy = sum(one.losses is not None and one.losses.lost > 0 for one in standings)
     line = ", ".join(f"{n} {state}" for state, n in counts.items()) or "no runs"
     line += f" ({lossy} of them lost images)" if lossy else ""
     notes = troubles + mixtures({run.folder.name: origins(run.folder) for run in runs if run.status == "done"})
     return Group(table, line, *map(escape, notes)), counts
+
+
+def _numbers(standings: Sequence[Standing]) -> list[str]:
+    """Of each run its number by the metric that a reader looks for first; "" where it has none."""
+    runs = columns([one.run for one in standings])
+    first = metric_names(runs)[:1]
+    cells = [run.metrics.get("metrics", {}).get(first[0]) if first else None for run in runs]
+    return [
+        "" if cell is None else escape(f"{first[0]} {estimate(cell, card_of(run, first[0]))}")
+        for run, cell in zip(runs, cells, strict=True)
+    ]
 
 
 def _total(folder: Path) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mapga.commands import search, submission
-from mapga.commands.outcome import Outcome, ended, finished
-from mapga.commands.run import run_one
+from mapga.commands.following import Ended, Following
+from mapga.commands.found import done_elsewhere, found, trials, wordless
+from mapga.commands.outcome import Outcome, finished
+from mapga.commands.run import load, run_one
 from mapga.config.compose import spec_of
 from mapga.config.files import conf_dir, own_conf, use_conf
 from mapga.config.messages import not_understood, one_line
 from mapga.config.sweep import Sweep
+from mapga.config.typed import refuse_ignored
 from mapga.datasets.base import Dataset
 from mapga.errors import ConfigError
 from mapga.files.writable import check_writable
 from mapga.records import Lock, LockedError, RunFolder
-from mapga.records.collect import collect
-from mapga.records.documents import read_summary
-from mapga.records.protocol import unscored
 from mapga.records.provenance import code_identity
 from mapga.run.signals import InterruptedRun, listening
 from mapga.spec import RunSpec
@@ -43,10 +43,14 @@ __all__ = ["Task", "sweep"]
 _SLURM = ("slurm", "submitit_slurm")  # ours, and the plugin's own that it is made of
 
 
-def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
+def sweep(overrides: Sequence[str], tell: Callable[[Ended], object]) -> tuple[list[Outcome], Path]:
     """Run every combination of swept values; the outcome of each, and the folder that they lie in.
 
     Runs that were finished before are not launched; those at work elsewhere are looked at once more at the end.
+
+    Args:
+        overrides: As typed.
+        tell: Told of each run that ends, but of the trials of a search.
 
     Raises:
         ConfigError: A sweep that cannot be composed, or a launcher that cannot take it.
@@ -58,6 +62,7 @@ def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
     searches, launcher = cfg.hydra.runtime.choices["hydra/sweeper"] != "basic", _launcher(cfg)
     of_search = search.told(whole, overrides) if searches else []
     planned = [] if searches else whole.all()
+    refuse_ignored(overrides, planned)
     repeats = whole.repeats(planned)
     points = [k for k in range(len(planned)) if k not in repeats]
     datasets: dict[str, Dataset] = {}
@@ -70,12 +75,17 @@ def sweep(overrides: Sequence[str]) -> tuple[list[Outcome], Path]:
 
             slurm.prepare(_settings(cfg))
         submission.note(results, overrides, planned)
-    task = Task(code_identity(), frozenset(spec.run_id for spec in planned), own_conf())
+    level = logging.getLogger("mapga").getEffectiveLevel()
+    task = Task(code_identity(), frozenset(spec.run_id for spec in planned), own_conf(), level)
     given = [*overrides, *of_search, _in(results)]
     if searches:
         return _searched(given, task, cfg, results), results
     jobs = [job for k, job in enumerate(whole.jobs) if k in left]
-    outcomes |= zip(left, _launched(given, task, cfg, list(left.values()), jobs), strict=True)
+    if left and launcher == "basic":
+        load()  # before the first is timed
+    before = [planned[k].run_id for k in outcomes]
+    following = Following([planned[k] for k in points], before, tell)
+    outcomes |= zip(left, _launched(given, task, cfg, list(left.values()), jobs, following), strict=True)
     locked = [k for k, outcome in outcomes.items() if outcome.status == "locked"]
     outcomes |= {k: end for k in locked if (end := finished(planned[k], datasets)) is not None}
     return [outcomes[k] for k in points], results
@@ -97,18 +107,31 @@ def _in(results: Path) -> str:
 
 
 def _launched(
-    overrides: Sequence[str], task: Task, cfg: DictConfig, specs: Sequence[RunSpec], jobs: Sequence[Sequence[str]]
+    overrides: Sequence[str],
+    task: Task,
+    cfg: DictConfig,
+    specs: Sequence[RunSpec],
+    jobs: Sequence[Sequence[str]],
+    following: Following,
 ) -> list[Outcome]:
     """What became of the runs of a sweep that were left, ``specs``, of which ``jobs`` are the overrides."""
     if not specs:
         return []
     if _launcher(cfg) == "basic":
         with listening():  # elsewhere jobs listen for themselves, and who submitted them may die of a signal
-            return [task.again(spec) for spec in specs]
+            return [following.after(spec, task.again(spec)) for spec in specs]
+    with following.watching(done_elsewhere):
+        outcomes = _launched_elsewhere(overrides, task, cfg, specs, jobs)
+    return [following.after(spec, outcome) for spec, outcome in zip(specs, outcomes, strict=True)]
+
+
+def _launched_elsewhere(
+    overrides: Sequence[str], task: Task, cfg: DictConfig, specs: Sequence[RunSpec], jobs: Sequence[Sequence[str]]
+) -> list[Outcome]:
     if _launcher(cfg) in _SLURM:
         from mapga.commands import slurm
 
-        return slurm.launch(_settings(cfg), specs, task.again, _found)
+        return slurm.launch(_settings(cfg), specs, task.again, found)
     try:
         with _hydra(overrides) as hydra:
             master = hydra.compose_config("run", [*overrides], RunMode.MULTIRUN, with_log_configuration=False)
@@ -116,7 +139,7 @@ def _launched(
             launcher = Plugins.instance().instantiate_launcher(context, task, master)
             return [job.return_value for job in launcher.launch(jobs, initial_job_idx=0)]
     except RuntimeError as error:  # a process died, and the launcher does not say what became of the others
-        return [_found(spec, error) for spec in specs]
+        return [found(spec, error) for spec in specs]
 
 
 def _searched(overrides: Sequence[str], task: Task, cfg: DictConfig, results: Path) -> list[Outcome]:
@@ -140,8 +163,8 @@ def _searched(overrides: Sequence[str], task: Task, cfg: DictConfig, results: Pa
             from mapga.commands import slurm
 
             slurm.check_taken(error)
-        died = [Outcome("failed", "", f"the search has ended: {_wordless(error)}")]
-    return _trials(results, cfg.objective) + died
+        died = [Outcome("failed", "", f"the search has ended: {wordless(error)}")]
+    return trials(results, cfg.objective) + died
 
 
 @contextmanager
@@ -166,11 +189,13 @@ class Task:
         submitted: ``code_identity`` of the process that submitted the sweep.
         planned: Ids of the runs that were submitted; empty where nobody knows them beforehand.
         config_dir: The folder of a person's own configs, which it looks into as well.
+        level: What is said is at least of this one, as where the sweep was submitted.
     """
 
     submitted: str
     planned: frozenset[str] = frozenset()
     config_dir: Path | None = None
+    level: int = logging.WARNING
 
     def __call__(self, cfg: DictConfig) -> Outcome:
         """The run that a launcher of Hydra has composed."""
@@ -182,6 +207,7 @@ class Task:
         return self._run(lambda: RunSpec.of(spec.composed, spec.names), code_may_change=allowed)
 
     def _run(self, make: Callable[[], RunSpec], *, code_may_change: bool) -> Outcome:
+        logging.getLogger("mapga").setLevel(self.level)
         with use_conf(self.config_dir):
             return self._held(make, code_may_change=code_may_change)
 
@@ -218,33 +244,3 @@ def _whole(cfg: DictConfig) -> RunSpec:
     with open_dict(whole):
         whole.hydra = {"runtime": {"choices": HydraConfig.get().runtime.choices}}
     return spec_of(whole)
-
-
-def _trials(results: Path, objective: str) -> list[Outcome]:
-    """The trials that lie in a results folder; the sweeper noted the best in ``optimization_results.yaml``."""
-    trials = [run for run in collect(results)[0] if run.spec.objective == objective]
-    return [
-        ended(RunFolder(run.spec, run.folder, run.problem_folder))
-        if run.status == "done"
-        else Outcome("failed", str(run.folder), run.reason)
-        for run in trials
-    ]
-
-
-def _found(spec: RunSpec, error: Exception) -> Outcome:
-    """How a run ended whose process may have died, from its folder."""
-    run = RunFolder(spec)
-    if run.done and not unscored(read_summary(run.path), spec.metrics):
-        return ended(run)
-    if (run.path / "skipped.json").exists():
-        return Outcome(
-            "skipped", str(run.path), str(json.loads((run.path / "skipped.json").read_text(encoding="utf-8"))["reason"])
-        )
-    if (run.path / "error.txt").exists():
-        return Outcome("failed", str(run.path), f"traceback in {run.path / 'error.txt'}")
-    return Outcome("failed", str(run.path), _wordless(error))
-
-
-def _wordless(error: Exception) -> str:
-    reason = str(error).strip().partition("\n")[0]
-    return f"its process ended without a word ({type(error).__name__}: {reason})"

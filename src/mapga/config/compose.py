@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,6 +24,9 @@ from mapga.config.messages import not_understood, one_line, parsed
 from mapga.config.schema import RootConfig, check_keys
 from mapga.errors import ConfigError, closest
 from mapga.files.address import refuse_password
+from mapga.kind import parameters_of
+from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, resolved
+from mapga.slot import card_of
 from mapga.spec import NAMED, RunSpec
 
 __all__ = ["compose_run", "compose_training", "of_group", "spec_of"]
@@ -106,7 +110,7 @@ def _compose(name: str, overrides: Sequence[str], keys: Sequence[str]) -> DictCo
             warnings.filterwarnings("error", "provider=", UserWarning)  # a folder of configs that is not there
             cfg = compose(name, overrides=list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error, keys)) from error
+        raise ConfigError(_unknown(name, overrides, error) or one_line(error, keys)) from error
     except UserWarning as warning:
         raise ConfigError(f"hydra.searchpath: {warning}; mend the path") from warning
     except RecursionError as error:
@@ -117,6 +121,27 @@ def _compose(name: str, overrides: Sequence[str], keys: Sequence[str]) -> DictCo
         raise ConfigError(not_understood(overrides, error)) from error
     _check_names(cfg)
     return cfg
+
+
+def _unknown(name: str, overrides: Sequence[str], error: Exception) -> str | None:
+    """What keys there are beside one that a node below the root does not have; None of any other error."""
+    text = f"{error} {error.__cause__ or ''}"
+    found = re.search(r"Key '(\w+)' (?:is not in struct|not in '\w+')\s+full_key: ([\w.]+)\.\1\b", text)
+    others = [text for text in overrides if not found or text.lstrip("+").partition("=")[0] != f"{found[2]}.{found[1]}"]
+    if found is None or len(others) == len(overrides):
+        return None
+    key, parent = found[1], found[2]
+    node = OmegaConf.select(_compose(name, others, ()), parent)
+    beside = [str(one) for one in node] if isinstance(node, DictConfig) else []
+    slot = next((one for one in (DATASET, OPERATOR, PRIOR, SOLVER, SCHEDULE) if one.key == parent), None)
+    if slot is not None and isinstance(node, DictConfig):
+        make, _ = resolved(slot, OmegaConf.to_container(node))
+        takes = [one for one in parameters_of(make) if one not in card_of(make).given]
+        if key in takes:
+            return f"unknown key '{parent}.{key}': its file does not state it; add it: +{parent}.{key}=..."
+        beside += [one for one in takes if one not in beside]
+    known = [one for one in beside if one != "_target_"]
+    return f"unknown key '{parent}.{key}'{closest(key, known)} {parent} has {', '.join(known)}"
 
 
 def _initialize() -> None:

@@ -53,6 +53,7 @@ class Sweep:
         overrides: As typed; the experiment's own sweep is added to them.
 
     Attributes:
+        given: What was typed.
         axes: For each override the values it takes, as overrides, one unless it is swept.
         results_dir: Where its runs lie.
         cfg: A composition of it, for what is said of the sweep as a whole: launcher, sweeper, objective.
@@ -62,6 +63,7 @@ class Sweep:
     """
 
     def __init__(self, overrides: Sequence[str]) -> None:
+        self.given = tuple(overrides)
         given = parsed(overrides)
         first = compose_run([values(one)[0] for one in given])  # some fixed values make sense only beside a swept one
         params: Any = OmegaConf.to_container(first.hydra.sweeper.params or OmegaConf.create({}))

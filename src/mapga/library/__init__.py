@@ -4,5 +4,6 @@ Imports neither hydra nor, before something is made, torch. ``docs/library.md`` 
 """
 
 from mapga.library.load import load_images, load_metrics, load_prior, load_solver, load_task
+from mapga.library.results import load_results
 
-__all__ = ["load_images", "load_metrics", "load_prior", "load_solver", "load_task"]
+__all__ = ["load_images", "load_metrics", "load_prior", "load_results", "load_solver", "load_task"]

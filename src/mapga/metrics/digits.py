@@ -32,7 +32,7 @@ class DigitAccuracy(ImageMetric):
         ValueError: A batch without labels, or images that are not 32x32 grey digits.
     """
 
-    card = MetricCard()
+    card = MetricCard(titles={"digit_accuracy": "Digit accuracy"})
     name = "digit_accuracy"
     lower_is_better = False
 
@@ -83,7 +83,7 @@ class FDDigits(_OnDigits, FrechetDistance):
         ValueError: An unknown reference, or images that are not 32x32 grey digits.
     """
 
-    card = MetricCard(words=("reference",), digits=2)
+    card = MetricCard(words=("reference",), digits=2, titles={"fd_digits": "FD (digits)"})
     name = "fd_digits"
 
     def __init__(self, reference: str = "crossed") -> None:
@@ -100,7 +100,7 @@ class KDDigits(_OnDigits, KernelDistance):
         ValueError: What ``KernelDistance`` refuses, or images that are not 32x32 grey digits.
     """
 
-    card = MetricCard(words=("reference",), digits=4)
+    card = MetricCard(words=("reference",), digits=4, titles={"kd_digits": "KD (digits)"})
     name = "kd_digits"
 
     def __init__(self, reference: str = "crossed") -> None:

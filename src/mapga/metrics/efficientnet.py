@@ -64,7 +64,7 @@ class FDEfficientNet(_OnEfficientNet, FrechetDistance):
         ValueError: An unknown reference.
     """
 
-    card = MetricCard(words=("reference",), digits=2)
+    card = MetricCard(words=("reference",), digits=2, titles={"fd_efficientnet": "FD (EfficientNet)"})
     name = "fd_efficientnet"
 
     def __init__(self, reference: str = "crossed") -> None:
@@ -81,7 +81,7 @@ class KDEfficientNet(_OnEfficientNet, KernelDistance):
         ValueError: What ``KernelDistance`` refuses.
     """
 
-    card = MetricCard(words=("reference",), digits=4)
+    card = MetricCard(words=("reference",), digits=4, titles={"kd_efficientnet": "KD (EfficientNet)"})
     name = "kd_efficientnet"
 
     def __init__(self, reference: str = "crossed") -> None:

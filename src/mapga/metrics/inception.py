@@ -133,7 +133,12 @@ class FID(_OnInception, FrechetDistance):
         ValueError: An unknown flavour or reference.
     """
 
-    card = MetricCard(places=("weights",), words=("reference", "sha256"), digits=2)
+    card = MetricCard(
+        places=("weights",),
+        words=("reference", "sha256"),
+        digits=2,
+        titles={"fid_clean": "FID (clean)", "fid_legacy": "FID (legacy)", "fid_tm": "FID (torchmetrics)"},
+    )
 
     def __init__(
         self,
@@ -164,7 +169,7 @@ class KID(_OnInception, KernelDistance):
         ValueError: What ``KernelDistance`` refuses.
     """
 
-    card = MetricCard(places=("weights",), words=("reference", "sha256"), digits=4)
+    card = MetricCard(places=("weights",), words=("reference", "sha256"), digits=4, titles={"kid": "KID"})
 
     def __init__(
         self,

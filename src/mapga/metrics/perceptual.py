@@ -81,7 +81,12 @@ class LPIPS(ImageMetric):
         FileRefusedError: The weights are absent or not the ones stated (when first used).
     """
 
-    card = MetricCard(places=("weights",), words=("sha256",), order=2)
+    card = MetricCard(
+        places=("weights",),
+        words=("sha256",),
+        order=2,
+        titles={"lpips_alex": "LPIPS", "lpips_vgg": "LPIPS (VGG)"},
+    )
     lower_is_better = True
     libraries = ("lpips", "torchvision")
 

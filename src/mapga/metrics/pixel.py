@@ -31,7 +31,7 @@ class PSNR(ImageMetric):
     written with a "≥" and the number of identical images.
     """
 
-    card = MetricCard(digits=2, order=0)
+    card = MetricCard(digits=2, order=0, unit="dB", titles={"psnr": "PSNR"})
     name = "psnr"
     lower_is_better = False
 
@@ -86,7 +86,7 @@ class SSIM(ImageMetric):
         ValueError: sigma that is not positive, an unknown border, images smaller than the window.
     """
 
-    card = MetricCard(digits=3, order=1)
+    card = MetricCard(digits=3, order=1, titles={"ssim": "SSIM"})
     lower_is_better = False
 
     def __init__(self, sigma: float = 1.5, border: Border = "mirror") -> None:
@@ -145,7 +145,7 @@ class DataConsistency(ImageMetric):
         ValueError: A batch without its problem.
     """
 
-    card = MetricCard(order=3, check=True)
+    card = MetricCard(order=3, check=True, titles={"consistency": "Data consistency"})
     name = "consistency"
     lower_is_better = True
     needs_problem = True

@@ -43,7 +43,7 @@ class ShiftTolerantLPIPS(ImageMetric):
         FileRefusedError: The package's weights are not the known ones (when first used).
     """
 
-    card = MetricCard()
+    card = MetricCard(titles={"stlpips_alex": "ST-LPIPS"})
     lower_is_better = True
     libraries = (_PACKAGE,)
     extra = "offline"

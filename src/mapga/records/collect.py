@@ -12,6 +12,7 @@ import yaml
 
 from mapga.errors import DamagedError
 from mapga.files.plain_yaml import from_yaml
+from mapga.node import TITLE
 from mapga.records.documents import read_json, read_summary
 from mapga.records.losses import Losses
 from mapga.spec import REPLACED, RunSpec
@@ -167,7 +168,7 @@ def _flatten(run: Run, parts: Sequence[str]) -> Iterator[tuple[str, Any]]:
             value = value.get(key)
         if isinstance(value, Mapping):
             plain = {key: item for key, item in value.items() if not isinstance(item, Mapping)}
-            yield from ((f"{part}.{key}", item) for key, item in plain.items() if key != "_target_")
+            yield from ((f"{part}.{key}", item) for key, item in plain.items() if key not in ("_target_", TITLE))
             if part in run.names:
                 yield part, run.names[part]
         else:

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from mapga.card import MetricCard
+from mapga.records.columns import metric_card
+from mapga.records.image_scores import Scores, read_scores
 from mapga.report.choices import (
     Cell,
     Selection,
     choose,
     fixed_settings,
     lower_is_better,
-    metric_card,
     protocols,
 )
 from mapga.report.compare import Column, Comparison, Pair, compare, starless
@@ -23,7 +24,6 @@ from mapga.report.coverage import cell_of
 from mapga.report.layout import number
 from mapga.report.passes import passes_text
 from mapga.report.repeats import seeds_text
-from mapga.report.scores import Scores, read_scores
 from mapga.report.studies import Study
 
 __all__ = ["Board", "boards"]
@@ -152,7 +152,9 @@ class Board:
 
     @property
     def title(self) -> str:
-        return f"{self.study.title}: {self.metric}, {self.direction}" + (f" [{self.protocol}]" if self.protocol else "")
+        return f"{self.study.heading}: {self.measured}, {self.direction}" + (
+            f" [{self.protocol}]" if self.protocol else ""
+        )
 
     @property
     def direction(self) -> str:
@@ -160,6 +162,15 @@ class Board:
         if not self.card.ordered:
             return "neither less nor more is better"
         return f"{'lower' if self.lower_is_better else 'higher'} is better"
+
+    @property
+    def measured(self) -> str:
+        """What people call its metric."""
+        return self.card.title(self.metric)
+
+    def shown(self, name: str) -> str:
+        """What people call a method or a task."""
+        return self.study.shown.get(name, name)
 
 
 def boards(study: Study) -> tuple[list[Board], list[str]]:

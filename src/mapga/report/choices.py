@@ -9,9 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from mapga.card import MetricCard
 from mapga.records.collect import Run
-from mapga.report.columns import card_of, settings_of
+from mapga.records.columns import metric_card, metric_names, settings_of
 from mapga.report.coverage import Coverage, cell_of, comparable
 from mapga.report.repeats import coverage_of, interval_of, mean_of, repeats, spread_of
 from mapga.report.studies import Study
@@ -22,8 +21,6 @@ __all__ = [
     "choose",
     "fixed_settings",
     "lower_is_better",
-    "metric_card",
-    "metric_names",
     "protocols",
 ]
 
@@ -68,17 +65,6 @@ class Cell:
     @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(run.spec.seed for run in self.runs)
-
-
-def metric_names(runs: Sequence[Run]) -> list[str]:
-    """The metrics of some runs, those first that a reader looks for first."""
-    found = {name for run in runs for name in run.metrics.get("metrics", {})}
-    return sorted(found, key=lambda name: (metric_card(runs, name).order, name))
-
-
-def metric_card(runs: Sequence[Run], name: str) -> MetricCard:
-    """What a metric of some runs says of itself; the usual where it is none of this installation's."""
-    return next((card for run in runs if (card := card_of(run, name)) is not None), MetricCard())
 
 
 def choose(

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from mapga.records.collect import Run
+from mapga.records.image_scores import read_scores
 from mapga.records.losses import Losses
 from mapga.report.layout import number
-from mapga.report.scores import read_scores
 
 __all__ = ["Coverage", "cell_of", "comparable", "left_out", "perfect_note", "whole"]
 

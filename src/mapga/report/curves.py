@@ -48,7 +48,7 @@ def draw_passes(board: Board, path: Path) -> bool:
     if sum(len(x) for lines in panels.values() for x, _ in lines.values()) < 2:
         return False
     title = board.title + ("\nwithout runs that lost images" if left_out(study.runs, study.whole) else "")
-    _draw(panels, study.methods, board.metric, title, path, marked=True)
+    _draw(panels, board, board.measured, title, path, marked=True)
     return True
 
 
@@ -77,21 +77,21 @@ def draw_convergence(board: Board, path: Path) -> bool:
             if run is None or found is None or not len(kept := found[1][np.isfinite(found[1]).all(axis=1)]):
                 continue
             total = int(run.metrics["n_images"])
-            fewer += [f"{method} on {task} {len(kept)} of {total}"] if len(kept) < total else []
+            fewer += (
+                [f"{board.shown(method)} on {board.shown(task)} {len(kept)} of {total}"] if len(kept) < total else []
+            )
             lines[method] = (found[0].tolist(), kept.mean(axis=0).tolist())
         panels[task] = lines
     if not any(panels.values()):
         return False
-    title = f"{study.title}: convergence of the runs with the best {board.metric}"
+    title = f"{study.heading}: convergence of the runs with the best {board.measured}"
     title += ", the first seed" if len(study.seeds) > 1 else ""
     title += f"\nimages: {', '.join(fewer)}" if fewer else ""
-    _draw(panels, study.methods, "psnr of the estimate, dB", title, path, marked=False)
+    _draw(panels, board, "PSNR of the estimate (dB)", title, path, marked=False)
     return True
 
 
-def _draw(
-    panels: Mapping[str, _Lines], methods: Sequence[str], measured: str, title: str, path: Path, *, marked: bool
-) -> None:
+def _draw(panels: Mapping[str, _Lines], board: Board, measured: str, title: str, path: Path, *, marked: bool) -> None:
     """A panel for each task that has lines, and a legend; passes on a logarithmic axis."""
     shown = {task: lines for task, lines in panels.items() if lines}
     across = min(4, len(shown))
@@ -104,8 +104,8 @@ def _draw(
         axis.set_axis_off()
     handles: dict[str, Artist] = {}
     for axis, (task, lines) in zip(axes.flat, shown.items(), strict=False):
-        axis.set_title(task, fontsize=8, parse_math=False)
-        for place, method in enumerate(methods):
+        axis.set_title(board.shown(task), fontsize=8, parse_math=False)
+        for place, method in enumerate(board.study.methods):
             if method in lines:
                 marker = MARKERS[place % len(MARKERS)] if marked else ""
                 x, y = lines[method]
@@ -117,7 +117,7 @@ def _draw(
             axis.xaxis.set_minor_formatter(NullFormatter())
         axis.tick_params(labelsize=6)
         axis.grid(alpha=0.3)
-    figure.legend(list(handles.values()), list(handles), loc="center right", fontsize=7)
+    figure.legend(list(handles.values()), [board.shown(one) for one in handles], loc="center right", fontsize=7)
     figure.supxlabel("network passes per image", fontsize=8)
     figure.supylabel(measured, fontsize=8, parse_math=False)
     figure.suptitle(title, fontsize=9, parse_math=False)

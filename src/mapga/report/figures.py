@@ -56,11 +56,14 @@ def draw_ranks(board: Board, path: Path) -> bool:
                 marker=MARKERS[k % len(MARKERS)],
                 color="0.45",
                 zorder=2,
-                label=task if place == 0 else None,
+                label=board.shown(task) if place == 0 else None,
             )
         if known[method] == tasks:
             axis.scatter(np.nanmean(values), place, s=60, color="C0", zorder=3, label="mean" if place == 0 else None)
-    names = [one if known[one] == tasks else f"{one} ({known[one]} of {tasks} tasks)" for one in order]
+    names = [
+        board.shown(one) if known[one] == tasks else f"{board.shown(one)} ({known[one]} of {tasks} tasks)"
+        for one in order
+    ]
     axis.set_yticks(range(len(order)), names, fontsize=8, parse_math=False)
     axis.invert_yaxis()
     axis.set_xlabel("rank, 1 is best", fontsize=8)

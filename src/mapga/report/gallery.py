@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from mapga.records.collect import Run
+from mapga.records.image_scores import Scores, read_scores
 from mapga.report.boards import Board
 from mapga.report.pictures import load_rows
-from mapga.report.scores import Scores, read_scores
 
 __all__ = ["gallery"]
 
@@ -90,6 +90,7 @@ def _plain_task(task: _Task) -> dict[str, Any]:
     return {
         "study": task.board.study.title,
         "task": task.name,
+        "shown": {name: task.board.shown(name) for name in (task.name, *task.runs)},
         "metric": task.board.metric,
         "methods": list(task.runs),
         "images": sorted(task.drawn, key=lambda one: one["index"]),

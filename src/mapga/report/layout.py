@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-__all__ = ["Entry", "Table", "latex_document", "number"]
+__all__ = ["Entry", "Table", "latex_document", "number", "tex"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Table:
         notes: What a reader must know besides.
         title: Above it; "" for none.
         left: Columns from the left that are text; the others are numbers.
+        about: Where its numbers come from, in a line or two above it.
     """
 
     header: list[str]
@@ -38,6 +39,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
     title: str = ""
     left: int = 3
+    about: list[str] = field(default_factory=list)
 
     def markdown(self) -> str:
         rows = ["| " + " | ".join(map(_md, self.header)) + " |"]
@@ -46,20 +48,22 @@ class Table:
             cells = (f"**{_md(cell.text)}**" if cell.best else _md(cell.text) for cell in line)
             rows.append("| " + " | ".join(cells) + " |")
         title = f"## {_md(self.title)}\n\n" if self.title else ""
+        title += "".join(f"{_md(line)}\n\n" for line in self.about)
         notes = "".join(f"\n* {_md(note)}" for note in self.notes)
         return title + "\n".join(rows) + "\n" + notes + ("\n" if self.notes else "")
 
     def latex(self) -> str:
         """A booktabs table that may run over pages (longtable)."""
         columns = "l" * self.left + "r" * (len(self.header) - self.left)
-        lines = [f"\\paragraph{{{_tex(self.title)}}}"] if self.title else []
+        lines = [f"\\paragraph{{{tex(self.title)}}}"] if self.title else []
+        lines += [f"{tex(line)}\\par" for line in self.about]
         lines += [f"\\begin{{longtable}}{{{columns}}}", "\\toprule"]
-        lines += [" & ".join(map(_tex, self.header)) + " \\\\", *([] if not self.lines else ["\\midrule"]), "\\endhead"]
+        lines += [" & ".join(map(tex, self.header)) + " \\\\", *([] if not self.lines else ["\\midrule"]), "\\endhead"]
         previous = self.groups[0] if self.groups else None
         for line, group in zip(self.lines, self.groups, strict=True):
             lines += ["\\midrule"] if group != previous else []
             previous = group
-            cells = (f"\\textbf{{{_tex(cell.text)}}}" if cell.best else _tex(cell.text) for cell in line)
+            cells = (f"\\textbf{{{tex(cell.text)}}}" if cell.best else tex(cell.text) for cell in line)
             lines.append(" & ".join(cells) + " \\\\")
         return "\n".join([*lines, "\\bottomrule", "\\end{longtable}", ""])
 
@@ -131,7 +135,7 @@ def _md(text: str) -> str:
     return text.translate(_MARKDOWN)
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
     """Escaped; what pdflatex has no glyph for becomes a question mark."""
     return (
         "".join(mark if mark.isprintable() else " " for mark in text.translate(_LATEX))

@@ -106,7 +106,7 @@ if (form) {
     place.replaceChildren();
     order = [];
     for (const group of data.gallery.filter((one) => one.study === study && tasks.has(one.task))) {
-      make("h3", group.task, place);
+      make("h3", group.shown[group.task], place);
       for (const image of group.images) {
         const number = order.push({ group, image }) - 1;
         const button = make("button", undefined, place);
@@ -140,10 +140,14 @@ if (form) {
     at = (number + order.length) % order.length;
     const { group, image } = order[at];
     const names = Object.keys(image.pictures);
-    byId("viewer-title").textContent = `${group.task}, image ${image.index}` + (image.tags.length ? ` (${image.tags.join(", ")})` : "");
+    byId("viewer-title").textContent = `${group.shown[group.task]}, image ${image.index}` + (image.tags.length ? ` (${image.tags.join(", ")})` : "");
     for (const [select, fallback] of [[left, names[1] ?? names[0]], [right, names[names.length - 1]]]) {
       const kept = names.includes(select.value) ? select.value : fallback;
-      select.replaceChildren(...names.map((name) => make("option", name)));
+      select.replaceChildren(...names.map((name) => {
+        const option = make("option", group.shown[name] ?? name);
+        option.value = name;
+        return option;
+      }));
       select.value = kept;
     }
     const strip = byId("strip");
@@ -153,7 +157,7 @@ if (form) {
       button.type = "button";
       make("img", undefined, button).src = source(image.pictures[name]);
       button.firstChild.alt = name;
-      make("b", name, button);
+      make("b", group.shown[name] ?? name, button);
       for (const [metric, value] of Object.entries(image.metrics[name] ?? {})) {
         make("small", `${metric} ${typeof value === "number" ? value.toPrecision(4) : value ?? "–"}`, button);
       }

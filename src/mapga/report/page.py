@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from mapga.files.plain_yaml import to_yaml
+from mapga.report.about import about
 from mapga.report.boards import Board
 from mapga.report.choices import Cell
 from mapga.report.coverage import Coverage, cell_of, perfect_note
@@ -52,11 +53,12 @@ def render_page(
     embedded = [(path.stem, base64.b64encode(path.read_bytes()).decode()) for path in figures]
     html = environment.get_template("page.html.j2").render(
         title=title,
+        about=[line for study in dict.fromkeys(board.study for board in made) for line in about(study)],
         boards=shown,
-        studies=list(dict.fromkeys(board["study"] for board in shown)),
-        metrics=list(dict.fromkeys(board["metric"] for board in shown)),
-        tasks=list(dict.fromkeys(task for board in shown for task in board["tasks"])),
-        methods=list(dict.fromkeys(line["method"] for board in shown for line in board["lines"])),
+        studies={board.study.title: board.study.heading for board in made},
+        metrics={board.metric: board.measured for board in made},
+        tasks={task: board.shown(task) for board in made for task in board.study.tasks},
+        methods={method: board.shown(method) for board in made for method in board.study.methods},
         tables=tables,
         troubles=troubles,
         notes=[*notes, *_notes(made)],
@@ -80,14 +82,17 @@ def _board(board: Board) -> dict[str, Any]:
     return {
         "study": study.title,
         "metric": board.metric,
+        "measured": board.measured,
         "protocol": board.protocol,
         "direction": board.direction,
         "selection": board.selection,
         "tasks": study.tasks,
+        "shown": {task: board.shown(task) for task in study.tasks},
         "real": [(task, board.floor(task)) for task in study.tasks] if board.of_sets and board.floor_of else [],
         "lines": [
             {
                 "method": method,
+                "shown": board.shown(method),
                 "passes": board.passes(method),
                 "cells": [_shown(board, task, method, board.cells.get((task, method), Cell())) for task in study.tasks],
             }
@@ -146,7 +151,12 @@ def _cells(made: Sequence[Board], folder: Path) -> dict[str, Any]:
                 if run == cell.run and run.folder.name not in configs:
                     configs[run.folder.name] = to_yaml(dict(run.spec.config))
             others = _against_others(board, task, method)
-            cells[_key(board, task, method)] = {"task": task, "method": method, "runs": runs, "pairs": others}
+            cells[_key(board, task, method)] = {
+                "task": board.shown(task),
+                "method": board.shown(method),
+                "runs": runs,
+                "pairs": others,
+            }
     return {"of": cells, "configs": configs}
 
 
@@ -160,7 +170,8 @@ def _against_others(board: Board, task: str, method: str) -> list[list[str]]:
             wins = pair.wins if method == first else 1 - pair.wins
             numbers = [f"{sign * pair.difference:+.4g}", _span(low, high), f"{pair.p:.3g}{pair.stars}"]
             effect = "–" if math.isnan(pair.effect) else f"{sign * pair.effect:+.2f}"
-            lines.append([second if method == first else first, *numbers, effect, f"{100 * wins:.0f} %", str(pair.n)])
+            other = board.shown(second if method == first else first)
+            lines.append([other, *numbers, effect, f"{100 * wins:.0f} %", str(pair.n)])
     return lines
 
 

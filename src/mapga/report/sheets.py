@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mapga.report.about import about
 from mapga.report.boards import Board
 from mapga.report.choices import Cell
 from mapga.report.coverage import perfect_note
@@ -20,7 +21,7 @@ __all__ = ["beside_csv", "beside_tables", "board_table", "has_ablation", "order_
 
 _NONE = "–"
 _LEGEND = (
-    "mean [95 % bootstrap interval over images]; bold: the best of a column, and what the test cannot tell from it; "
+    "bold: the best of a column, and what the test cannot tell from it; "
     "* p < 0.05, ** p < 0.01: worse than the best (paired over images: the larger p-value of sign flips and of a "
     "studentised bootstrap, Holm-corrected over all pairs of a column)"
 )
@@ -43,14 +44,15 @@ def board_table(board: Board, *, intervals: bool = True) -> Table:
     fixed = board.selection == "fixed"
     for method in board.study.methods:
         cells = [_entry(board, board.cells.get((task, method), Cell()), intervals) for task in board.study.tasks]
-        start = [method, *([settings[method]] if fixed else []), board.passes(method)]
+        start = [board.shown(method), *([settings[method]] if fixed else []), board.passes(method)]
         lines.append([*map(Entry, start), *cells])
     groups = [board.study.title] * len(lines)
     if board.of_sets and board.floor_of:
         shown = [board.floor(task) for task in board.study.tasks]
         lines.append([Entry(text) for text in ["real images", *([""] if fixed else []), _NONE, *shown]])
         groups.append("real images")
-    notes = [_LEGEND, NFE, *([_SETS] if board.of_sets else [])]
+    means = "mean [95 % bootstrap interval over images]" if intervals else "mean over images"
+    notes = [f"{means}; {_LEGEND}", NFE, *([_SETS] if board.of_sets else [])]
     notes += [
         *board.repeated,
         *board.cautions,
@@ -62,12 +64,12 @@ def board_table(board: Board, *, intervals: bool = True) -> Table:
         notes.append("each method with one setting for all tasks: the one that ranks best on average")
     elif has_ablation(board.study):
         notes.append("the best run of each ablation, chosen by this very number: optimistic; which one won:")
-        notes += [f"{method}: {settings[method]}" for method in board.study.methods if settings[method]]
+        notes += [f"{board.shown(method)}: {settings[method]}" for method in board.study.methods if settings[method]]
     title = f"{board.title}, " + ("one setting for all tasks" if fixed else "best of the ablation")
     if not has_ablation(board.study):
         title = board.title
-    header = ["method", *(["setting"] if fixed else []), "NFE", *board.study.tasks]
-    return Table(header, lines, groups, notes, title, left=2 if fixed else 1)
+    header = ["method", *(["setting"] if fixed else []), "NFE", *map(board.shown, board.study.tasks)]
+    return Table(header, lines, groups, notes, title, left=2 if fixed else 1, about=about(board.study))
 
 
 def beside_tables(made: Sequence[Board]) -> list[Table]:
@@ -83,8 +85,8 @@ def beside_tables(made: Sequence[Board]) -> list[Table]:
             other = next((b.ours for b in beside(fixed) if (b.task, b.method) == (one.task, one.method)), Cell())
             lines.append(
                 [
-                    Entry(one.task),
-                    Entry(one.method),
+                    Entry(best.shown(one.task)),
+                    Entry(best.shown(one.method)),
                     Entry(one.ours.setting),
                     Entry(passes_text(one.ours.runs)),
                     Entry(_plain(best, one.ours)),

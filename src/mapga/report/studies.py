@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mapga.node import DATASET
+from mapga.node import DATASET, OPERATOR, SOLVER, Slot
 from mapga.records.collect import Run, told_apart
 from mapga.report.coverage import left_out, whole
 from mapga.report.passes import unequal, unequal_note
@@ -76,6 +77,27 @@ class Study:
             run.folder: run.names["solver"] + (f" ({_prior(run)})" if len(priors[run.names["solver"]]) > 1 else "")
             for run in self.runs
         }
+
+    @cached_property
+    def heading(self) -> str:
+        """Its title as people say it."""
+        said = next(filter(None, (run.spec.title(DATASET) for run in self.runs)), "")
+        name = self.runs[0].names["dataset"]
+        return said + self.title.removeprefix(name) if said else self.title
+
+    @cached_property
+    def shown(self) -> dict[str, str]:
+        """What people call its methods and tasks, by name: the name where nobody said, or two are called alike."""
+        return {**self._called(SOLVER, "solver", self.method_of), **self._called(OPERATOR, "task", self.task_of)}
+
+    def _called(self, slot: Slot, group: str, name_of: dict[Path, str]) -> dict[str, str]:
+        found = dict.fromkeys(name_of.values(), "")
+        for run in self.runs:
+            name = name_of[run.folder]
+            if (title := run.spec.title(slot)) and not found[name]:
+                found[name] = title + name.removeprefix(run.names[group])
+        alike = Counter(found.values())
+        return {name: title if title and alike[title] == 1 else name for name, title in found.items()}
 
     @cached_property
     def setting_of(self) -> dict[Path, str]:

@@ -10,12 +10,11 @@ import numpy as np
 from mapga.errors import ConfigError
 from mapga.node import DATASET
 from mapga.records.collect import Run, told_apart
-from mapga.report.choices import metric_card
-from mapga.report.columns import named
+from mapga.records.columns import metric_card, named
+from mapga.records.image_scores import read_scores
 from mapga.report.coverage import Coverage, comparable, left_out, whole
 from mapga.report.layout import Entry, Table
 from mapga.report.passes import NFE, passes_text
-from mapga.report.scores import read_scores
 
 __all__ = ["check_disjoint", "is_trial", "trials_table"]
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
-from mapga.errors import ConfigError
+from mapga.errors import ConfigError, closest
 from mapga.files.durable import write_text
 from mapga.records.audit import spoiled
-from mapga.records.collect import Run, collect
+from mapga.records.collect import Run
+from mapga.records.columns import metric_names, scored_under
+from mapga.records.losses import Losses
 from mapga.records.origins import mixtures, origins
 from mapga.report.boards import Board, boards
-from mapga.report.columns import columns, scored_under
 from mapga.report.curves import draw_convergence, draw_passes
 from mapga.report.figures import draw_ranks, file_name, leading
+from mapga.report.gathered import gathered, name_of
+from mapga.report.latex import latex_table
 from mapga.report.layout import Table, latex_document
 from mapga.report.page import render_page
 from mapga.report.pictures import draw_grid
+from mapga.report.printed import print_report
 from mapga.report.sheets import (
     beside_csv,
     beside_tables,
@@ -30,11 +33,12 @@ from mapga.report.sheets import (
     runtime_table,
 )
 from mapga.report.studies import studies
-from mapga.report.table import csv_text, make_table
+from mapga.report.table import csv_text, images_csv, make_table
 from mapga.report.trials import check_disjoint, is_trial, trials_table
 
 __all__ = ["write_report"]
 
+_LACKING = 8  # runs without numbers or images that are named on the terminal
 _METRICS_DRAWN = 4  # of each study, in figures
 
 
@@ -53,42 +57,47 @@ class _Content:
         return [board for board in self.boards if board.selection == "best" or has_ablation(board.study)]
 
 
-def write_report(root: Path, *, images: int = 8) -> Path:
-    """Print tables of all runs below ``root`` and write them, with figures and a page, to ``root/report``.
+def write_report(
+    *roots: Path, to: Path | None = None, images: int = 8, metric: str | None = None, errors: bool = False
+) -> Path:
+    """Write tables of all runs below some folders, with figures and a page, and print what a reader looks for first.
 
-    Writes ``table.md``, ``table.csv`` (a line a run), ``table.tex``, ``index.html``; ``pairs.csv`` (every comparison
-    of two methods) and ``published.csv`` (beside the paper's numbers); ``grid-*``, ``passes-*``, ``ranks-*`` and, of
-    runs with ``trace=true``, ``convergence-*`` as PNG and PDF.
+    Writes ``index.html``, ``table.md``, ``table.tex``, ``table.csv`` (a line a run), ``images.csv`` (a line an image
+    and metric), ``pairs.csv`` (every comparison of two methods), ``published.csv`` (beside the paper's numbers), a
+    table for a paper of each metric in ``latex/``; ``grid-*``, ``passes-*``, ``ranks-*`` and, of runs with
+    ``trace=true``, ``convergence-*`` as PNG and PDF.
 
     Args:
-        root: A results folder.
+        roots: Results folders.
+        to: Where to; None: ``report`` in the folder, of several in the working folder.
         images: Images of a task in its grid and on the page, >= 1.
+        metric: What is printed of each study; None: its first, ``"all"``: every one.
+        errors: Whether tables for papers have standard errors.
+
+    Returns:
+        The folder.
 
     Raises:
-        ConfigError: No folder, no run in it, or it cannot be written.
+        ConfigError: No folder, no run in it, a metric that no run has, or it cannot be written.
     """
     if images < 1:
         raise ConfigError(f"--images={images}: show at least 1")
-    if not root.is_dir():
-        raise ConfigError(f"{root} is not a folder; name the results_dir of your runs")
-    found, troubles = collect(root)
-    runs = columns(found)
-    troubles += _spoiled(runs)
+    runs, troubles = gathered(roots)
+    known = [*metric_names(runs), "all"]
+    if metric is not None and metric not in known:
+        raise ConfigError(f"no run has a metric {metric!r}{closest(metric, known)} there are {', '.join(known)}")
     check_disjoint(runs)
-    if not runs and not troubles:
-        raise ConfigError(f"{root} holds no runs; make one with: mapga run results_dir={root}")
-    folder = root / "report"
+    folder = to if to is not None else Path("report") if len(roots) > 1 else roots[0] / "report"
     try:
-        folder.mkdir(exist_ok=True)
+        (folder / "latex").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written ({error.strerror}); copy the runs elsewhere") from error
+        raise ConfigError(f"{folder}: cannot be written ({error.strerror}); name another with --to") from error
 
-    content = _content(runs, troubles)
+    content = _content(runs, [*troubles, *_spoiled(runs)])
     figures = _figures(content, folder, images)
-    boards_shown = [board_table(board) for board in content.shown]
-    tables = [*boards_shown, *content.besides, content.every_run]
+    tables = [*map(board_table, content.shown), *content.besides, content.every_run]
     html, missing = render_page(
-        root.resolve().name,
+        name_of(roots),
         content.boards,
         [*content.besides, content.every_run],
         [path for path in figures if not path.name.startswith("grid-")],
@@ -100,11 +109,27 @@ def write_report(root: Path, *, images: int = 8) -> Path:
     write_text(folder / "table.md", "\n".join(table.markdown() for table in tables))
     write_text(folder / "table.csv", csv_text(runs))
     write_text(folder / "table.tex", latex_document(tables))
+    write_text(folder / "images.csv", images_csv(runs))
     write_text(folder / "pairs.csv", pairs_csv(content.boards))
     write_text(folder / "published.csv", beside_csv(content.boards))
+    for board in content.shown:
+        fixed = "fixed" if board.selection == "fixed" else ""
+        name = file_name(board.study.title, board.metric, board.protocol, fixed)
+        write_text(folder / "latex" / f"{name}.tex", latex_table(board, errors=errors))
     write_text(folder / "index.html", html)
-    _print(content, figures)
+    print_report(content.shown, content.every_run, [*_lacking(runs), *content.troubles, *missing], metric)
+    _print_files(roots, folder)
     return folder
+
+
+def _lacking(runs: Sequence[Run]) -> list[str]:
+    """A line for each run without numbers, or without images, and why; of many the first."""
+    found = [f"{run.folder.name} {run.status}: {run.reason}" for run in runs if run.reason]
+    for run in runs:
+        if run.status == "done" and (losses := Losses.told(run.metrics)).lost:
+            found.append(f"{run.folder.name}: {losses}")
+    more = [f"and {len(found) - _LACKING} more such runs: table.md"] if len(found) > _LACKING else []
+    return found[:_LACKING] + more
 
 
 def _spoiled(runs: Sequence[Run]) -> list[str]:
@@ -157,19 +182,21 @@ def _figures(content: _Content, folder: Path, images: int) -> list[Path]:
 
 def _grid_runs(board: Board, task: str) -> dict[str, Run]:
     """The columns of a task's grid: each method's best run by the study's first metric, of the first seed."""
-    return {f"{method} {cell.setting}".strip(): cell.runs[0] for method, cell in board.pictured(task).items()}
+    return {
+        f"{board.shown(method)} {cell.setting}".strip(): cell.runs[0] for method, cell in board.pictured(task).items()
+    }
 
 
-def _print(content: _Content, figures: Sequence[Path]) -> None:
-    console = Console(width=None if Console().is_terminal else 200, emoji=False)
-    for board in content.shown:
-        console.print(board_table(board, intervals=False).terminal())
-    for table in [*content.besides, content.every_run]:
-        console.print(table.terminal())
-    notes = [note for board in content.shown[:1] for note in board_table(board).notes[:1]]
-    notes += dict.fromkeys(note for board in content.shown for note in board.repeated)
-    notes += dict.fromkeys(f"{board.metric}: {note}" for board in content.shown for note in board.cautions)
-    for note in [*notes, *content.every_run.notes]:
-        console.print(f"* {note}", markup=False, highlight=False)
-    for path in figures:
-        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+def _print_files(roots: Sequence[Path], folder: Path) -> None:
+    """What was written, the page last, with the command that shows it."""
+    own = folder == roots[0] / "report"
+    command = shlex.join(["mapga", "report", *map(str, roots), *([] if own else ["--to", str(folder)]), "--open"])
+    for name, what in (
+        ("images.csv", "a line an image and metric"),
+        ("table.csv", "a line a run"),
+        ("table.md", "all tables"),
+        ("table.tex", "all tables, to be compiled as it is"),
+        ("latex/", "a table a metric, for a paper"),
+        ("index.html", f"the page, with all metrics and pictures: {command}"),
+    ):
+        print(f"{folder / name}{'/' * name.endswith('/')}  {what}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -18,8 +19,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from mapga.units import duration
+
 __all__ = ["Advance", "ProgressDisplay"]
 
+_log = logging.getLogger(__name__)
 _LOG_SECONDS = 30.0  # between two lines of a log
 
 
@@ -30,14 +34,16 @@ class Advance(Protocol):
 
 
 class ProgressDisplay:
-    """Shows progress on standard error, so that standard output stays for results.
+    """Shows progress on standard error, where results are not; nothing where warnings are not said."""
 
-    Args:
-        quiet: Show nothing.
-    """
+    def __init__(self) -> None:
+        self._console = Console(
+            stderr=True, quiet=not _log.isEnabledFor(logging.WARNING), highlight=False, soft_wrap=True, emoji=False
+        )
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, quiet=quiet)
+    def say(self, line: str) -> None:
+        """What is done now."""
+        self._console.print(line, markup=False)
 
     @contextmanager
     def run(self, title: str, *, done: int, total: int) -> Iterator[Advance]:
@@ -69,9 +75,7 @@ class ProgressDisplay:
                 return
             spoke = now
             left = (now - begun) / here * max(total - done - here, 0)
-            self._console.print(
-                f"{title}: {done + here:.1f} of {total} images, about {left:.0f} s left", highlight=False
-            )
+            self.say(f"{title}: {done + here:.1f} of {total} images, about {duration(left)} left")
             sys.stderr.flush()
 
         return advance

@@ -132,6 +132,9 @@ class _Runner:
         journal = self.folder.journal(self.job.shard)
         mine = self.job.shard.rows(self.total)
         pending = [row for row in mine if row not in recorded.rows or recorded.rows[row].status == "failed"]
+        device, dtype = self.job.device, str(self.job.dtype).removeprefix("torch.")
+        _log.info("%s: %d of %d images to do, %d at a time, on %s in %s", self.folder.run_id, len(pending), len(mine),
+                  self.job.batch_size, device, dtype)  # fmt: skip
         with display.run(self.folder.run_id, done=len(mine) - len(pending), total=len(mine)) as advance:
             for rows, cost in self._batches(worker, pending, advance):
                 self.lock.check()

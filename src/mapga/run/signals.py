@@ -1,4 +1,6 @@
-"""Being asked to stop: SIGTERM and SIGUSR1 are heard when the image batch at work is finished.
+"""Being asked to stop: SIGTERM, SIGUSR1 and Ctrl-C are heard when the image batch at work is finished.
+
+A second Ctrl-C ends the process at once.
 
 Clusters ask before they kill. SLURM sends SIGTERM before preemption and at the time limit, and with
 ``--signal=USR1@120`` SIGUSR1 two minutes before it; submitit asks by SIGUSR2. A run that hears one finishes its
@@ -12,6 +14,7 @@ batch, releases its lock, and its process ends with ``EXIT_CODE``: 75, the "try 
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Iterator
@@ -23,6 +26,8 @@ from mapga.files.system import ASKED, ASKED_BY_OTHERS, in_forked_child
 __all__ = ["EXIT_CODE", "InterruptedRun", "Notice", "listening"]
 
 EXIT_CODE = 75
+_HEARD = (signal.SIGINT, *ASKED)
+_log = logging.getLogger(__name__)
 
 
 class InterruptedRun(Exception):
@@ -49,7 +54,15 @@ class Notice:
             raise InterruptedRun(f"asked to stop by {self.signals[0].name}; the same command continues")
 
     def hear(self, number: int, frame: FrameType | None) -> None:
-        """The handler."""
+        """The handler.
+
+        Raises:
+            KeyboardInterrupt: It is the second Ctrl-C.
+        """
+        if number == signal.SIGINT:
+            if signal.SIGINT in self.signals:
+                raise KeyboardInterrupt
+            _log.warning("the batch at work is finished first; Ctrl-C once more stops at once")
         self.signals.append(signal.Signals(number))
 
 
@@ -70,7 +83,8 @@ def listening() -> Iterator[Notice]:
     before = {}
     if threading.current_thread() is threading.main_thread():
         others = [number for number in ASKED_BY_OTHERS if callable(signal.getsignal(number))]
-        before = {number: signal.signal(number, notice.hear) for number in (*ASKED, *others)}
+        heard = [number for number in _HEARD if signal.getsignal(number) is not signal.SIG_IGN]  # of "command &"
+        before = {number: signal.signal(number, notice.hear) for number in (*heard, *others)}
     _active.append(notice)
     try:
         yield notice
@@ -80,16 +94,20 @@ def listening() -> Iterator[Notice]:
             signal.signal(number, handler)
         for number in dict.fromkeys(notice.signals):
             handler = before[number]
-            if callable(handler):
+            if (
+                callable(handler) and handler is not signal.default_int_handler
+            ):  # it would say again what the notice says
                 handler(number, None)
 
 
 def _forget() -> None:
-    """In a forked child: worker processes must die of SIGTERM, or whoever ends them waits forever."""
+    """In a forked child: worker processes must die of SIGTERM, or whoever ends them waits forever; of Ctrl-C, which a
+    terminal sends to all of them, the parent tells them."""
     if _active:
         _active.clear()
         for number in (*ASKED, *ASKED_BY_OTHERS):
             signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 in_forked_child(_forget)

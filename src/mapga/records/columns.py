@@ -12,7 +12,7 @@ from mapga.node import Node
 from mapga.node import metric as metric_slot
 from mapga.records.collect import Run
 
-__all__ = ["card_of", "columns", "named", "scored_under", "settings_of"]
+__all__ = ["card_of", "columns", "estimate", "metric_card", "metric_names", "named", "scored_under", "settings_of"]
 
 
 def columns(runs: Sequence[Run]) -> list[Run]:
@@ -43,6 +43,30 @@ def card_of(run: Run, column: str) -> MetricCard | None:
     except ConfigError:
         return None
     return card if isinstance(card, MetricCard) else None
+
+
+def metric_names(runs: Sequence[Run]) -> list[str]:
+    """The columns of some runs, those first that a reader looks for first."""
+    found = {name for run in runs for name in run.metrics.get("metrics", {})}
+    return sorted(found, key=lambda name: (metric_card(runs, name).order, name))
+
+
+def metric_card(runs: Sequence[Run], name: str) -> MetricCard:
+    """What a metric of some runs says of itself; the usual where it is none of this installation's."""
+    return next((card for run in runs if (card := card_of(run, name)) is not None), MetricCard())
+
+
+def estimate(cell: Mapping[str, Any], card: MetricCard | None) -> str:
+    """A mean with its standard error, or its interval, and its unit, to the decimals that a reader needs."""
+    known = card or MetricCard()
+    if cell["mean"] is None:
+        return "no number"
+    text = f"{cell['mean']:.{known.digits}f}"
+    if cell["sem"] is not None:
+        text += f" +- {cell['sem']:.{known.digits}f}"
+    elif (interval := cell.get("interval")) is not None:
+        text += f" [{interval[0]:.{known.digits}f}, {interval[1]:.{known.digits}f}]"
+    return text + (f" {known.unit}" if known.unit else "")
 
 
 def scored_under(run: Run) -> list[Mapping[str, Any]]:

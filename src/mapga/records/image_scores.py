@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from mapga.records.influence import read_influence
 from mapga.records.journal import Row, row_of
 from mapga.records.scores import Numbers, read_numbers
 
-__all__ = ["Scores", "read_scores"]
+__all__ = ["Scores", "image_rows", "read_scores"]
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,18 @@ def read_scores(run: Run) -> tuple[Scores, list[str]]:
     scores = _scores(rows, cells, numbers)
     scores.values.update(_of_sets(run, scores.row))
     return scores, troubles
+
+
+def image_rows(runs: Sequence[Run]) -> Iterator[tuple[str, int, str, float]]:
+    """Every number of every restored image of finished runs: the run's name, the image's index, metric, value."""
+    for run in runs:
+        if run.status != "done":
+            continue
+        scores, _ = read_scores(run)
+        for name, values in scores.values.items():
+            if "key" not in run.metrics["metrics"][name]:  # of a set images have none, but what they add to it
+                found = zip(scores.index.tolist(), values.tolist(), strict=True)
+                yield from ((run.folder.name, index, name, value) for index, value in found if value == value)
 
 
 def _of_sets(run: Run, rows: np.ndarray) -> dict[str, np.ndarray]:

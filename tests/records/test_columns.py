@@ -9,8 +9,8 @@ import pytest
 
 from helpers.folders import finished, summary
 from mapga.records.collect import Run, collect
+from mapga.records.columns import card_of, columns, named, settings_of
 from mapga.records.protocol import Protocol
-from mapga.report.columns import card_of, columns, named, settings_of
 
 FID = Protocol("fid_clean", {"_target_": "mapga.metrics.FID", "reference": "truth"}, {"inception": "f58c"}, True)
 
