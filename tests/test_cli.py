@@ -170,7 +170,7 @@ def test_options_may_stand_anywhere(capsys):
         assert yaml.safe_load(mapga(capsys, *argv).out)["seed"] == 2
 
 
-@pytest.mark.parametrize("argv", [["dance"], ["run", "--fast"], ["export"], ["report", ".", "extra"]])
+@pytest.mark.parametrize("argv", [["dance"], ["run", "--fast"], ["export"], ["status", ".", "extra"]])
 def test_what_is_no_command_line_exits_with_2(capsys, argv):
     with pytest.raises(SystemExit) as caught:
         main(argv)

@@ -56,11 +56,11 @@ def bundle(root: Path, archive: Path | None) -> Path:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """What belongs to the folder: plain files of runs, problems, sweeps and the report; no links, no locks."""
+    """What belongs to the folder: files of runs, problems, sweeps and the report; no links out of it, no locks."""
     runs = {run.folder for run in collect(root)[0]}
     for path in sorted(root.rglob("*")):
         place = path.relative_to(root)
-        if path.is_symlink() or not path.is_file() or any(_LEFT.match(part) for part in place.parts):
+        if not path.is_file() or any(_LEFT.match(part) for part in place.parts):
             continue
         own = place.parts[0] in (PROBLEMS, "report", "sweeps") or path.name == "submissions.jsonl"
         inside = any(parent.name == PROBLEMS or parent in runs for parent in path.parents)
