@@ -1,17 +1,17 @@
 """Why MAP-GA through C lags behind MAP-GA through D: at which level it commits to a component, and what it knows then.
 
-    python experiments/exactness/lag.py [--device cuda] [--images 96] [--skip 0] [--tasks box50 ...] [--to lag.csv]
+    python experiments/exactness/lag.py [--device cuda]                              # lag.csv, beside this file
+    python experiments/exactness/lag.py --skip 96 --images 32 --fine 16 --maps D C8 "C8~0.3" "D>1" \
+        --growths 0 10 30 100 300 --to experiments/exactness/lag_others.csv          # other truths, larger steps
 
 The prior is exact, so that nobody's training is to blame: 400 training digits, a Gaussian of standard deviation 0.1
 around each, truths drawn from it, nothing rounded. MAP-GA without its prior term, 20 Karras levels from 80 to 0.002, no
 noise in y:
 
-lag.csv is of 96 truths, on which a setting may be chosen; lag_others.csv of the next 96 (``--skip 96``).
-
 * ``map``: what stands for the image in the ascent. D; C in so many Heun steps (C8, C16, C64), or Euler steps, which
-  lead from D (one) to C (E2, E4); C64 with an error of 0.1 or 0.3 times the spread of x given z if there were one
-  component (``C64~0.1``); D above a level and C64 below it (``D>0.3``).
-* ``growth``: of lambda with the noise level, 0 is the paper's; ``iterations``: gradient steps at each level.
+  lead from D (one) to C (E2, E4, E16); C8 with an error of 0.3 times the spread of x given z if there were one
+  component (``C8~0.3``); D above a level and C8 below it (``D>1``).
+* ``growth``: of lambda with the noise level, 0 is the paper's.
 * ``commit``: median level from which on z lies in the basin, of the probability flow, in which it ends.
 * ``residual``: |y - A x| of the estimate at that level over what it is at the highest, median.
 * ``gain``: |J^T r| / |r| there, the part of the residual that the gradient sees, median.
@@ -25,7 +25,7 @@ import argparse
 import csv
 from collections.abc import Iterator
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import torch
@@ -38,31 +38,30 @@ from mapga.posteriors import exact_posterior
 from mapga.priors import MixturePrior, Prior
 from mapga.priors.flow import heun_flow
 from mapga.problem import Problem, measure
-from mapga.rng import NoiseSource, generator, standard_normal
+from mapga.rng import NoiseSource, standard_normal
 from mapga.schedules import Karras
 from mapga.solvers import MAPGA
 from mapga.solvers.steps import posterior_residual, vjp
 
-SHAPE, COMPONENTS, STD, LEVELS, FINE = (1, 32, 32), 400, 0.1, 20, 64
+SHAPE, COMPONENTS, STD, LEVELS = (1, 32, 32), 400, 0.1, 20
 TASKS = {"box50": CentralBox(SHAPE, 0.5), "half": HalfMask(SHAPE), "supres4x": BlockMean(SHAPE, 4)}
-MAPS = ("D", "E2", "E4", "C8", "C16", "C64")
-OTHERS = ("C64~0.1", "C64~0.3", "D>0.3", "D>1")
-COLUMNS = ("task", "map", "growth", "iterations", "commit", "residual", "gain", "right", "mass", "rmse", "error_95")
-GROWTHS = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0)
+MAPS = ("D", "E2", "E4", "E16", "C8", "C16", "C64")
+COLUMNS = ("task", "map", "growth", "commit", "residual", "gain", "right", "mass", "rmse", "error_95")
+GROWTHS = (0.0, 1.0, 3.0, 10.0)
 
 
 class Through(MAPGA):
-    """MAP-GA without its prior term, through one of ``MAPS`` or ``OTHERS``."""
+    """MAP-GA without its prior term, through what a name says."""
 
-    def __init__(self, name: str, growth: float, iterations: int) -> None:
-        super().__init__(Karras(steps=LEVELS), iterations, use_prior=False, learning_rate_growth=growth)
+    def __init__(self, name: str, growth: float) -> None:
+        super().__init__(Karras(steps=LEVELS), use_prior=False, learning_rate_growth=growth)
         self.name = name
 
     def image(self, prior: Prior, z: Tensor, t: float) -> Tensor:
         name, _, number = self.name.partition(">")
         if name == "D" and (not number or t > float(number)):
             return prior.denoise(z, t)
-        kind, _, error = ("C64" if number else self.name).partition("~")
+        kind, _, error = ("C8" if number else self.name).partition("~")
         if kind.startswith("E"):
             return euler(prior, z, t, int(kind[1:]))
         x = heun_flow(prior.denoise, z, t, prior.sigma_min, int(kind[1:]))
@@ -80,7 +79,7 @@ def euler(prior: Prior, x: Tensor, t: float, steps: int) -> Tensor:
     return x
 
 
-def looked_at(problem: Problem, prior: MixturePrior, solver: Through, device: str) -> dict[str, Tensor]:
+def looked_at(problem: Problem, prior: MixturePrior, solver: Through, device: str, fine: int) -> dict[str, Tensor]:
     """Of every level and image the basin, residual and gain; the levels, the answers."""
     levels = solver.schedule.levels(LEVELS + 1).tolist()
     seen: dict[str, list[Tensor]] = {"component": [], "residual": [], "gain": []}
@@ -90,7 +89,7 @@ def looked_at(problem: Problem, prior: MixturePrior, solver: Through, device: st
             shift = partial(posterior_residual, problem, variance=prior.sigma_min**2)
             x, pulled = vjp(partial(solver.image, prior, t=levels[step]), z, shift)
             lengths = shift(x).flatten(1).norm(dim=1)
-            end = heun_flow(prior.denoise, state.x, levels[step + 1], prior.sigma_min, FINE).flatten(1)
+            end = heun_flow(prior.denoise, state.x, levels[step + 1], prior.sigma_min, fine).flatten(1)
             seen["component"].append((end @ prior.means.T - prior.half_norms).argmax(1))
             off = problem.y - problem.operator.apply(state.estimate)
             seen["residual"].append(off.flatten(1).norm(dim=1) / problem.operator.n_measurements**0.5)
@@ -102,10 +101,12 @@ def looked_at(problem: Problem, prior: MixturePrior, solver: Through, device: st
     }
 
 
-def lines(indices: range, device: str, quick: bool, tasks: list[str]) -> Iterator[list[object]]:
+def lines(
+    indices: range, tasks: list[str], maps: list[str], growths: list[float], device: str, fine: int
+) -> Iterator[list[object]]:
     digits = from_uint8(MNIST(limit=1).training())
     exact = MixturePrior.from_images(digits, STD, COMPONENTS)
-    shares = torch.tensor([generator(0, "component", index).random() for index in indices])
+    shares = torch.rand(indices.stop, generator=torch.manual_seed(0))[indices.start :]
     drawn = (shares * COMPONENTS).long()
     truth = exact.means[drawn].reshape(-1, *SHAPE) + STD * standard_normal(0, "truth", indices, SHAPE)
     prior = exact.to(device, torch.float32)
@@ -114,8 +115,8 @@ def lines(indices: range, device: str, quick: bool, tasks: list[str]) -> Iterato
         problem = measure(truth, operator.to("cpu", torch.float64), 0.0, seed=0, indices=indices)
         posterior = exact_posterior(problem, exact)
         here = problem.to(device, torch.float32)
-        for name, growth, iterations in settings(quick):
-            seen = looked_at(here, prior, Through(name, growth, iterations), device)
+        for name, growth in product(maps, growths):
+            seen = looked_at(here, prior, Through(name, growth), device, fine)
             last, chosen = seen["component"][-1], seen["component"] == seen["component"][-1]
             committed = chosen.flip(0).cumprod(0).flip(0).bool()  # from here on it stays
             first = committed.int().argmax(0, keepdim=True)
@@ -125,7 +126,6 @@ def lines(indices: range, device: str, quick: bool, tasks: list[str]) -> Iterato
                 task,
                 name,
                 growth,
-                iterations,
                 _short(seen["levels"][first[0]].median()),
                 _short((there["residual"] / seen["residual"][0]).median()),
                 _short(there["gain"].median()),
@@ -134,16 +134,6 @@ def lines(indices: range, device: str, quick: bool, tasks: list[str]) -> Iterato
                 _short(error.mean()),
                 _short(1.96 * error.std() / len(indices) ** 0.5),
             ]
-
-
-def settings(quick: bool) -> Iterator[tuple[str, float, int]]:
-    """Maps with growths, at one gradient step a level; at ten for the two extremes."""
-    if quick:
-        yield from [("D", 0.0, 1), ("C8", 0.0, 1)]
-        return
-    yield from ((name, growth, 1) for name in MAPS for growth in GROWTHS)
-    yield from ((name, growth, 1) for name in OTHERS for growth in (0.0, 10.0, 30.0))
-    yield from ((name, growth, 10) for name in ("D", "C64") for growth in (0.0, 1.0))
 
 
 def _short(value: Tensor) -> str:
@@ -155,14 +145,17 @@ if __name__ == "__main__":
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--images", type=int, default=96)
     parser.add_argument("--skip", type=int, default=0)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--maps", nargs="+", default=MAPS)
+    parser.add_argument("--growths", nargs="+", type=float, default=GROWTHS)
+    parser.add_argument("--fine", type=int, default=64, help="Heun steps by which a basin is told")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--to", type=Path, default=Path(__file__).parent / "lag.csv")
     told = parser.parse_args()
     with told.to.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        for line in lines(range(told.skip, told.skip + told.images), told.device, told.quick, told.tasks):
+        indices = range(told.skip, told.skip + told.images)
+        for line in lines(indices, told.tasks, told.maps, told.growths, told.device, told.fine):
             writer.writerow(line)
             file.flush()
             print(*line, flush=True)

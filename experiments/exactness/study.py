@@ -1,8 +1,9 @@
 """Solvers beside the exact posterior: runs of experiment=exactness, and what they come to, as a table.
 
-    python experiments/exactness/study.py run RESULTS [--jobs N] [--device cuda] [--smoke]    # goes on where it was
+    python experiments/exactness/study.py small RESULTS [--jobs N]    # on two cores; goes on where it was stopped
+    python experiments/exactness/study.py full RESULTS [--jobs N] [--device cuda]
     python experiments/exactness/study.py learned RESULTS --networks FOLDER [...]    # in the exact prior's place
-    python experiments/exactness/study.py store RESULTS [--smoke]    # solvers.csv beside this file (smoke.csv)
+    python experiments/exactness/study.py store RESULTS    # solvers.csv, beside this file
     python experiments/exactness/study.py draw    # calibration.png, ranks.png of solvers.csv
 
 A run is a line of the table: prior, task, noise and solver, and of each metric the value, half its 95 % interval, and
@@ -45,7 +46,6 @@ OVERLAPPING = (
     "dataset.prior={_target_: mapga.priors.MixturePrior.from_images, std: 0.2, components: 64, contrast: 0.1, "
     "ode_steps: 32, chunk: 8192}"
 )
-SMOKE = ("dataset.limit=16", "samples=9", "batch_size=144", "passes=30", "metrics.gap_to_samples.draws=8")
 ONE = (
     "gap_to_mmse",
     "gap_to_mode",
@@ -61,14 +61,24 @@ SEVERAL = (
 )
 
 
-def sweeps(smoke: bool) -> Iterator[list[str]]:
-    """Overrides of every sweep with exact priors; a task with a noise is one, so that they run side by side."""
-    if smoke:
-        yield [*SMOKE, "task=box50,supres4x", "task.sigma_y=0.05", "solver=map_ga_d_np,pgdm,ddrm"]
-        return
+def small() -> Iterator[list[str]]:
+    """What two cores do in an hour: methods without C on 32 truths, those with C on 16 and two tasks."""
+    for noise in ("0.05", "0.2", "0"):
+        for task in TASKS:
+            if (task, noise) != ("denoise", "0"):  # y is the truth
+                place = [f"task={task}", f"task.sigma_y={noise}", "dataset.limit=32", "batch_size=304"]
+                yield [*place, f"solver={','.join(WITHOUT_C)}"]
+                yield [*place, *FULL_SHIFT]
+    for task in ("box50", "supres4x"):
+        place = [f"task={task}", "task.sigma_y=0.05", "dataset.limit=16", "batch_size=304"]
+        yield [*place, "solver=map_ga_np,map_ga,map_gn,ct_zsie"]
+
+
+def full() -> Iterator[list[str]]:
+    """A task with a noise is a sweep, so that they run side by side; a GPU and 16 cores have it in minutes."""
     for task in TASKS:
         for noise in NOISES:
-            if (task, noise) == ("denoise", "0"):  # y is the truth
+            if (task, noise) == ("denoise", "0"):
                 continue
             place = [f"task={task}", f"task.sigma_y={noise}"]
             yield [*place, f"solver={','.join(SOLVERS)}"]
@@ -205,18 +215,16 @@ def draw() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "learned", "store", "draw"))
+    parser.add_argument("what", choices=("small", "full", "learned", "store", "draw"))
     parser.add_argument("results", nargs="?", type=Path, default=Path("results/exactness"))
     parser.add_argument("--networks", type=Path, default=Path("checkpoints/overlapping"))
-    parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--device", default="auto")
     told = parser.parse_args()
-    if told.what == "run":
-        launch(told.results, list(sweeps(told.smoke)), told.jobs, told.device)
-    elif told.what == "learned":
-        launch(told.results, list(learned(told.networks.resolve())), told.jobs, told.device)
-    elif told.what == "store":
-        store(told.results, HERE / ("smoke.csv" if told.smoke else "solvers.csv"))
-    else:
+    if told.what == "store":
+        store(told.results, HERE / "solvers.csv")
+    elif told.what == "draw":
         draw()
+    else:
+        every = {"small": small, "full": full, "learned": lambda: learned(told.networks.resolve())}[told.what]()
+        launch(told.results, list(every), told.jobs, told.device)
