@@ -99,7 +99,7 @@ BAD = {
     "a launcher without -m": (["hydra/launcher=joblib"], r"hydra/launcher=joblib: .*add -m"),
     "a key that nobody reads": (["num_iter=5"], r"num_iter=5: .*not by ct_zsie; drop it"),
     "steps beside passes": (["passes=9", "schedule.steps=2"], r"schedule\.steps=2: passes=9 sets it, to 9 here"),
-    "an argument that the file does not state": (["solver.sched=1"], r"'solver\.sched'; solver has start, clip"),
+    "an argument that the file does not state": (["solver.sched=1"], r"'solver\.sched'; solver has title, start, clip"),
     "not an override": (["half"], r"half"),
     "a missing key": (["dataset=image_folder"], r"dataset\.root"),
     "no such folder": (["dataset=image_folder", "dataset.root=/no/such/folder"], r"/no/such/folder.*no such"),
