@@ -68,7 +68,13 @@ def test_every_key_of_the_full_imagenet64_file_maps():
     assert len(targets) == len(set(targets)) == len(converted)
 
 
-@pytest.mark.parametrize(("name", "count"), [("imagenet64", 295_899_267), ("lsun256", 526_304_771)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        *(("imagenet64", 295_899_267), ("lsun256", 526_304_771), ("adm64", 295_904_454), ("adm256", 552_814_086)),
+        *(("adm256_classes", 553_838_086), ("ffhq256", 93_563_910)),
+    ],
+)
 def test_the_full_size_networks_have_the_published_number_of_parameters(name: str, count: int):
     architecture = architectures()[name]
     assert architecture.parameters == sum(value.numel() for value in empty_network(architecture).parameters()) == count
@@ -76,7 +82,7 @@ def test_the_full_size_networks_have_the_published_number_of_parameters(name: st
 
 def test_the_manifest_names_the_released_networks():
     files = {name: entry for name, entry in published_files().items() if "tiny" not in name}
-    assert len(files) == 12 and {entry.kind for entry in files.values()} == {"edm", "cd", "ct"}
+    assert len(files) == 18 and {entry.kind for entry in files.values()} == {"edm", "adm", "cd", "ct"}
     assert files["ct_imagenet64"].grid == 201 and files["ct_cat256"].grid == 151 and files["cd_cat256_l2"].grid == 40
     classes = {name: architectures()[entry.architecture].classes for name, entry in files.items()}
     assert classes["cd_imagenet64_l2"] == 1000 and classes["ct_bedroom256"] is None

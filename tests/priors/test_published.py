@@ -136,7 +136,7 @@ def test_labels_that_do_not_fit_are_refused(weights: dict[str, str], options: di
         (("imagenet64", "edm_cat256_ema", None, 1), "edm_cat256_ema is of architecture lsun256"),
         (("imagenet64", "edm_imagnet64", None, 1), "no published network; choose one of .*prior.denoiser_source"),
         (("imagenet64", None, None, 1), "are both null; name one, or use prior=none"),
-        (("imagenet", None, None, 1), "prior.architecture='imagenet': choose imagenet64 or lsun256"),
+        (("imagenet", None, None, 1), "prior.architecture='imagenet': choose imagenet64, lsun256, adm64"),
     ],
 )
 def test_networks_in_the_wrong_place_are_refused(arguments: tuple, message: str):

@@ -1,11 +1,13 @@
-r"""The published networks as a prior: an EDM denoiser and a consistency model of one dataset.
+r"""Published networks as a prior: a denoiser, a consistency model, or both, of one dataset.
 
-    D(x, sigma) = edm scalings around F_D,    C(x, sigma) = consistency scalings around F_C
+    D(x, sigma) = edm scalings around F_D,    C(x, sigma) = consistency scalings around F_C,
 
-(``mapga.priors.networks.preconditioning`` has the formulas.) What the prior can do is known from the manifest, so that
+or, of ADM's denoisers, D(x, sigma) = x - sigma F_D(x / sqrt(1 + sigma^2), t(sigma)) (``mapga.priors.networks`` has the
+formulas in ``preconditioning`` and ``processes``). What the prior can do is known from the manifest, so that
 a solver may refuse it, and missing files be named, before any weights are read.
 
-Source: Song, Dhariwal, Chen, Sutskever, "Consistency models", 2023, arXiv 2303.01469, and its released weights.
+Sources: Song, Dhariwal, Chen, Sutskever, "Consistency models", 2023, arXiv 2303.01469; Dhariwal, Nichol, "Diffusion
+models beat GANs on image synthesis", 2021, arXiv 2105.05233 (ADM); their released weights.
 """
 
 from __future__ import annotations
@@ -27,7 +29,6 @@ from mapga.priors.network import NetworkPrior
 from mapga.priors.networks.labels import Labels, Which
 from mapga.priors.networks.preconditioning import ROLES
 from mapga.priors.networks.quick import quickened
-from mapga.schedules import SIGMA_MAX
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -52,7 +53,7 @@ class PublishedPrior(Prior):
     """Released networks, read when they are first needed.
 
     Args:
-        architecture: ``imagenet64`` or ``lsun256``.
+        architecture: ``imagenet64``, ``lsun256``, ``adm64``, ``adm256``, ``adm256_classes`` or ``ffhq256``.
         denoiser: Published name of an EDM network; None for none.
         consistency: Published name of a consistency model; None for none.
         denoiser_source: Where the denoiser's weights are: None for the publisher's address; else an http(s) address, a
@@ -85,7 +86,6 @@ class PublishedPrior(Prior):
         given=("seed", "dataset_classes"),
         files=_files,
     )
-    sigma_max = SIGMA_MAX
 
     def __init__(
         self,
@@ -110,6 +110,9 @@ class PublishedPrior(Prior):
         node |= {"denoiser_sha256": denoiser_sha256, "consistency_sha256": consistency_sha256}
         self.sources = sources_of(node)
         self.has_denoiser, self.has_consistency = (role in self.sources for role in ROLES)
+        self._processes = {role: source.entry.process for role, source in self.sources.items()}
+        self.sigma_min = max(process.sigma_min for process in self._processes.values())
+        self.sigma_max = min(process.sigma_max for process in self._processes.values())
         self.name, self._architecture, shape = architecture, architecture, architectures()[architecture]
         self.image_shape, self.n_classes = shape.image_shape, shape.classes
         self.precision, self.channels_last, self.compile = precision, channels_last, compile
@@ -186,7 +189,13 @@ class PublishedPrior(Prior):
     def _with_inner(self) -> Self:
         denoiser, consistency = (self._networks.get(role) for role in ROLES)
         self._inner = NetworkPrior(
-            denoiser, consistency, self.image_shape, n_classes=self.n_classes, name=self.name, follow=False
+            denoiser,
+            consistency,
+            self.image_shape,
+            n_classes=self.n_classes,
+            name=self.name,
+            processes=self._processes,
+            follow=False,
         )
         return self
 

@@ -1,7 +1,8 @@
 """The U-Net of the published networks, in the form of diffusers' ``UNet2DModel``.
 
-Source: Dhariwal, Nichol, "Diffusion models beat GANs on image synthesis", 2021, arXiv 2105.05233; the two settings that
-Song et al., "Consistency models", 2023, arXiv 2303.01469, released weights for.
+Sources: Dhariwal, Nichol, "Diffusion models beat GANs on image synthesis", 2021, arXiv 2105.05233 (ADM), whose weights
+these are, with those of DPS for faces (Chung et al., 2023, arXiv 2209.14687); and the two settings that Song et al.,
+"Consistency models", 2023, arXiv 2303.01469, released weights for.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ class PublishedArchitecture:
         scale_shift: Whether the time embedding scales and shifts a normalised layer, or is added to it.
         head: Channels of one attention head.
         parameters: Number of parameters, for checking.
+        variance: Whether it answers with a variance too, in three more channels, of which nothing is taken.
+        heads_first: Whether ``qkv`` of a published file is laid out (heads, three, channels of a head), as it was in
+            ADM before its "new attention order", which is (three, heads, channels of a head).
     """
 
     image_size: int
@@ -35,6 +39,8 @@ class PublishedArchitecture:
     scale_shift: bool
     head: int
     parameters: int
+    variance: bool = False
+    heads_first: bool = False
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -1,9 +1,11 @@
 """From the names of a published state dict to those of diffusers: strict, every key once.
 
 Attention: the published ``qkv`` (3C, C, 1, 1) is laid out (three, heads, channels of a head), so its three thirds are
-diffusers' ``to_q``, ``to_k`` and ``to_v`` as they stand, heads included.
+diffusers' ``to_q``, ``to_k`` and ``to_v`` as they stand, heads included. Older networks have (heads, three, channels of
+a head), which is transposed.
 
-Source of the published names: openai/consistency_models, 2023 (cm/unet.py); of the others: diffusers, UNet2DModel.
+Sources of the published names: openai/consistency_models, 2023 (cm/unet.py), openai/guided-diffusion, 2021; of the
+others: diffusers, UNet2DModel.
 """
 
 from __future__ import annotations
@@ -112,7 +114,10 @@ def to_diffusers(state: Mapping[str, Tensor], architecture: PublishedArchitectur
         return dict(state)
     shapes, converted = diffusers_shapes(architecture), {}
     for old, names in published_names(architecture).items():
-        for name, part in zip(names, torch.chunk(state[old], len(names)), strict=True):
+        whole = state[old]
+        if len(names) == 3 and architecture.heads_first:
+            whole = whole.unflatten(0, (-1, 3, architecture.head)).transpose(0, 1).flatten(0, 2)
+        for name, part in zip(names, torch.chunk(whole, len(names)), strict=True):
             converted[name] = part.reshape(shapes[name])
     return converted
 

@@ -64,10 +64,10 @@ def _check_digest(path: Path, digest: str, entry: PublishedFile) -> None:
 def _check_kind(path: Path, copy: Path, weights: Weights, folder: str | None, entry: PublishedFile) -> None:
     """Refuse weights that say, or were used before, as the other kind: the images would be silently wrong."""
     stated = weights.metadata.get("kind") or folder
-    if stated is not None and stated != entry.preconditioning:
+    if stated is not None and stated != entry.convention:
         where = f" (as {copy} says; remove that file if they were named wrongly before)" if copy.is_file() else ""
         raise ValueError(
-            f"{path}: these are {stated} weights, asked for as {entry.name}, which is {entry.preconditioning}; the "
+            f"{path}: these are {stated} weights, asked for as {entry.name}, which is {entry.convention}; the "
             f"scalings differ and the images would be silently wrong: give the file under its own name{where}"
         )
 
@@ -76,7 +76,7 @@ def _keep(copy: Path, tensors: dict[str, torch.Tensor], entry: PublishedFile, di
     """Write the converted copy, whole or not at all; two processes that do so at once write the same bytes."""
     metadata = {
         "format": FORMAT,
-        "kind": entry.preconditioning,
+        "kind": entry.convention,
         "name": entry.name,
         "architecture": entry.architecture,
         "source_sha256": digest,

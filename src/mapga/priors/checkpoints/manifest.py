@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from mapga.priors.checkpoints.architecture import PublishedArchitecture
-from mapga.priors.networks.preconditioning import Kind
+from mapga.priors.networks.processes import DiscreteVP, Preconditioned, Process
 
 __all__ = ["PublishedFile", "architectures", "published", "published_files"]
 
@@ -23,7 +23,7 @@ class PublishedFile:
 
     Attributes:
         name: Its published name.
-        kind: ``edm`` a denoiser, ``cd`` a distilled, ``ct`` a trained consistency model.
+        kind: ``edm`` and ``adm`` denoisers, ``cd`` a distilled, ``ct`` a trained consistency model.
         architecture: Name of its architecture.
         prior: The file of conf/prior that it belongs to.
         address: Where its publisher serves it.
@@ -31,10 +31,11 @@ class PublishedFile:
         size: Bytes, where known.
         sha256: In hexadecimal, where known.
         hub: Hub id of a diffusers copy, if there is one.
+        betas: Of an ``adm``'s training: ``linear`` or ``cosine``.
     """
 
     name: str
-    kind: Literal["edm", "cd", "ct"]
+    kind: Literal["edm", "adm", "cd", "ct"]
     architecture: str
     prior: str
     address: str
@@ -42,11 +43,24 @@ class PublishedFile:
     size: int | None = None
     sha256: str | None = None
     hub: str | None = None
+    betas: Literal["linear", "cosine"] = "linear"
 
     @property
-    def preconditioning(self) -> Kind:
-        """The scalings it was trained with."""
-        return "edm" if self.kind == "edm" else "consistency"
+    def role(self) -> str:
+        """``denoiser`` or ``consistency``."""
+        return "denoiser" if self.kind in ("edm", "adm") else "consistency"
+
+    @property
+    def convention(self) -> str:
+        """What it was trained as, without which its images are silently wrong: ``edm``, ``adm``, ``consistency``."""
+        return self.kind if self.role == "denoiser" else "consistency"
+
+    @property
+    def process(self) -> Process:
+        """What becomes of its answer."""
+        if self.kind == "adm":
+            return DiscreteVP.linear() if self.betas == "linear" else DiscreteVP.cosine()
+        return Preconditioned("edm" if self.kind == "edm" else "consistency")
 
 
 @cache
@@ -70,7 +84,9 @@ def architectures() -> dict[str, PublishedArchitecture]:
 def published_files() -> dict[str, PublishedFile]:
     """The released networks by name."""
     address, entries = _read()["address"], _read()["networks"]
-    return {name: PublishedFile(name, address=address.format(name=name), **entry) for name, entry in entries.items()}
+    return {
+        name: PublishedFile(name, **{"address": address.format(name=name), **entry}) for name, entry in entries.items()
+    }
 
 
 def published(name: str) -> PublishedFile:

@@ -13,7 +13,7 @@ __all__ = ["PublishedNetwork", "empty_network"]
 
 
 class PublishedNetwork(nn.Module):
-    """F(x, time, labels): images (B, 3, H, W), time inputs 250 ln sigma (B,), int64 labels (B,) -> (B, 3, H, W)."""
+    """F(x, time, labels): images (B, 3, H, W), time inputs (B,), int64 labels (B,) -> (B, 3, H, W)."""
 
     def __init__(self, architecture: PublishedArchitecture) -> None:
         from diffusers import UNet2DModel
@@ -26,7 +26,7 @@ class PublishedNetwork(nn.Module):
         body: Any = UNet2DModel(
             sample_size=architecture.image_size,
             in_channels=3,
-            out_channels=3,
+            out_channels=6 if architecture.variance else 3,
             layers_per_block=architecture.blocks,
             block_out_channels=architecture.widths,
             down_block_types=tuple(down[kind] for kind in kinds),
@@ -44,7 +44,7 @@ class PublishedNetwork(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
         out: Tensor = self.body(x, time, class_labels=labels, return_dict=False)[0]
-        return out
+        return out[:, :3]
 
 
 def empty_network(architecture: PublishedArchitecture) -> PublishedNetwork:

@@ -124,18 +124,18 @@ def sources_of(node: Mapping[str, Any]) -> dict[str, WeightsSource]:
     """
     architecture = node.get("architecture")
     if architecture not in architectures():
-        raise ConfigError(f"prior.architecture={architecture!r}: choose {' or '.join(architectures())}")
+        raise ConfigError(f"prior.architecture={architecture!r}: choose {', '.join(architectures())}")
     found = {}
-    for role, kind in ROLES.items():
+    for role in ROLES:
         if (name := node.get(role)) is None:
             continue
         try:
             entry = published(name)
         except ValueError as error:
             raise ConfigError(f"prior.{role}={error}; its file or folder goes into prior.{role}_source") from None
-        if entry.preconditioning != kind:
-            what, other = ("a denoiser", "denoiser") if entry.kind == "edm" else ("a consistency model", "consistency")
-            raise ConfigError(f"prior.{role}={name} is {what} ({entry.kind}); give it as prior.{other}")
+        if entry.role != role:
+            what = "a denoiser" if entry.role == "denoiser" else "a consistency model"
+            raise ConfigError(f"prior.{role}={name} is {what} ({entry.kind}); give it as prior.{entry.role}")
         if entry.architecture != architecture:
             raise ConfigError(
                 f"prior.{role}={name} is of architecture {entry.architecture}, prior.architecture is {architecture}; "

@@ -17,6 +17,7 @@ Sources: Ho et al., 2020, arXiv 2006.11239; Salimans, Ho, 2022, arXiv 2202.00512
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -66,6 +67,18 @@ class DiscreteVP:
         a = alphas.double()
         levels = ((1 - a) / a).sqrt()
         return cls(tuple(levels[levels.isfinite()].tolist()), prediction)
+
+    @classmethod
+    def linear(cls) -> DiscreteVP:
+        """1,000 times, beta from 1e-4 to 0.02 (Ho et al., 2020)."""
+        return cls.of_alphas(torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0))
+
+    @classmethod
+    def cosine(cls) -> DiscreteVP:
+        """1,000 times, a_t as cos^2, no beta above 0.999 (Nichol, Dhariwal, 2021, arXiv 2102.09672)."""
+        t = torch.linspace(0, 1, 1001, dtype=torch.float64)
+        a = ((t + 0.008) / 1.008 * math.pi / 2).cos().square()
+        return cls.of_alphas(torch.cumprod((a[1:] / a[:-1]).clamp(min=0.001), 0))
 
     @property
     def sigma_min(self) -> float:
