@@ -115,10 +115,12 @@ class SolverCard(Card):
     Attributes:
         passes: Forward passes plus vector-Jacobian products per image, of its arguments and its schedule's steps.
         needs: What it cannot do without, of the same.
+        remark: What a reader must know who sees it in one table with others; "" for nothing.
     """
 
     passes: Callable[[Any, int], int] | None = None
     needs: Callable[[Any, int], Needs] | None = None
+    remark: str = ""
     given: tuple[str, ...] = ("schedule",)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from mapga.report.passes import passes_of, passes_text
 from mapga.report.sheets import board_table
 from mapga.report.studies import studies
 from mapga.report.table import make_table
+from mapga.solvers import MAPGAPGDM, PGDM, PseudoInverse
 
 NUMBERS = np.random.default_rng(0).normal(20, 1, 30)
 BOX = {"_target_": "mapga.operators.CentralBox", "width": 0.5}
@@ -106,3 +108,15 @@ def test_every_table_has_a_column_of_them(unequal, monkeypatch):
     assert {"passes"} <= set(next(csv.reader((folder / "table.csv").open())))
     assert {"passes"} <= set(next(csv.reader((folder / "published.csv").open())))
     assert {"first_passes", "second_passes"} <= set(next(csv.reader((folder / "pairs.csv").open())))
+
+
+def test_a_table_says_what_a_reader_must_know_of_a_method(tmp_path, monkeypatch):
+    """As that the second half of Algorithm 3 is not what pgdm is."""
+    assert "full shift" in MAPGAPGDM.card.remark and not PGDM.card.remark
+    monkeypatch.setattr(PseudoInverse, "card", replace(PseudoInverse.card, remark="is not what it seems"))
+    _equal(tmp_path, "alpha", 50)
+    assert not studies(collect(tmp_path)[0])[0].remarks, "alone in its table"
+    _equal(tmp_path, "beta", 50)
+    (study,) = studies(collect(tmp_path)[0])
+    assert study.remarks == ["alpha: is not what it seems"]
+    assert board_table(boards(study)[0][0]).notes[-1] == "alpha: is not what it seems"

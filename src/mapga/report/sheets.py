@@ -59,7 +59,7 @@ def board_table(board: Board, *, intervals: bool = True) -> Table:
         *([] if board.of_sets else board.floors),
         *perfect_note(cell.coverage for cell in board.cells.values()),
     ]
-    notes += board.study.left_out
+    notes += board.study.left_out + board.study.remarks
     if fixed:
         notes.append("each method with one setting for all tasks: the one that ranks best on average")
     elif has_ablation(board.study):

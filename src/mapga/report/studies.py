@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mapga.card import SolverCard
 from mapga.node import DATASET, OPERATOR, SOLVER, Slot
 from mapga.records.collect import Run, told_apart
 from mapga.report.coverage import left_out, whole
@@ -125,6 +126,16 @@ class Study:
     def left_out(self) -> list[str]:
         """A line for what is not compared, and why."""
         return left_out(self.runs, self.whole) + unequal_note(self.runs)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader must know of methods that stand in one table."""
+        found: dict[str, str] = {}
+        for method in self.methods:
+            card = next(run.spec.card(SOLVER) for run in self.runs if self.method_of[run.folder] == method)
+            if isinstance(card, SolverCard) and card.remark:
+                found.setdefault(card.remark, self.shown.get(method, method))
+        return [f"{method}: {remark}" for remark, method in found.items()] if len(self.methods) > 1 else []
 
     def of(self, task: str, method: str) -> list[Run]:
         """Its runs on a task with a method."""

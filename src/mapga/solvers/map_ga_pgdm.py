@@ -46,6 +46,7 @@ class MAPGAPGDM(Solver):
     card = SolverCard(
         passes=lambda a, steps: steps * (a.num_iter * 2 + 1) + a.pgdm_steps * 2,
         needs=lambda a, steps: Needs(denoiser=True, consistency=a.consistency, vjp=True, noise="some"),
+        remark="its PGDM half takes the full shift of the posterior mean, pgdm does with guidance=posterior_mean",
     )
     starts_from_noise = True
 
