@@ -54,3 +54,8 @@ def test_folders_without_runs(tmp_path, capsys, monkeypatch):
     assert "holds no runs; make one with" in mapga(capsys, "ls", str(tmp_path)).err
     monkeypatch.chdir(tmp_path)
     assert "results is not a folder" in mapga(capsys, "ls").err
+    (tmp_path / "resuls").mkdir()
+    for command in ("ls", "status", "report", "verify", "bundle", "sync"):
+        said = mapga(capsys, command)
+        assert said.code == 2 and said.err.count("\n") == 1 and said.out == ""
+        assert "results is not a folder; did you mean 'resuls'? name the results_dir of your runs" in said.err

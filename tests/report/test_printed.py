@@ -43,8 +43,10 @@ def test_where_the_numbers_come_from_stands_above_them(results, capsys):
         origin = {"date": "2026-02-03T04:05:06Z", "command": ["x", "run", "solver=alpha"], "mapga": "0.1.0"}
         origin |= {"git": {"commit": "a" * 40, "dirty": True}, "versions": {"torch": "2.9.0"}}
         (path.parent / "provenance.json").write_text(json.dumps(origin))
+        text = path.read_text()
+        path.write_text(text.replace("mapga.priors.NoPrior", "mapga.priors.NoPrior\n  sha256: " + "b" * 64))
     first, second, *_ = mapga(capsys, "report", str(results)).out.splitlines()
-    assert first == "tiny, noiseless: 3 images (limit=3), seed 0; prior gauss; 6 passes per image"
+    assert first == "tiny, noiseless: 3 images (limit=3), seed 0; prior gauss (bbbbbbbb); 6 passes per image"
     assert second == "mapga 0.1.0 @ aaaaaaa+, torch 2.9.0, 2026-02-03; made by: mapga run solver=alpha"
     for name in ("table.md", "table.tex", "index.html"):
         assert "@ aaaaaaa+, torch 2.9.0" in (results / "report" / name).read_text()

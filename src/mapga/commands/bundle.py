@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mapga.errors import ConfigError
 from mapga.files.durable import replacing
-from mapga.records.collect import collect
+from mapga.records.collect import check_folder, collect
 from mapga.records.origins import command_of
 from mapga.spec import PROBLEMS, REPLACED
 
@@ -34,8 +34,7 @@ def bundle(root: Path, archive: Path | None) -> Path:
         ConfigError: No folder, or no run in it.
         OSError: The archive cannot be written.
     """
-    if not root.is_dir():
-        raise ConfigError(f"{root} is not a folder; name the results_dir of your runs")
+    check_folder(root)
     runs, _ = collect(root)
     if not runs or (root / "config.yaml").exists():
         raise ConfigError(f"{root} holds no folders of runs; name the results_dir of your runs")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mapga.errors import ConfigError, closest
-from mapga.records.collect import Run, collect
+from mapga.records.collect import Run, check_folder, collect
 from mapga.records.columns import columns, metric_card, metric_names
 from mapga.records.image_scores import Scores, read_scores
 from mapga.records.store import ImageStore
@@ -87,8 +87,7 @@ def compared(one: Path, other: Path, metric: str | None) -> Iterator[tuple[str, 
 
 
 def _finished(root: Path) -> list[Run]:
-    if not root.is_dir():
-        raise ConfigError(f"{root} is not a folder; name the results_dir of your runs")
+    check_folder(root)
     runs = [run for run in collect(root)[0] if run.status == "done"]
     if not runs:
         raise ConfigError(f"{root} holds no finished runs; make one with: mapga run results_dir={root}")

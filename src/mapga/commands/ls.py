@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mapga.errors import ConfigError, closest
-from mapga.records.collect import Run, collect, settings
+from mapga.records.collect import Run, check_folder, collect, settings
 from mapga.records.columns import card_of, columns, estimate, metric_names
 from mapga.records.origins import origins
 
@@ -28,8 +28,7 @@ def listed(root: Path, filters: Sequence[str], metric: str | None) -> tuple[Tabl
     Raises:
         ConfigError: No folder, no run, a metric that no run has, or a filter that fits none.
     """
-    if not root.is_dir():
-        raise ConfigError(f"{root} is not a folder; name the results_dir of your runs")
+    check_folder(root)
     found, troubles = collect(root)
     runs = columns(found)
     if not runs and not troubles:

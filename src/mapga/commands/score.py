@@ -8,7 +8,7 @@ from pathlib import Path
 from mapga.config.compose import compose_run, spec_of
 from mapga.errors import ConfigError
 from mapga.records import LockedError, RunFolder
-from mapga.records.collect import Run, collect
+from mapga.records.collect import Run, check_folder, collect
 from mapga.records.documents import read_summary
 from mapga.records.protocol import unscored
 from mapga.spec import RunSpec
@@ -36,8 +36,7 @@ def score(root: Path, overrides: Sequence[str], say: Callable[[str], object]) ->
     if others := [text for text in overrides if _key(text) not in _OVERRIDES]:
         raise ConfigError(f"{others[0]}: what was restored stays as it is; score takes {', '.join(_OVERRIDES)}")
     asked = spec_of(compose_run(overrides))
-    if not root.is_dir():
-        raise ConfigError(f"{root} is not a folder; name a run's folder, or the results_dir of your runs")
+    check_folder(root, "a run's folder, or the results_dir of your runs")
     runs, refused = collect(root)
     finished = [run for run in runs if run.status == "done"]
     if not finished and not refused:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mapga.errors import ConfigError
 from mapga.node import Node, tracker
 from mapga.records import Journal
-from mapga.records.collect import Run, collect
+from mapga.records.collect import Run, check_folder, collect
 from mapga.records.scores import read_numbers
 from mapga.tracking.wandb_run import WandbTracker
 
@@ -29,8 +29,7 @@ def sync(root: Path, *, mode: str | None = None, say: Callable[[str], None]) -> 
     Raises:
         ConfigError: No such folder, or a key that is refused.
     """
-    if not root.is_dir():
-        raise ConfigError(f"{root} is not a folder; name the results_dir of your runs")
+    check_folder(root)
     runs, troubles = collect(root)
     before = fresh = 0
     for run in runs:

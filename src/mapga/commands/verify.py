@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mapga.errors import ConfigError
 from mapga.records.audit import damages, unsealed
-from mapga.records.collect import UNREADABLE, Run, read_run, trouble
+from mapga.records.collect import UNREADABLE, Run, check_folder, read_run, trouble
 from mapga.records.documents import read_json, rows_text
 from mapga.records.origins import command_of
 from mapga.records.recorded import read_recorded
@@ -55,8 +55,7 @@ def verify(root: Path, replay: int, say: Callable[[str], object]) -> int:
     Raises:
         ConfigError: No such folder, or no run in it.
     """
-    if not root.is_dir():
-        raise ConfigError(f"{root} is not a folder; name the results_dir of your runs")
+    check_folder(root)
     if replay < 0:
         raise ConfigError(f"--replay={replay}: solve 0 images again, or more")
     marks = ("config.yaml", "images.npy", "journal*.jsonl", "done")

@@ -10,14 +10,25 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
-from mapga.errors import DamagedError
+from mapga.errors import ConfigError, DamagedError, closest
 from mapga.files.plain_yaml import from_yaml
 from mapga.node import TITLE
 from mapga.records.documents import read_json, read_summary
 from mapga.records.losses import Losses
 from mapga.spec import REPLACED, RunSpec
 
-__all__ = ["UNREADABLE", "Run", "StoredProblem", "collect", "read_run", "run_of", "settings", "told_apart", "trouble"]
+__all__ = [
+    "UNREADABLE",
+    "Run",
+    "StoredProblem",
+    "check_folder",
+    "collect",
+    "read_run",
+    "run_of",
+    "settings",
+    "told_apart",
+    "trouble",
+]
 
 # What a run's folder raises whose files were damaged, in whatever way.
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError)
@@ -76,6 +87,21 @@ class Run:
     def problem_folder(self) -> Path:
         """Where its truth and measurements lie."""
         return self.folder.parent / self.problem.folder
+
+
+def check_folder(root: Path, what: str = "the results_dir of your runs") -> None:
+    """Do nothing about a folder.
+
+    Args:
+        root: Where runs are looked for.
+        what: What is wanted, for the message.
+
+    Raises:
+        ConfigError: It is none; naming what is beside it and comes nearest.
+    """
+    if not root.is_dir():
+        beside = [path.name for path in root.parent.iterdir() if path.is_dir()] if root.parent.is_dir() else []
+        raise ConfigError(f"{root} is not a folder{closest(root.name, beside)} name {what}")
 
 
 def collect(root: Path) -> tuple[list[Run], list[str]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mapga.node import DATASET, PRIOR
+from mapga.node import DATASET
 from mapga.records.collect import Run
 from mapga.records.origins import command_of, origins
 from mapga.report.passes import passes_text
@@ -14,6 +15,7 @@ from mapga.report.studies import Study
 
 __all__ = ["about"]
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAMED = 2  # versions, or commands, that a line names
 
 
@@ -43,9 +45,9 @@ def _plain(value: Any) -> bool:
 
 
 def _prior(run: Run) -> str:
-    """The prior's name, and the first digits of the files that it works with."""
-    node = run.spec.config.get("prior") or {}
-    hashes = [str(node[key])[:8] for key in run.spec.card(PRIOR).pinned.values() if node.get(key)]
+    """The prior's name, and the first digits of the hashes in its node: of the files that it works with."""
+    values = (run.spec.config.get("prior") or {}).values()
+    hashes = [value[:8] for value in values if isinstance(value, str) and _SHA256.fullmatch(value)]
     return run.names["prior"] + (f" ({', '.join(hashes)})" if hashes else "")
 
 

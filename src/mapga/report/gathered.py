@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mapga.errors import ConfigError
-from mapga.records.collect import Run, collect
+from mapga.records.collect import Run, check_folder, collect
 from mapga.records.columns import columns
 
 __all__ = ["gathered", "name_of"]
@@ -22,8 +22,7 @@ def gathered(roots: Sequence[Path]) -> tuple[list[Run], list[str]]:
     runs: dict[str, tuple[Path, Run]] = {}
     troubles: list[str] = []
     for root in roots:
-        if not root.is_dir():
-            raise ConfigError(f"{root} is not a folder; name the results_dir of your runs")
+        check_folder(root)
         found, lines = collect(root)
         troubles += lines
         for run in found:

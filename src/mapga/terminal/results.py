@@ -37,9 +37,9 @@ def report(arguments: argparse.Namespace) -> int:
 
 def status(arguments: argparse.Namespace) -> int:
     from mapga.commands.status import status_view
+    from mapga.records.collect import check_folder
 
-    if not arguments.folder.is_dir():
-        raise ConfigError(f"{arguments.folder} is not a folder; name the results_dir of your runs")
+    check_folder(arguments.folder)
     console = Console(width=None if Console().is_terminal else _WIDE, emoji=False)
     view, counts = status_view(arguments.folder)
     if arguments.watch:
