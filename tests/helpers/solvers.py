@@ -12,6 +12,7 @@ import yaml
 
 from mapga.card import Needs
 from mapga.catalogue import kinds
+from mapga.node import TITLE
 from mapga.solvers.base import Solver
 
 __all__ = ["NEEDS", "SOLVERS", "SOME_NOISE", "arguments_of", "noise_of", "taken"]
@@ -29,7 +30,8 @@ def taken(solver: Callable[..., Solver], arguments: dict[str, int]) -> dict[str,
 
 def _of_conf(path: Path) -> partial[Solver]:
     node = yaml.safe_load(path.read_text().replace("${num_iter}", str(_SMALL["num_iter"])))
-    node.pop("defaults", None)  # the schedule that it brings
+    for key in ("defaults", TITLE):  # the schedule that it brings, what people call it
+        node.pop(key, None)
     make = kinds("mapga.solvers", "Solver")[node.pop("_target_").rpartition(".")[2]]
     return partial(make, **node | taken(make, _SMALL))
 
