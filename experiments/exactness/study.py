@@ -62,16 +62,21 @@ SEVERAL = (
 
 
 def small() -> Iterator[list[str]]:
-    """What two cores do in an hour: methods without C on 32 truths, those with C on 16 and two tasks."""
-    for noise in ("0.05", "0.2", "0"):
-        for task in TASKS:
-            if (task, noise) != ("denoise", "0"):  # y is the truth
-                place = [f"task={task}", f"task.sigma_y={noise}", "dataset.limit=32", "batch_size=304"]
-                yield [*place, f"solver={','.join(WITHOUT_C)}"]
-                yield [*place, *FULL_SHIFT]
-    for task in ("box50", "supres4x"):
-        place = [f"task={task}", "task.sigma_y=0.05", "dataset.limit=16", "batch_size=304"]
-        yield [*place, "solver=map_ga_np,map_ga,map_gn,ct_zsie"]
+    """What two cores do in an hour: methods without C on 32 truths, PGDM with more steps on 8, those with C on 16."""
+    yield from _without_c("0.05")
+    two = ["task=box50,supres4x", "task.sigma_y=0.05", "batch_size=304"]
+    yield [*two, "dataset.limit=8", *FULL_SHIFT, "passes=400,1600"]
+    yield [*two, "dataset.limit=16", "solver=map_ga_np,map_ga,map_gn,ct_zsie"]
+    yield from _without_c("0.2")
+    yield from _without_c("0")
+
+
+def _without_c(noise: str) -> Iterator[list[str]]:
+    for task in TASKS:
+        if (task, noise) != ("denoise", "0"):  # y is the truth
+            place = [f"task={task}", f"task.sigma_y={noise}", "dataset.limit=32", "batch_size=304"]
+            yield [*place, f"solver={','.join(WITHOUT_C)}"]
+            yield [*place, *FULL_SHIFT]
 
 
 def full() -> Iterator[list[str]]:
@@ -118,7 +123,7 @@ def launch(results: Path, every: Sequence[list[str]], jobs: int, device: str) ->
 def store(results: Path, path: Path) -> None:
     """Write down what every finished run came to."""
     runs = [run for run in collect(results)[0] if run.status == "done"]
-    columns = ["prior", "std", "task", "sigma_y", "solver", "passes", "lost"]
+    columns = ["prior", "std", "task", "sigma_y", "solver", "images", "passes", "lost"]
     columns += [f"{name}{part}" for name in ONE for part in ("", "_error")]
     columns += [f"{name}{part}" for name in SEVERAL for part in ("", "_error", "_exact")] + ["ranks"]
     with path.open("w", newline="") as file:
@@ -137,6 +142,7 @@ def _line(run: Run) -> dict[str, object]:
         "task": run.names["task"],
         "sigma_y": f"{run.spec.sigma_y:g}",
         "solver": run.names["solver"] + ("_full" if full else ""),
+        "images": run.metrics["n_images"] // run.spec.samples,
         "passes": run.spec.passes,
         "lost": run.metrics["n_failed"],
     }
@@ -169,7 +175,7 @@ def _exact(run: Run) -> dict[str, object]:
         "best_component": estimates.best_component(posterior, x[:, 0]),
         "posterior_entropy": posterior.entropy(),
     }
-    line = {key: value for key, value in _line(run).items() if key in ("std", "task", "sigma_y")}
+    line = {key: value for key, value in _line(run).items() if key in ("std", "task", "sigma_y", "images")}
     line |= {"prior": "patches" if spec.names["prior"] == "patches" else "overlapping", "solver": "exact"}
     for name, values in found.items():
         error = 1.96 * float(values.std()) / len(values) ** 0.5
@@ -178,25 +184,25 @@ def _exact(run: Run) -> dict[str, object]:
 
 
 def draw() -> None:
-    """Coverage against the level, and ranks along the mean of all values, of solvers and tasks at sigma_y = 0.05."""
+    """Spread and component weights beside exact samples', ranks along the mean of all values; sigma_y = 0.05."""
     import matplotlib.pyplot as plt
 
     with (HERE / "solvers.csv").open() as file:
         lines = [row for row in csv.DictReader(file) if row["sigma_y"] == "0.05" and row["prior"] == "overlapping"]
-    lines = [row for row in lines if row["std"] == "0.2"]
-    solvers = list(dict.fromkeys(row["solver"] for row in lines if row["coverage_50"]))
-    figure, axes = plt.subplots(1, len(TASKS), figsize=(2.4 * len(TASKS), 2.8), sharey=True)
-    for axis, task in zip(axes, TASKS, strict=True):
-        axis.plot([0, 1], [0, 1], color="0.8")
-        for k, solver in enumerate(solvers):
-            for row in lines:
-                if (row["solver"], row["task"]) == (solver, task) and row["coverage_50"]:
-                    shares = [float(row[f"coverage_{level}"]) for level in (50, 80, 95)]
-                    axis.plot([0.5, 0.8, 0.95], shares, "o-", ms=3, color=f"C{k}", label=solver)
-        axis.set(title=task, xlabel="mass that the region should hold", xlim=(0.4, 1), ylim=(-0.02, 1.02))
-    axes[0].set_ylabel("truths that it holds")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncol=len(solvers), fontsize=7)
-    figure.tight_layout(rect=(0, 0.1, 1, 1))
+    lines = [row for row in lines if row["std"] == "0.2" and int(row["passes"] or 0) <= 100]
+    solvers = list(dict.fromkeys(row["solver"] for row in lines if row["variance_ratio"]))
+    figure, panels = plt.subplots(2, len(TASKS), figsize=(2 * len(TASKS), 5), sharex="row", sharey=True)
+    for across, name in zip(panels, ("variance_ratio", "mode_weights_tv"), strict=True):
+        for axis, task in zip(across, TASKS, strict=True):
+            for place, solver in enumerate(solvers):
+                for row in lines:
+                    if (row["solver"], row["task"]) == (solver, task) and row[name]:
+                        axis.barh(place, float(row[name]), xerr=float(row[f"{name}_error"]), color=f"C{place}")
+                        axis.axvline(float(row[f"{name}_exact"]), color="0.3", lw=0.8, ls=":")
+            axis.set(title=f"{task}\n{name}", yticks=range(len(solvers)), yticklabels=solvers)
+            axis.title.set_fontsize(8)
+            axis.tick_params(labelsize=7)
+    figure.tight_layout()
     figure.savefig(HERE / "calibration.png", dpi=120)
     figure, grid = plt.subplots(len(solvers), len(TASKS), figsize=(1.7 * len(TASKS), 1.1 * len(solvers)), sharex=True)
     for down, solver in zip(grid, solvers, strict=True):
