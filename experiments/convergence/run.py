@@ -1,6 +1,6 @@
 """Algorithm 1, ascent on z at T alone, beside Algorithm 2: which steps are stable, and where the ascents end.
 
-    python -m experiments.convergence.run    # a minute on 16 cores; writes steps.csv, ends.csv and figure.png
+    python -m experiments.convergence.run    # a minute on 16 cores; writes ends.csv, steps.csv and their figures
 
 * steps.csv: for each instance, start and level t the norm |A J|, J = dC/dz, by power iteration; the step 2 / L that
   a quadratic of curvature L = |A J|^2 / (sigma_y^2 + sigma_eps^2) allows; and the largest of the steps 2^k 2 / L of
@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -108,36 +107,46 @@ def ends(asked: Row, *, starts: int) -> Iterator[Row]:
     yield {"measure": "on_best_component", "starts": starts, "median": ""} | interval(found, 2)
 
 
-def figure(by_step: list[Row], by_end: list[Row], to: Path) -> None:
+def figure(rows: list[Row], to: Path) -> None:
+    """Where ascents end: of each instance the median over starts, and the interval of the mean."""
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot as plt
 
-    shown, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
+    kinds = [(a, g) for g in ("0.0", "1.0") for a in ("1", "2")]
+    shown, axes = plt.subplots(1, len(TASKS), figsize=(10, 4), sharey=True, layout="constrained")
+    for axis, task in zip(axes, TASKS, strict=True):
+        for k, kind in enumerate(kinds):
+            of = [r for r in rows if r["task"] == task and (r["algorithm"], r["growth"]) == kind]
+            for r in (r for r in of if r["measure"] == "gap_nats"):
+                x = k + 0.08 * int(r["instance"])
+                axis.plot([x, x], [float(r["low"]), float(r["high"])], f"C{k}-")
+                axis.plot(x, float(r["median"]), f"C{k}o", ms=4)
+        axis.set(title=f"{task}, sigma_y = {TASKS[task]}", yscale="log")
+        axis.set_xticks(range(len(kinds)), [f"Algorithm {a}\ngrowth {float(g):.0f}" for a, g in kinds])
+    axes[0].set_ylabel("nats below the posterior's mode")
+    shown.savefig(to, dpi=100)
+
+
+def figure_of_steps(rows: list[Row], to: Path) -> None:
+    """|A J|, and the largest stable step of what a quadratic would allow."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    shown, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
     for task in TASKS:
-        of = [row for row in by_step if row["task"] == task]
+        of = [row for row in rows if row["task"] == task]
         t = [float(row["t"]) for row in of]
         axes[0].plot(t, [float(row["norm_AJ"]) for row in of], ".", label=task)
         axes[1].plot(t, [float(row["largest_stable_of_allowed"]) for row in of], ".", label=task)
-        axes[1].plot(
-            t, [float(row["papers_step_of_allowed"]) for row in of], "x", ms=3, label=f"{task}: the paper's step"
-        )
+        axes[1].plot(t, [float(row["papers_step_of_allowed"]) for row in of], "x", ms=3, label=f"{task}: the paper's")
     axes[0].set(xscale="log", yscale="log", xlabel="t", title="|A J|")
     axes[1].set(xscale="log", yscale="log", xlabel="t", title="largest stable step, of 2 / L at the start")
-    for axis in axes[:2]:
+    for axis in axes:
         axis.legend(fontsize=7)
-    kinds = [(a, g) for a in ("1", "2") for g in ("0.0", "1.0")]
-    gaps = [
-        [
-            math.log10(max(float(r["median"]), 0.1))
-            for r in by_end
-            if (r["algorithm"], r["growth"]) == kind and r["measure"] == "gap_nats"
-        ]
-        for kind in kinds
-    ]
-    axes[2].boxplot(gaps, tick_labels=[f"Alg. {a}\ngrowth {float(g):.0f}" for a, g in kinds])
-    axes[2].set(title="log10 nats below the mode, medians over starts")
     shown.savefig(to, dpi=100)
 
 
@@ -145,16 +154,15 @@ if __name__ == "__main__":
     asked = options()
     to = asked.to or HERE
     to.mkdir(parents=True, exist_ok=True)
-    instances, levels, starts = (range(1), LEVELS[2:3], 4) if asked.quick else (range(8), LEVELS, 32)
-    cells = [{"task": k, "t": t, "instance": i} for k in TASKS for t in levels for i in instances]
-    by_step = run(to / "steps.csv", cells, steps, asked.jobs)
+    instances, levels, starts = (range(1), LEVELS[2:3], 4) if asked.quick else (range(8), LEVELS, 16)
     of = [
         {"task": k, "algorithm": a, "growth": g, "instance": i}
+        for i in instances
         for k in TASKS
         for a in (1, 2)
         for g in (0.0, 1.0)
-        for i in instances
     ]
-    by_end = run(to / "ends.csv", of, partial(ends, starts=starts), asked.jobs)
-    if not asked.quick:
-        figure(by_step, by_end, to / "figure.png")
+    found = run(to / "ends.csv", of, partial(ends, starts=starts), asked.jobs)
+    figure(found, to / "figure.png")
+    cells = [{"task": k, "t": t, "instance": i} for i in instances for k in TASKS for t in levels]
+    figure_of_steps(run(to / "steps.csv", cells, steps, asked.jobs), to / "steps.png")

@@ -55,8 +55,9 @@ def figure(rows: list[Row], to: Path) -> None:
     matplotlib.use("agg")
     from matplotlib import pyplot as plt
 
-    shown, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
-    panels = (("exact", "mode_gap_nats"), ("network", "psnr"), ("network", "diverged"))
+    panels = [(prior, measured) for prior in SOLVERS for measured in ("mode_gap_nats", "psnr", "diverged")]
+    panels = [panel for panel in panels if any((r["prior"], r["measure"]) == panel for r in rows)]
+    shown, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 4), layout="constrained")
     for axis, (prior, measured) in zip(axes, panels, strict=True):
         for solver in SOLVERS[prior]:
             lines = [
