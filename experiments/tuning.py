@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import argparse
 import csv
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean, geometric_mean
 from typing import Any
 
 import yaml
 
+from mapga.cli import main as mapga
 from mapga.config.files import conf_dir
 from mapga.node import SOLVER
 from mapga.records.collect import Run, collect
@@ -40,11 +41,11 @@ class Tuning:
     """The trials of one experiment.
 
     Attributes:
-        folder: Of the study: its ``knobs.yaml``, and where the trials are stored.
+        folder: Of the study: where the knobs are, and the trials are stored.
         experiment: Whose settings are chosen, in conf/experiment.
         objective: The metric that they are chosen by.
-        methods: Those that are tried; None for all of ``knobs.yaml``.
-        trials: The file in the folder that holds what was found.
+        methods: Those that are tried; None for all of the knobs.
+        trials, knobs: The files in the folder that hold what was found, and what is tried.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class Tuning:
     objective: str
     methods: Sequence[str] | None = None
     trials: str = "trials.csv"
+    knobs: str = "knobs.yaml"
 
     @property
     def columns(self) -> list[str]:
@@ -59,7 +61,7 @@ class Tuning:
 
     def settings(self) -> dict[str, list[Setting]]:
         """What is tried of each method."""
-        knobs = yaml.safe_load((self.folder / "knobs.yaml").read_text(encoding="utf-8"))
+        knobs = yaml.safe_load((self.folder / self.knobs).read_text(encoding="utf-8"))
         points = [{k: v for choice in point for k, v in choice.items()} for point in product(*knobs["grid"])]
         tried = {
             method: [own | point for own in of_it for point in points] for method, of_it in knobs["methods"].items()
@@ -67,15 +69,19 @@ class Tuning:
         return {method: tried[method] for method in self.methods or tried}
 
     def run(self, results: Path, jobs: int = 1, more: Sequence[str] = ()) -> int:
-        """Every trial, several at a time, with more overrides for all; those that are finished are not run again."""
+        """Every trial, several methods at a time, with more overrides for all; what is finished is not run again."""
+        of_all = [*more, f"results_dir={results}"]
         commands = [
-            ["run", "-m", f"experiment={self.experiment}_tune", f"solver={method}", *_overrides(setting)]
+            [
+                ["run", "-m", f"experiment={self.experiment}_tune", f"solver={method}", *_overrides(setting), *of_all]
+                for setting in tried
+            ]
             for method, tried in self.settings().items()
-            for setting in tried
         ]
-        with ThreadPoolExecutor(jobs) as pool:
-            codes = pool.map(lambda one: _mapga([*one, *more, f"results_dir={results}"]), commands)
-            return next(filter(None, codes), 0)
+        if jobs == 1:
+            return max(map(_mapga, commands))
+        with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+            return max(pool.map(_mapga, commands))
 
     def rows(self, results: Path) -> Iterator[dict[str, Any]]:
         """What each trial found, from its run.
@@ -137,28 +143,23 @@ def written(setting: Setting) -> str:
 
 
 def has(one: Run, setting: Setting) -> bool:
-    """Whether a run has these values; a key without a dot is a group's choice, or num_iter, which is a solver's."""
+    """Whether a run has these values; a run's num_iter is its solver's."""
     solver = vars(one.spec.node(SOLVER).namespace)
     for key, value in setting.items():
         part, _, name = key.rpartition(".")
-        values = solver if part == "solver" else one.spec.config[part] if part else {**one.names, **solver}
+        values = solver if part in ("solver", "") else one.spec.config[part]
         if values[name] != value:
             return False
     return True
 
 
 def nested(setting: str) -> dict[str, Any]:
-    """{"schedule": {"rho": 7}} of "schedule.rho=7"; what a group's choice is, is an override of it."""
+    """{"schedule": {"rho": 7}} of "schedule.rho=7"."""
     out: dict[str, Any] = {}
     for word in setting.split():
         key, _, value = word.partition("=")
         part, _, name = key.rpartition(".")
-        if part:
-            out.setdefault(part, {})[name] = yaml.safe_load(value)
-        elif (conf_dir() / key).is_dir():
-            out.setdefault("defaults", []).append({f"override /{key}": value})
-        else:
-            out[name] = yaml.safe_load(value)
+        (out.setdefault(part, {}) if part else out)[name] = yaml.safe_load(value)
     return out
 
 
@@ -168,7 +169,7 @@ def main(tunings: Mapping[str, Tuning], doc: str | None) -> int:
     parser.add_argument("what", choices=["run", "choose"])
     parser.add_argument("results", type=Path)
     parser.add_argument("overrides", nargs="*", help="of every trial, as device=cuda")
-    parser.add_argument("--jobs", type=int, default=1, help="trials at a time")
+    parser.add_argument("--jobs", type=int, default=1, help="methods at a time")
     parser.add_argument("--of", choices=tunings, default=next(iter(tunings)), help="the experiment")
     given = parser.parse_intermixed_args()
     tuning = tunings[given.of]
@@ -186,5 +187,6 @@ def _word(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _mapga(command: Sequence[str]) -> int:
-    return subprocess.call([sys.executable, "-m", "mapga.cli", *command])
+def _mapga(commands: Sequence[Sequence[str]]) -> int:
+    """Several commands in one process, up to the first that fails: libraries take longer to load than a trial does."""
+    return next(filter(None, map(mapga, commands)), 0)

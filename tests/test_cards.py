@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from mapga.card import Card, DatasetCard, MetricCard, OperatorCard, PriorCard, SolverCard
+from mapga.card import Card, DatasetCard, MetricCard, OperatorCard, PriorCard, SolverCard, StepCard
 from mapga.catalogue import kinds
 from mapga.config.files import conf_dir
 from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Slot, incomplete, metric, tracker
+from mapga.slot import STEP
 
 ROOMS: list[tuple[Slot, type[Card]]] = [
     (DATASET, DatasetCard),
@@ -23,6 +24,7 @@ ROOMS: list[tuple[Slot, type[Card]]] = [
     (SOLVER, SolverCard),
     (metric("x"), MetricCard),
     (SCHEDULE, Card),
+    (STEP, StepCard),
     (tracker("x"), Card),
 ]
 
@@ -66,7 +68,7 @@ def _targets(node: Any) -> Iterator[str]:
 def test_every_component_is_named_by_a_file_of_conf():
     """A class without one would be tested by nothing that goes through the files; those of tensors are made by code."""
     files = [yaml.safe_load(path.read_text()) for path in conf_dir().rglob("*.yaml")]
-    named = {target.split(".")[2] for file in files for target in _targets(file)}
+    named = {part for file in files for target in _targets(file) for part in target.split(".")}
     assert {name for slot, _ in ROOMS for name in slot.choices()} - named == {"Diagonal"}
 
 

@@ -20,10 +20,10 @@ from mapga.spec import RunSpec
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 STUDIES = {  # by experiment: the study's folder, trials of each method, and what is allowed of its passes
     "mnist": ("mnist", 6, (95, 105)),
-    "few_passes": ("few_passes", 12, (18, 22)),
+    "few_passes": ("few_passes", 4, (18, 22)),
     "few_passes_200": ("few_passes", 12, (180, 220)),
-    "few_passes_mixture": ("few_passes", 12, (18, 22)),
-    "few_passes_patches": ("few_passes", 12, (18, 22)),
+    "few_passes_mixture": ("few_passes", 4, (18, 22)),
+    "few_passes_patches": ("few_passes", 4, (18, 22)),
 }
 every_study = pytest.mark.parametrize("name", STUDIES)
 
@@ -48,13 +48,6 @@ def tune() -> Iterator[dict[str, ModuleType]]:
 def tuning(tune: dict[str, ModuleType]) -> ModuleType:
     """What they share."""
     return sys.modules["tuning"]
-
-
-@pytest.fixture(scope="module")
-def trials() -> list[dict[str, str]]:
-    """Those of experiment=mnist."""
-    with (EXPERIMENTS / "mnist" / "trials.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def _trial(name: str, method: str, setting: dict, tuning: ModuleType) -> RunSpec:
@@ -95,22 +88,20 @@ def test_the_best_has_the_most_decibels(tune):
     assert tune["few_passes"].TUNINGS["few_passes"].best(rows) == {"m": "b"}
 
 
-def test_what_won_is_a_file_that_composes_to_the_trial(tuning):
-    nested = tuning.nested("schedule=few schedule.sigma_max=4.0 solver.noise_share=0.4 num_iter=2")
+def test_what_won_is_written_as_values(tuning):
+    nested = tuning.nested("schedule.sigma_max=4.0 solver.noise_share=0.4 solver.clip=true num_iter=2")
     assert nested == {
-        "defaults": [{"override /schedule": "few"}],
         "schedule": {"sigma_max": 4.0},
-        "solver": {"noise_share": 0.4},
+        "solver": {"noise_share": 0.4, "clip": True},
         "num_iter": 2,
     }
 
 
 def test_trials_are_run_stored_and_chosen_from(tuning, tmp_path, monkeypatch, capsys):
     (tmp_path / "knobs.yaml").write_text(
-        "grid: [[{schedule: few}]]\nmethods: {ddrm: [{solver.eta: 0.5}, {solver.eta: 1}]}"
+        "grid: [[{schedule.rho: 3}]]\nmethods: {ddrm: [{solver.eta: 0.5}, {solver.eta: 1}]}"
     )
     (tmp_path / "tuned").mkdir()
-    monkeypatch.setattr(tuning, "_mapga", main)
     monkeypatch.setattr(tuning, "conf_dir", lambda: tmp_path)
     trials = tuning.Tuning(tmp_path, "few_passes", "psnr")
     small = ["prior=gaussian", "dataset.limit=2", "metrics=basic", "task=half", "task.sigma_y=0,0.05", "mode=smoke"]
@@ -119,12 +110,12 @@ def test_trials_are_run_stored_and_chosen_from(tuning, tmp_path, monkeypatch, ca
         list(trials.rows(results))
     assert trials.run(results, 1, small) == 0 and trials.choose(results) == 0
     rows = list(csv.DictReader((tmp_path / "trials.csv").open()))
-    assert [row["setting"] for row in rows] == [f"solver.eta={eta} schedule=few" for eta in ("0.5", "0.5", "1", "1")]
+    assert [row["setting"] for row in rows] == [f"solver.eta={eta} schedule.rho=3" for eta in ("0.5", "0.5", "1", "1")]
     chosen = yaml.safe_load((tmp_path / "tuned/few_passes-ddrm.yaml").read_text())
     assert len(rows) == 4 and f"solver.eta={chosen['solver']['eta']:g} " in trials.best(rows)["ddrm"]
     another = [*small[:3], "task=box50", "solver=ddrm", "objective=psnr", "mode=smoke", f"results_dir={results}"]
     assert main(["run", *another]) == 0
-    with pytest.raises(SystemExit, match=r"ddrm solver\.eta=0\.5 schedule=few, box50, noise 0: 0 runs"):
+    with pytest.raises(SystemExit, match=r"ddrm solver\.eta=0\.5 schedule\.rho=3, box50, noise 0: 0 runs"):
         list(trials.rows(results))
     capsys.readouterr()
 
@@ -140,21 +131,38 @@ def test_trials_are_made_of_images_that_nothing_reports(name):
     assert one.get("split") != other.get("split") or not rows[0] & rows[1]
 
 
-# What was found for experiment=mnist
+# What was found
 
 
-def test_each_setting_was_tried_on_each_task_with_the_budget(tune, tuning, trials: list[dict[str, str]]):
-    settings = tune["mnist"].TUNINGS["mnist"].settings()
-    tried = [(method, tuning.written(setting)) for method, of_it in settings.items() for setting in of_it]
-    tasks = {row["task"] for row in trials}
-    expected = sorted((*one, task) for one in tried for task in tasks)
-    assert len(tasks) == 5 and sorted((row["method"], row["setting"], row["task"]) for row in trials) == expected
-    assert all(95 <= float(row["passes"]) <= 100 and row["images"] == "20" for row in trials)
+FOUND = {  # experiments whose trials are stored: tasks, and images of a trial
+    "mnist": (5, "20"),
+    "few_passes_200": (8, "16"),
+}
+every_found = pytest.mark.parametrize("name", FOUND)
 
 
-def test_a_run_of_the_study_has_the_setting_that_won(tune, tuning, trials: list[dict[str, str]]):
-    for method, setting in tune["mnist"].TUNINGS["mnist"].best(trials).items():
-        spec = spec_of(compose_run(["experiment=mnist", f"solver={method}"]))
+def stored(tuning) -> list[dict[str, str]]:
+    with (tuning.folder / tuning.trials).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@every_found
+def test_each_setting_was_tried_on_each_task_with_the_budget(name, tune, tuning):
+    folder, _, (low, high) = STUDIES[name]
+    of_it, (places, images) = tune[folder].TUNINGS[name], FOUND[name]
+    trials = stored(of_it)
+    settings = [(method, tuning.written(one)) for method, tried in of_it.settings().items() for one in tried]
+    tasks = {(row["task"], row.get("sigma_y")) for row in trials}
+    found = sorted((row["method"], row["setting"], row["task"], row.get("sigma_y")) for row in trials)
+    assert len(tasks) == places and found == sorted((*one, *task) for one in settings for task in tasks)
+    assert all(low <= float(row["passes"]) <= high and row["images"] == images for row in trials)
+
+
+@every_found
+def test_a_run_of_the_study_has_the_setting_that_won(name, tune, tuning):
+    of_it = tune[STUDIES[name][0]].TUNINGS[name]
+    for method, setting in of_it.best(stored(of_it)).items():
+        spec = spec_of(compose_run([f"experiment={name}", f"solver={method}", "task=half", "task.sigma_y=0"]))
         values = {key: yaml.safe_load(value) for key, value in (word.split("=") for word in setting.split())}
         assert tuning.has(Run(Path(), spec, "done"), values), (method, setting)
 

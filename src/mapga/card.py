@@ -22,7 +22,17 @@ from typing import Any, Literal, TypeVar
 
 from mapga.files.need import Need
 
-__all__ = ["Card", "DatasetCard", "MetricCard", "Needs", "OperatorCard", "PriorCard", "SolverCard", "carded"]
+__all__ = [
+    "Card",
+    "DatasetCard",
+    "MetricCard",
+    "Needs",
+    "OperatorCard",
+    "PriorCard",
+    "SolverCard",
+    "StepCard",
+    "carded",
+]
 
 _Made = TypeVar("_Made", bound=Callable[..., Any])
 
@@ -122,6 +132,19 @@ class SolverCard(Card):
     needs: Callable[[Any, int], Needs] | None = None
     remark: str = ""
     given: tuple[str, ...] = ("schedule",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepCard(Card):
+    """What is asked of a step, how MAP-GA moves z at a level, besides.
+
+    Attributes:
+        passes: Network passes per image and level, of its arguments and the number of its steps.
+        vjp: Whether it takes vector-Jacobian products.
+    """
+
+    passes: Callable[[Any, int], int]
+    vjp: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

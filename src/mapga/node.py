@@ -141,6 +141,9 @@ class Node:
             ConfigError: The constructor refuses a value, or a part is not made.
         """
         taken = {name: value for name, value in (given or {}).items() if name in {*self.card.given, *self.card.parts}}
+        alone = {name: part for name, part in self.arguments.items() if isinstance(part, Node) and not part.card.given}
+        if not self.card.parts.keys() - alone.keys() - taken.keys():
+            taken |= {name: part.build() for name, part in alone.items() if name not in taken}
         if unmade := [
             name for name in self.card.parts if name not in taken and isinstance(self.arguments.get(name), Node)
         ]:

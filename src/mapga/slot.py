@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from mapga import plugins
-from mapga.card import Card, DatasetCard, MetricCard, OperatorCard, PriorCard, SolverCard
+from mapga.card import Card, DatasetCard, MetricCard, OperatorCard, PriorCard, SolverCard, StepCard
 from mapga.catalogue import exported, kinds
 from mapga.errors import ConfigError
 from mapga.kind import kinds_of, parameters_of, takes_text
@@ -24,6 +24,7 @@ __all__ = [
     "PRIOR",
     "SCHEDULE",
     "SOLVER",
+    "STEP",
     "Slot",
     "card_of",
     "incomplete",
@@ -86,9 +87,10 @@ OPERATOR = Slot("task.operator", "mapga.operators", "Operator", OperatorCard)
 PRIOR = Slot("prior", "mapga.priors", "Prior", PriorCard)
 SOLVER = Slot("solver", "mapga.solvers", "Solver", SolverCard)
 SCHEDULE = Slot("schedule", "mapga.schedules", "Schedule")
+STEP = Slot("step", "mapga.solvers.ascents", "Step", StepCard)
 
 
-_SLOTS = {slot.key: slot for slot in (DATASET, OPERATOR, PRIOR, SOLVER, SCHEDULE)}
+_SLOTS = {slot.key: slot for slot in (DATASET, OPERATOR, PRIOR, SOLVER, SCHEDULE, STEP)}
 
 
 def metric(name: str) -> Slot:

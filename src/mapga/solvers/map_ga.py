@@ -44,13 +44,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mapga.card import Needs, SolverCard
 from mapga.priors.base import Prior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
+from mapga.solvers.ascents.base import Level, Step, passes_of
 from mapga.solvers.base import Solver, State
 from mapga.solvers.pgdm import posterior_variance
 from mapga.solvers.steps import check_share, likelihood_residual, posterior_residual, renoise, vjp
@@ -83,6 +84,10 @@ class MAPGA(Solver):
         learning_rate_growth: >= 0; how lambda grows with the noise level, 0 for the paper's, which does not.
         prior_weight: Of the prior term: ``"paper"``, lambda / sigma_eps^2; ``"capped"``, no more than 1.
         step_scale: ``"paper"``, lambda; ``"operator"``: the operator's own, without the prior term.
+        step: Another way to move z than lambda grad_z, of ``mapga.solvers.ascents`` (conf/step), ``num_iter`` times at
+            each level; without the prior term. None: the paper's.
+        discrepancy: With a ``step``: an image whose residual |y - A x| is no more than so many times sigma_y sqrt(m),
+            for m measured values, is not moved any more (Morozov's principle; 1 is the noise). None: all are.
         noise_share: In [0, 1], of the noise of a level, which C (or D) is told all the same; 1 for the paper's.
 
     Raises:
@@ -90,12 +95,13 @@ class MAPGA(Solver):
     """
 
     card = SolverCard(
-        passes=lambda a, steps: steps * (a.num_iter * (2 + a.use_prior) + 1),
+        parts={"step": "step"},
+        passes=lambda a, steps: steps * (_ascent_passes(a) + 1),
         needs=lambda a, steps: Needs(
-            operator="linear" if a.step_scale == "operator" else "any",
+            operator="linear" if a.step_scale == "operator" or a.step else "any",
             denoiser=a.use_prior or not a.consistency,
             consistency=a.consistency,
-            vjp=True,
+            vjp=a.step is None or a.step.card.vjp,
             levels=steps + 1,
         ),
     )
@@ -114,6 +120,8 @@ class MAPGA(Solver):
         prior_weight: Literal["paper", "capped"] = "paper",
         step_scale: Literal["paper", "operator"] = "paper",
         noise_share: float = 1.0,
+        step: Step | None = None,
+        discrepancy: float | None = None,
     ) -> None:
         super().__init__(schedule)
         if num_iter < 1:
@@ -130,9 +138,15 @@ class MAPGA(Solver):
             raise ValueError(
                 "solver.step_scale='operator' leaves no room for a prior term or a learning_rate: leave both out"
             )
+        papers = (learning_rate, learning_rate_factor, learning_rate_growth, step_scale) == (None, 1, 0, "paper")
+        if step and (use_prior or not papers):
+            raise ValueError("solver.step goes without the prior term and without lambda: leave use_prior and both out")
+        if discrepancy is not None and not (step and 0 < discrepancy < math.inf):
+            raise ValueError(f"solver.discrepancy={discrepancy}: positive, and beside a solver.step")
         check_share(noise_share)
         self.learning_rate_growth, self.prior_weight = learning_rate_growth, prior_weight
         self.step_scale, self.noise_share = step_scale, noise_share
+        self.step, self.discrepancy = step, discrepancy
 
     def caution(self, sigma_y: float, prior: Prior) -> str | None:
         weight = self.rate(sigma_y, prior) / prior.sigma_min**2
@@ -147,8 +161,7 @@ class MAPGA(Solver):
         levels = self.schedule.levels(self.schedule.steps + 1).tolist()
         z = noise.start(levels[0])
         for i, (t, t_next) in enumerate(pairwise(levels)):
-            for _ in range(self.num_iter):
-                z = z + self.ascent(problem, prior, z, t)
+            z = self.climb(problem, prior, z, t)
             image = self.image(prior, z, t)
             z = renoise(image, t_next, levels[-1], noise, i, self.noise_share)
             yield State(i + 1, t_next, z, image)
@@ -156,6 +169,24 @@ class MAPGA(Solver):
     def image(self, prior: Prior, z: Tensor, t: float) -> Tensor:
         """C(z, t), or D(z, t) in the (D) variants."""
         return prior.consistency(z, t) if self.consistency else prior.denoise(z, t)
+
+    def climb(self, problem: Problem, prior: Prior, z: Tensor, t: float) -> Tensor:
+        """z after the steps of a level."""
+        if self.step is None:
+            for _ in range(self.num_iter):
+                z = z + self.ascent(problem, prior, z, t)
+            return z
+        r2 = posterior_variance(t, "data", _SIGMA_DATA)
+        gain = r2 / t**2  # s^2 / (s^2 + t^2)
+        level = Level(
+            problem,
+            image=lambda latent: self.image(prior, latent, t),
+            t=t,
+            gain=math.sqrt(gain) if self.consistency else gain,
+            variance=r2,
+            discrepancy=self.discrepancy,
+        )
+        return self.step.climb(level, z, self.num_iter)
 
     def rate(self, sigma_y: float, prior: Prior) -> float:
         """lambda, without its growth."""
@@ -176,3 +207,9 @@ class MAPGA(Solver):
             return g + prior_rate * prior.score(x, prior.sigma_min) if self.use_prior else g
 
         return vjp(lambda latent: self.image(prior, latent, t), z, direction)[1]
+
+
+def _ascent_passes(a: Any) -> int:
+    """Network passes of a level's steps."""
+    of_paper: int = a.num_iter * (2 + a.use_prior)
+    return of_paper if a.step is None else passes_of(a.step, a.num_iter)

@@ -48,14 +48,12 @@ from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
 from mapga.solvers.pgdm import posterior_variance
-from mapga.solvers.steps import check_share, inner, linear_operator, pullback, renoise
+from mapga.solvers.steps import bounded_ratio, check_share, inner, linear_operator, pullback, renoise
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["MAPGN"]
-
-_CAP = 8.0  # of alpha, in those of Gaussian data
 
 
 class MAPGN(Solver):
@@ -146,7 +144,8 @@ class MAPGN(Solver):
         x, transposed = pullback(lambda latent: self.image(prior, latent, t), z)
         r, m, p = self.correction(problem, x, t)
         q = t**2 * transposed(p)
-        alpha = self.length(inner(r, m), inner(p, q) + problem.sigma_y**2 * inner(m, m), t)
+        curvature = inner(p, q) + problem.sigma_y**2 * inner(m, m)
+        alpha = bounded_ratio(inner(r, m), curvature, 1 / (t**2 * self.gain(t)))
         x = x + alpha * q
         push = self.push * t_next**2 * alpha * p
         return x + self.correction(problem, x, t)[2] if self.projection else x, push
@@ -157,13 +156,6 @@ class MAPGN(Solver):
         r = problem.y - operator.apply(x)
         m = operator.solve_gram(r, problem.sigma_y**2 / posterior_variance(t, "data", self.sigma_data))
         return r, m, operator.adjoint(m)
-
-    def length(self, numerator: Tensor, denominator: Tensor, t: float) -> Tensor:
-        """alpha, one an image."""
-        usual = 1 / (t**2 * self.gain(t))
-        positive = ~(denominator <= 0)  # of NaN too, which stays what it is
-        exact = numerator / denominator.where(positive, 1.0)
-        return exact.clamp(max=_CAP * usual).where(positive, usual)
 
     def gain(self, t: float) -> float:
         """dD/dz, or dC/dz, of Gaussian data."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "bounded_ratio",
     "check_share",
     "inner",
     "likelihood_residual",
@@ -26,6 +27,9 @@ __all__ = [
     "renoise",
     "vjp",
 ]
+
+
+_CAP = 8.0  # of a step's length, in those of Gaussian data
 
 
 def linear_operator(problem: Problem) -> LinearOperator:
@@ -42,6 +46,13 @@ def linear_operator(problem: Problem) -> LinearOperator:
 def inner(a: Tensor, b: Tensor) -> Tensor:
     """<a, b> of each image, (B, 1, 1, 1)."""
     return (a * b).flatten(1).sum(1).reshape(-1, 1, 1, 1)
+
+
+def bounded_ratio(numerator: Tensor, denominator: Tensor, usual: float) -> Tensor:
+    """A step's length, one an image: the ratio, at most 8 usual; usual where the denominator is not positive."""
+    positive = ~(denominator <= 0)  # of NaN too, which stays what it is
+    exact = numerator / denominator.where(positive, 1.0)
+    return exact.clamp(max=_CAP * usual).where(positive, usual)
 
 
 def pullback(
