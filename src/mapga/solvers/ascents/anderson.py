@@ -1,6 +1,6 @@
 r"""Gradient steps mixed with those before, so that what is left of their steps is least.
 
-A plain step is f(z) = rate / j^2 g. Of the last steps, with dZ and dF the differences of z and of f, as columns,
+A plain step is f(z) = rate / j g. Of the last steps, with dZ and dF the differences of z and of f, as columns,
 
     z += f - (dZ + dF) w,   w = argmin |f - dF w|^2 + 1e-8 |dF|^2 |w|^2,
 
@@ -44,7 +44,7 @@ class Anderson(Step):
         kept: list[tuple[Tensor, Tensor]] = []
         for _ in range(num_iter):
             at = level.look(z)
-            f = self.rate / level.gain**2 * at.transposed(at.p)
+            f = self.rate / level.gain * at.transposed(at.p)
             kept = [*kept, (z, f)][-self.memory - 1 :]
             z = z + f
             if len(kept) > 1:

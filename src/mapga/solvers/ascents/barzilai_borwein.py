@@ -2,8 +2,8 @@ r"""Gradient steps whose length is the last step's secant.
 
     z += beta g,   beta = <dz, dz> / <dz, g_before - g>,   dz the last step
 
-of each image; beta = rate / j^2 at first, which corrects Gaussian data wholly at rate 1, and where the secant is not
-positive; it is at most 8 / j^2. A forward pass and a vector-Jacobian product a step: the secant costs none.
+of each image; it is rate / j at first, 1 / j where the secant is not positive, and at most 8 / j. A forward pass and a
+vector-Jacobian product a step: the secant costs none.
 
 Source: Barzilai, Borwein, "Two-point step size gradient methods", IMA J. Numer. Anal. 1988, first formula.
 """
@@ -36,14 +36,14 @@ class BarzilaiBorwein(Step):
         self.rate = rate
 
     def climb(self, level: Level, z: Tensor, num_iter: int) -> Tensor:
-        beta: float | Tensor = self.rate / level.gain**2
+        beta: float | Tensor = self.rate / level.gain
         before: tuple[Tensor, Tensor] | None = None
         for _ in range(num_iter):
             at = level.look(z)
             g = at.transposed(at.p)
             if before is not None:
                 moved = z - before[0]
-                beta = bounded_ratio(inner(moved, moved), inner(moved, before[1] - g), 1 / level.gain**2)
+                beta = bounded_ratio(inner(moved, moved), inner(moved, before[1] - g), 1 / level.gain)
             before = z, g
             z = z + beta * g
         return z
