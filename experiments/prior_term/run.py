@@ -79,7 +79,7 @@ if __name__ == "__main__":
     asked = options()
     to = asked.to or HERE
     to.mkdir(parents=True, exist_ok=True)
-    noises, count, passes = (NOISES[-2:], 3, 8) if asked.quick else (NOISES, 120, PASSES)
+    noises, count, passes = (NOISES[-2:], 3, 8) if asked.quick else (NOISES, 60, PASSES)
     for prior, names in SOLVERS.items():
         cells = [{"prior": prior, "solver": name, "sigma_y": s} for name in names for s in noises]
         jobs = 1 if prior == "network" else asked.jobs
