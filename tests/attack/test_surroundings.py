@@ -17,11 +17,11 @@ from helpers.forks import forked, waited
 from mapga import catalogue, solvers
 
 INNER = {  # of each command something that it calls
-    "run": "mapga.config.compose.compose_run",
+    "run": "mapga.config.typed.compose_run",
     "run -m": "mapga.commands.sweep.Sweep",
     "plan": "mapga.commands.plan.Sweep",
     "status": "mapga.commands.status.collect",
-    "report": "mapga.report.write.collect",
+    "report": "mapga.report.gathered.collect",
     "export": "mapga.report.export.ImageStore.open",
     "sync": "mapga.commands.sync.collect",
     "train": "mapga.commands.train.compose_training",
