@@ -192,14 +192,15 @@ def draw() -> None:
     lines = [row for row in lines if row["std"] == "0.2" and int(row["passes"] or 0) <= 100]
     solvers = list(dict.fromkeys(row["solver"] for row in lines if row["variance_ratio"]))
     figure, panels = plt.subplots(2, len(TASKS), figsize=(2 * len(TASKS), 5), sharex="row", sharey=True)
-    for across, name in zip(panels, ("variance_ratio", "mode_weights_tv"), strict=True):
+    shown = {"variance_ratio": "variance / exact variance", "mode_weights_tv": "component weights:\ntotal variation"}
+    for across, (name, title) in zip(panels, shown.items(), strict=True):
         for axis, task in zip(across, TASKS, strict=True):
             for place, solver in enumerate(solvers):
                 for row in lines:
                     if (row["solver"], row["task"]) == (solver, task) and row[name]:
                         axis.barh(place, float(row[name]), xerr=float(row[f"{name}_error"]), color=f"C{place}")
                         axis.axvline(float(row[f"{name}_exact"]), color="0.3", lw=0.8, ls=":")
-            axis.set(title=f"{task}\n{name}", yticks=range(len(solvers)), yticklabels=solvers)
+            axis.set(title=f"{task}\n{title}", yticks=range(len(solvers)), yticklabels=solvers)
             axis.title.set_fontsize(8)
             axis.tick_params(labelsize=7)
     figure.tight_layout()
@@ -209,12 +210,12 @@ def draw() -> None:
         for axis, task in zip(down, TASKS, strict=True):
             axis.set_yticks([])
             axis.set_xticks([])
-            axis.set_title(f"{solver}, {task}", fontsize=6)
-            for row in lines:
-                if (row["solver"], row["task"]) == (solver, task) and row["ranks"]:
-                    (counts,) = json.loads(row["ranks"])
-                    axis.bar(range(len(counts)), counts, width=1)
-                    axis.axhline(sum(counts) / len(counts), color="0.3", lw=0.6)
+            ranked = [r for r in lines if (r["solver"], r["task"]) == (solver, task) and r["ranks"]]
+            axis.set_axis_off() if not ranked else axis.set_title(f"{solver}, {task}", fontsize=6)
+            for row in ranked:
+                (counts,) = json.loads(row["ranks"])
+                axis.bar(range(len(counts)), counts, width=1)
+                axis.axhline(sum(counts) / len(counts), color="0.3", lw=0.6)
     figure.tight_layout()
     figure.savefig(HERE / "ranks.png", dpi=120)
 
