@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from mapga.budget import Budget
 from mapga.card import Card
-from mapga.errors import ConfigError
+from mapga.errors import BrokenModuleError, ConfigError
 from mapga.files.address import refuse_password
 from mapga.files.need import Need
 from mapga.node import DATASET, OPERATOR, PACKAGE, PRIOR, SCHEDULE, SOLVER, TITLE, Node, Slot, metric, tracker
@@ -94,7 +94,7 @@ class RunSpec:
         """The card of a component; a blank one where what was stored stands for none of this installation's."""
         try:
             return self.node(slot).card
-        except ConfigError:
+        except (ConfigError, BrokenModuleError):
             return Card()
 
     def without(self, slot: Slot, arguments: Iterable[str]) -> dict[str, Any]:
