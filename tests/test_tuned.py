@@ -136,6 +136,7 @@ def test_trials_are_made_of_images_that_nothing_reports(name):
 
 FOUND = {  # experiments whose trials are stored: tasks, and images of a trial
     "mnist": (5, "20"),
+    "few_passes": (6, "8"),
     "few_passes_200": (8, "16"),
 }
 every_found = pytest.mark.parametrize("name", FOUND)
@@ -170,3 +171,10 @@ def test_a_run_of_the_study_has_the_setting_that_won(name, tune, tuning):
 def test_the_tables_are_those_of_the_stored_numbers():
     shown = script("mnist", "tables").show().strip()
     assert shown in (EXPERIMENTS / "mnist" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("table", ["table.csv", "preset_beside_tuned.csv"])
+def test_the_tables_of_few_passes_are_those_of_the_stored_numbers(table):
+    folder = EXPERIMENTS / "few_passes"
+    shown = script("few_passes", "tables").show(folder / table).strip()
+    assert shown in (folder / "README.md").read_text(encoding="utf-8")

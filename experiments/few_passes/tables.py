@@ -1,7 +1,7 @@
 """The tables of README.md, from what was measured, which is stored beside this file as table.csv.
 
     python experiments/few_passes/tables.py store RESULTS...    # of finished runs of experiment=few_passes*
-    python experiments/few_passes/tables.py show                # the tables, as README.md has them
+    python experiments/few_passes/tables.py show [FILE]         # the tables, as README.md has them
 
 A line of table.csv is a method on a task: means with 95 % bootstrap intervals over images, and what map_gn_fast with
 20 passes is ahead of it, with the bootstrap-t interval of the paired differences and their p-value, corrected by Holm's
@@ -74,9 +74,9 @@ def _lines(where: tuple[str, str, float], runs: list[Run]) -> Iterator[dict[str,
             yield dict(zip(COLUMNS, values, strict=True))
 
 
-def show() -> str:
+def show(table: Path = TABLE) -> str:
     """The tables in Markdown: map_gn_fast, and the best of the others at each number of passes, by PSNR."""
-    with TABLE.open(newline="", encoding="utf-8") as file:
+    with table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     parts = []
     for prior, of_prior in groupby(rows, lambda row: row["prior"]):
@@ -102,12 +102,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)
     commands.add_parser("store").add_argument("results", type=Path, nargs="+")
-    commands.add_parser("show")
+    commands.add_parser("show").add_argument("table", type=Path, nargs="?", default=TABLE)
     given = parser.parse_args()
     if given.what == "store":
         store(given.results)
     else:
-        print(show())
+        print(show(given.table))
     return 0
 
 
