@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml
 
 setup: $(STAMP)  ## make .venv and install everything into it
 
-demo: $(STAMP)  ## restore 32 digits: four tasks, seven methods, one table, one picture a task
+demo: $(STAMP)  ## restore 32 digits: four tasks, eight methods, one table, one picture a task
 	$(BIN)/mapga run -m experiment=demo results_dir=$(DEMO)
 	$(BIN)/mapga report $(DEMO)
 

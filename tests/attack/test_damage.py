@@ -21,7 +21,7 @@ from PIL import Image
 
 from helpers.commands import Said, mapga
 from mapga.commands.run import run_one
-from mapga.config import compose
+from mapga.config import typed
 from mapga.config.compose import compose_run, spec_of
 from mapga.report import write
 from mapga.spec import RunSpec
@@ -49,8 +49,7 @@ class Place:
         self.results, self.capsys, self.caplog = results, capsys, caplog
         self.spec = RunSpec({**spec.config, "results_dir": str(results)}, spec.names)
         self.run_path, self.problem = self.spec.folder, self.spec.problem_folder
-        monkeypatch.setattr(compose, "compose_run", lambda overrides: None)
-        monkeypatch.setattr(compose, "spec_of", lambda config: self.spec)
+        monkeypatch.setattr(typed, "one_run", lambda overrides: self.spec)
         monkeypatch.setattr(write, "_figures", lambda content, folder, images: [])
 
     def file(self, name: str) -> Path:

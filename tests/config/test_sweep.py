@@ -111,7 +111,7 @@ def test_a_point_that_cannot_be_composed_is_refused_from_another_process(monkeyp
 @pytest.mark.parametrize(
     ("overrides", "count", "compositions"),
     [
-        (["experiment=demo", "seed=range(15)"], 420, 1 + 1 + (3 + 6) + 6),  # whole numbers change their key
+        (["experiment=demo", "seed=range(15)"], 480, 1 + 1 + (3 + 7) + 7),  # whole numbers change their key
         (["seed=range(300)", "schedule.steps=3,4"], 600, 1 + 1 + 1),
         (["experiment=table1"], 392, 1 + 1 + (6 + 7 + 6) + 7),
         (["experiment=mnist"], 35, 1 + 1 + (4 + 6) + 6),

@@ -23,7 +23,7 @@ from mapga.units import duration
 
 __all__ = ["Advance", "ProgressDisplay"]
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("mapga")
 _LOG_SECONDS = 30.0  # between two lines of a log
 
 
@@ -34,11 +34,11 @@ class Advance(Protocol):
 
 
 class ProgressDisplay:
-    """Shows progress on standard error, where results are not; nothing where warnings are not said."""
+    """Shows progress on standard error, where results are not; nothing where warnings alone are said (``-q``)."""
 
     def __init__(self) -> None:
         self._console = Console(
-            stderr=True, quiet=not _log.isEnabledFor(logging.WARNING), highlight=False, soft_wrap=True, emoji=False
+            stderr=True, quiet=_log.level >= logging.WARNING, highlight=False, soft_wrap=True, emoji=False
         )
 
     def say(self, line: str) -> None:

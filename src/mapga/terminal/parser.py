@@ -98,7 +98,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         loudness = command.add_mutually_exclusive_group()
         loudness.add_argument("-v", "--verbose", dest="level", action="store_const", const=VERBOSE, help="say more")
         loudness.add_argument(
-            "-q", "--quiet", dest="level", action="store_const", const=QUIET, help="say only what is wrong"
+            "-q", "--quiet", dest="level", action="store_const", const=QUIET, help="say warnings and errors alone"
         )
         return command
 

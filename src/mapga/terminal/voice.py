@@ -6,9 +6,9 @@ import logging
 
 from rich.console import Console
 
-__all__ = ["QUIET", "VERBOSE", "complain", "errors", "note", "set_level", "warn"]
+__all__ = ["NOTES", "QUIET", "VERBOSE", "complain", "errors", "note", "set_level", "warn"]
 
-QUIET, VERBOSE = logging.ERROR, logging.INFO
+VERBOSE, NOTES, QUIET = logging.INFO, 25, logging.WARNING  # the usual is between the two
 _LONGEST = 300  # characters of a word that is printed whole
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
@@ -18,7 +18,7 @@ _log = logging.getLogger("mapga")
 def set_level(level: int | None) -> None:
     """Say what is at least of this level; None: the usual."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    _log.setLevel(logging.WARNING if level is None else level)
+    _log.setLevel(NOTES if level is None else level)
 
 
 def complain(message: str) -> None:
@@ -27,14 +27,13 @@ def complain(message: str) -> None:
 
 
 def warn(message: str) -> None:
-    """What should be known of a result that stands."""
-    if _log.isEnabledFor(logging.WARNING):
-        _line(message, "yellow")
+    """What should be known of a result that stands, whatever the level."""
+    _line(message, "yellow")
 
 
 def note(text: str) -> None:
     """What is done and what it came to."""
-    if _log.isEnabledFor(logging.WARNING):
+    if _log.isEnabledFor(NOTES):
         errors.print(text, markup=False)
 
 
