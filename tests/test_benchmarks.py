@@ -13,6 +13,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
     "overhead": ["--batch", "2", "--steps", "2", "--repeats", "1", "prior=gaussian"],
     "report": ["--runs", "9", "--images", "4", "--size", "8"],
+    "passes": ["--batches", "1", "--repeats", "1", "--ways", "eager"],
     "metrics": ["--help"],  # it needs weights that are fetched
 }
 
@@ -23,7 +24,7 @@ def test_none_is_forgotten():
 
 @pytest.mark.parametrize("name", SMALL)
 def test_it_runs(name, tmp_path):
-    where = ["--output", str(tmp_path / "overhead.json")] if name == "overhead" else []
+    where = ["--output", str(tmp_path / f"{name}.json")] if name in ("overhead", "passes") else []
     command = [sys.executable, str(FOLDER / f"{name}.py"), *SMALL[name], *where]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

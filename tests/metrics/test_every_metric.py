@@ -8,7 +8,6 @@ import pytest
 from mapga.config.compose import compose_run, spec_of
 from mapga.config.files import options
 from mapga.datasets.mnist import MNIST
-from mapga.metrics import PSNR
 from mapga.node import Node
 from mapga.testing import metrics
 
@@ -27,7 +26,13 @@ def test_something_is_ready():
     assert {"psnr", "ssim", "consistency", "digit_accuracy", "fd_digits"} <= set(READY)
 
 
-@pytest.mark.parametrize("check", metrics.checks(PSNR()), ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", READY)
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        pytest.param(name, one, id=f"{name}-{one.__name__}")
+        for name in READY
+        for one in metrics.checks(NODES[name].build())
+    ],
+)
 def test_it_is_what_the_suite_takes_for_granted(name, check):
     check(NODES[name].build(), TRUTH, LABELS)

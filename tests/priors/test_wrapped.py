@@ -16,7 +16,7 @@ from mapga.run.meter import MeteredPrior
 ATTRIBUTES = set(Prior.__annotations__)
 ANSWERS = {"denoise", "consistency", "score"}  # a wrapper's own
 OWN = {"check"}  # of the attributes alone
-METHODS = {"labels_for", "sample", "conditioned", "loaded", "to"}
+METHODS = {"labels_for", "sample", "conditioned", "loaded", "to", "quick"}
 
 
 class Inner(Prior):
@@ -48,6 +48,9 @@ class Inner(Prior):
     def loaded(self) -> Self:
         return type(self)("loaded")
 
+    def quick(self, *, half: bool) -> Self:
+        return type(self)("quick", half) if half else self
+
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
         return type(self)("to", device, dtype)
 
@@ -78,7 +81,8 @@ def test_methods_reach_the_prior_inside_and_keep_the_wrapper() -> None:
     assert wrapped.labels_for([3, 5], None).tolist() == [3, 5, 99]
     assert wrapped.sample([3, 5], seed=7).tolist() == [3, 5, 7]
     asked = {"conditioned": (None,), "loaded": (), "to": ("meta", torch.float64)}
-    assert {"labels_for", "sample", *asked} == METHODS
+    assert {"labels_for", "sample", "quick", *asked} == METHODS
+    assert wrapped.quick(half=True).prior.said == ("quick", True) and wrapped.quick(half=False) is wrapped
     for name, arguments in asked.items():
         other = getattr(wrapped, name)(*arguments)
         assert type(other) is Doubled and other.prior.said == (name, *arguments)

@@ -43,8 +43,7 @@ def batch_independence(metric: Metric, truth: np.ndarray, labels: Labels = None)
         require(together.dtype == np.float64, f"its numbers are {together.dtype}: want float64")
         require(together.ndim == 1, f"its numbers have shape {together.shape}: want ({len(truth)},)")
     for k in range(len(truth)):
-        one = slice(k, k + 1)
-        alone = _each(metric, restored[one], truth[one], None if labels is None else labels[one])
+        alone = _each(metric, restored, truth, labels, slice(k, k + 1))
         require(np.array_equal(alone[0], together[k], equal_nan=True), f"image {k} alone and in company differ")
 
 
@@ -64,9 +63,12 @@ def pickling(metric: Metric, truth: np.ndarray, labels: Labels = None) -> None:
     require(np.array_equal(here, there, equal_nan=True), "once pickled it gives other numbers")
 
 
-def _each(metric: Metric, restored: np.ndarray, truth: np.ndarray, labels: Labels) -> np.ndarray:
+def _each(
+    metric: Metric, restored: np.ndarray, truth: np.ndarray, labels: Labels, rows: slice = slice(None)
+) -> np.ndarray:
+    """Its numbers, or features, of some of the images, in one batch."""
     if isinstance(metric, SetMetric):
-        return metric.features(restored)
+        return metric.features(restored[rows])
     _, height, width, channels = truth.shape
     operator, images = Identity((channels, height, width)).to("cpu", torch.float64), from_uint8(truth)
     posteriors: list[Exact] = []
@@ -74,7 +76,9 @@ def _each(metric: Metric, restored: np.ndarray, truth: np.ndarray, labels: Label
         known = condition(MixturePrior(images, 0.2), operator, _SIGMA_Y, images)
         posteriors = [given(known, x[None], operator.image_shape) for x in images]
     if isinstance(metric, ImageMetric):
-        return metric(Scored(restored, truth, labels, Problem(images, operator, _SIGMA_Y), posteriors))
+        problem = Problem(images[rows], operator, _SIGMA_Y, tuple(range(len(truth)))[rows])
+        known_labels = None if labels is None else labels[rows]
+        return metric(Scored(restored[rows], truth[rows], known_labels, problem, posteriors[rows]))
     return np.asarray(list(metric.number(Sampled(from_uint8(restored)[None], images[:1], posteriors[0], 0))))
 
 
