@@ -59,7 +59,7 @@ def test_the_last_override_wins():
     ("override", "message"),
     [
         ("sead=1", "unknown key 'sead'; did you mean 'seed'? the top-level keys are dataset, task"),
-        ("task.sigma=1", "unknown key 'task.sigma'; 'mapga run --cfg' prints the keys there are"),
+        ("task.sigma=1", "unknown key 'task.sigma'; did you mean 'sigma_y'? task has operator, sigma_y, sigma_y_unit"),
         ("+extra=1", "unknown key 'extra'"),
         ("+task.sigma_yy=1", "unknown key 'task.sigma_yy'; did you mean 'sigma_y'?"),
         ("batch_size=1.5", "batch_size='1.5': a whole number is wanted"),
