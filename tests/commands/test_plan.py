@@ -31,7 +31,7 @@ def test_a_plan_counts_the_images_of_a_list(tmp_path):
 _TORCHLESS = "import sys; from mapga.cli import main; main(sys.argv[1:]); print('torch' in sys.modules)"
 
 
-@pytest.mark.parametrize(("experiment", "runs"), [("demo", 28), ("table1", 392), ("mnist", 35)])
+@pytest.mark.parametrize(("experiment", "runs"), [("demo", 32), ("table1", 392), ("mnist", 35)])
 def test_planning_imports_no_torch(tmp_path, experiment, runs):
     said = subprocess.run(
         [sys.executable, "-c", _TORCHLESS, "plan", f"experiment={experiment}", f"results_dir={tmp_path}"],
