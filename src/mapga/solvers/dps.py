@@ -49,7 +49,6 @@ class DPS(Solver):
     Args:
         schedule: Levels at which the denoiser is evaluated; a final 0 follows them.
         scale: > 0, what multiplies the gradient; the program's 0.3 to 1 are for 1,000 steps and images of 256x256.
-
         noise_share: In [0, 1], of the noise of a level, which D is told all the same; 1 for the paper's.
 
     Raises:
