@@ -79,7 +79,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     overrides = getattr(arguments, "overrides", None)
     strange = [text for text in rest if text.startswith("-")]
     if rest and (overrides is None or strange):
-        command, first = commands[arguments.command], (strange or rest)[0]
+        command, first = commands.get(arguments.command, whole), (strange or rest)[0]
         command.refuse(f"unrecognized arguments: {' '.join(rest)}", first, options(command))
     if rest:
         arguments.overrides = [*(overrides or []), *rest]
