@@ -55,7 +55,7 @@ def test_two_processes_train_what_one_does(tmp_path: Path, monkeypatch: pytest.M
     pictures.mkdir()
     random = np.random.default_rng(0)
     for k in range(12):
-        Image.fromarray(random.integers(0, 256, (32, 32), dtype=np.uint8)).save(pictures / f"{k}.png")
+        Image.fromarray(random.integers(0, 256, (8, 8), dtype=np.uint8)).save(pictures / f"{k}.png")
     small = "steps=6 batch=4 warmup=1 decay=2 precision=fp32 device=cpu widths=[8,8] attention=[false,true] head=8"
     small += " groups=4 log_every=1 sample_every=6 checkpoint_every=6"
     overrides = [f"stages.denoiser.{pair}" for pair in small.split()]
