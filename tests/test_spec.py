@@ -16,9 +16,10 @@ from helpers.runs import tiny_spec
 from mapga.card import Card
 from mapga.config.compose import compose_run, spec_of
 from mapga.errors import ConfigError
+from mapga.identity import digest
 from mapga.node import DATASET, SOLVER
 from mapga.records import RunFolder
-from mapga.spec import RunSpec, digest
+from mapga.spec import RunSpec
 
 BASE = tiny_spec(
     Path("results"),

@@ -5,8 +5,6 @@ Everything after composition takes a ``RunSpec``. Same science, same ``run_id``,
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,33 +16,21 @@ from mapga.card import Card
 from mapga.errors import BrokenModuleError, ConfigError
 from mapga.files.address import refuse_password
 from mapga.files.need import Need
-from mapga.node import DATASET, OPERATOR, PACKAGE, PRIOR, SCHEDULE, SOLVER, TITLE, Node, Slot, metric, tracker
+from mapga.identity import PROBLEM, SCIENCE, digest, science, stated
+from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, TITLE, Node, Slot, metric, tracker
 
-__all__ = ["NAMED", "PROBLEMS", "REPLACED", "RunSpec", "digest"]
+__all__ = ["NAMED", "PROBLEMS", "REPLACED", "RunSpec"]
 
 NAMED = ("dataset", "task", "prior", "solver", "schedule", "metrics", "tracker", "experiment")  # groups of a run
 REPLACED = ".replaced-"  # in the name of a run's folder that another has taken the place of
 PROBLEMS = "problems"  # the folder of what runs share, below their results_dir
 
-# Whatever changes a restored pixel, and whether it is a trial's. Not: metrics (how it is scored is recorded with the
-# numbers), device, batch size, shard, tracker, launcher, folders.
-_SCIENCE = (
-    *("dataset", "task", "prior", "solver", "schedule"),
-    *("seed", "samples", "start", "dtype", "compute", "rounding", "objective"),
-)
-_PROBLEM = ("dataset", "task", "seed", "samples")
 _CHOICES: dict[str, Sequence[str | None]] = {
     "dtype": ["float32", "float64"],
     "compute": ["eager", "auto", "fast"],
     "rounding": ["round", "truncate"],
     "start": [None, "truth"],
 }
-
-
-def digest(value: Any) -> str:
-    """Twelve hex digits of the SHA-256 of a plain value's canonical JSON; 80 and 80.0 are the same number."""
-    text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -120,18 +106,20 @@ class RunSpec:
     @cached_property
     def run_id(self) -> str:
         """``<dataset>-<task>-<solver>-<hash of the science>``, the name of the run's folder."""
-        return "-".join([*(self.names[key] for key in ("dataset", "task", "solver")), digest(self._science(_SCIENCE))])
+        return self._named(("dataset", "task", "solver"), science(self.config, SCIENCE, self.node))
 
     @cached_property
     def former_id(self) -> str:
         """The name of its folder as it was while metrics were part of a run's identity."""
-        science = self._science((*_SCIENCE, "metrics"))
-        return "-".join([*(self.names[key] for key in ("dataset", "task", "solver")), digest(science)])
+        depends_on = science(self.config, SCIENCE, self.node)
+        if self.config["metrics"] is not None:
+            depends_on["metrics"] = {key: node.science for key, node in self.metrics.items()}
+        return self._named(("dataset", "task", "solver"), depends_on)
 
     @cached_property
     def problem_id(self) -> str:
         """``<dataset>-<task>-<hash>`` of what truth and measurements depend on; runs of all solvers share it."""
-        return "-".join([*(self.names[key] for key in ("dataset", "task")), digest(self._science(_PROBLEM))])
+        return self._named(("dataset", "task"), science(self.config, PROBLEM, self.node))
 
     @property
     def results_dir(self) -> Path:
@@ -257,6 +245,9 @@ class RunSpec:
         """Iterations of the schedule."""
         return int(self.config["schedule"]["steps"])
 
+    def _named(self, groups: Sequence[str], depends_on: Mapping[str, Any]) -> str:
+        return "-".join([*(self.names[group] for group in groups), digest(depends_on)])
+
     def _value(self, slot: Slot) -> Any:
         value: Any = self.config
         for key in slot.key.split("."):
@@ -270,10 +261,10 @@ class RunSpec:
     @property
     def _known(self) -> dict[str, Any]:
         """The nodes with what is known here: the hashes of the files they name, the packages that declare them."""
-        found = {slot.key: _known(self.node(slot), self._value(slot)) for slot in (DATASET, PRIOR, SOLVER)}
-        found["task"] = {**self.config["task"], "operator": _known(self.node(OPERATOR), self._value(OPERATOR))}
+        found = {slot.key: stated(self.node(slot), self._value(slot)) for slot in (DATASET, PRIOR, SOLVER)}
+        found["task"] = {**self.config["task"], "operator": stated(self.node(OPERATOR), self._value(OPERATOR))}
         if self.config["metrics"]:
-            found["metrics"] = {key: _known(node, self._value(metric(key))) for key, node in self.metrics.items()}
+            found["metrics"] = {key: stated(node, self._value(metric(key))) for key, node in self.metrics.items()}
         return found
 
     def _check(self) -> None:
@@ -294,34 +285,3 @@ class RunSpec:
             raise ConfigError(f"batch_size={self.batch_size}: at least 1 image is solved at a time")
         if not self.config["results_dir"]:
             raise ConfigError("results_dir is empty; name a folder, or leave it out for ./results")
-
-    def _science(self, keys: tuple[str, ...]) -> dict[str, Any]:
-        """The part of the config that some results depend on."""
-        part = {key: self.config[key] for key in keys if self.config.get(key) is not None}  # null means absence
-        if self.compute != "fast":  # which alone changes more than the last bits
-            part.pop("compute", None)
-        if self.samples == 1:  # as it was before there was a choice
-            part.pop("samples", None)
-        for slot in (DATASET, PRIOR, SOLVER, SCHEDULE):
-            if slot.key in part:
-                part[slot.key] = self.node(slot).science
-        if "task" in part:
-            part["task"] = {**part["task"], "operator": self.node(OPERATOR).science}
-        if "metrics" in part:
-            part["metrics"] = {key: node.science for key, node in self.metrics.items()}
-        return part
-
-
-def _known(node: Node, value: Mapping[str, Any]) -> dict[str, Any]:
-    """A node's value with what its card and its entry point say of it, and of the components it is made of."""
-    parts = {key: _known(part, value[key]) for key, part in node.arguments.items() if isinstance(part, Node)}
-    hashes = {} if node.card.pin is None else node.card.pin(node.namespace)
-    return {**value, **parts, **hashes, **({PACKAGE: node.declared.origin} if node.declared else {})}
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _canonical(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 from mapga.commands.unforeseen import unforeseen
 from mapga.datasets.base import Dataset
 from mapga.errors import Unsupported, bad_input, told
+from mapga.identity import digest
 from mapga.records import LockedError, RunFolder
 from mapga.records.audit import damages
 from mapga.records.collect import UNREADABLE, read_run
@@ -19,7 +20,7 @@ from mapga.records.protocol import Protocol, unscored
 from mapga.records.recorded import Recorded, read_recorded
 from mapga.run.signals import InterruptedRun
 from mapga.run.truth import check_data, readable
-from mapga.spec import RunSpec, digest
+from mapga.spec import RunSpec
 
 __all__ = ["Outcome", "ended", "finished", "guarded", "wrong"]
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from mapga.config.files import own_conf
 from mapga.files.durable import write_json
 from mapga.files.jsonl import JSONLines
+from mapga.identity import digest
 from mapga.records.provenance import code_identity, submitted_code
-from mapga.spec import RunSpec, digest
+from mapga.spec import RunSpec
 
 __all__ = ["latest", "note", "recall"]
 

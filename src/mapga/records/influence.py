@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mapga.files.durable import replacing
-from mapga.spec import digest
+from mapga.identity import digest
 
 __all__ = ["keep_influence", "read_influence"]
 

@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from mapga.identity import digest
 from mapga.node import Node
 from mapga.records.provenance import scoring_code
-from mapga.spec import digest
 
 __all__ = ["Protocol", "unscored"]
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from mapga.files.jsonl import JSONLines
+from mapga.identity import digest
 from mapga.records.journal import Row, seal
 from mapga.records.older import older_lines
 from mapga.records.protocol import Protocol
 from mapga.records.shards import WHOLE, Shard
-from mapga.spec import digest
 
 __all__ = ["Numbers", "ScoreLog", "read_numbers"]
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from mapga.card import Card
 from mapga.files.durable import write_text
-from mapga.spec import digest
+from mapga.identity import digest
 from mapga.tracking.base import Tracker
 from mapga.tracking.credentials import check_key, find_key
 
