@@ -126,11 +126,13 @@ class SolverCard(Card):
         passes: Forward passes plus vector-Jacobian products per image, of its arguments and its schedule's steps.
         needs: What it cannot do without, of the same.
         remark: What a reader must know who sees it in one table with others; "" for nothing.
+        ours: Whether it is by those who made the table, which then marks it.
     """
 
     passes: Callable[[Any, int], int] | None = None
     needs: Callable[[Any, int], Needs] | None = None
     remark: str = ""
+    ours: bool = False
     given: tuple[str, ...] = ("schedule",)
 
 

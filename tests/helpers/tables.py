@@ -12,7 +12,9 @@ import numpy as np
 from helpers.folders import finished, summary
 from mapga.records import RunFolder
 
-__all__ = ["called", "measured"]
+__all__ = ["HOSTILE", "called", "measured"]
+
+HOSTILE = "<img src=x onerror=alert(1)>"  # a name of a method
 
 
 def measured(

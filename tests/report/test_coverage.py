@@ -17,6 +17,7 @@ from mapga.report import curves, write_report
 from mapga.report.boards import Board, boards
 from mapga.report.coverage import Coverage, whole
 from mapga.report.figures import draw_ranks
+from mapga.report.lines import Line
 from mapga.report.published import orders
 from mapga.report.sheets import board_table, runtime_table
 from mapga.report.studies import studies
@@ -162,7 +163,7 @@ def test_a_curve_is_of_the_same_images_all_along(tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(curves, "_draw", lambda panels, *rest, **_: drawn.update(panels=panels, title=rest[2]))
     assert curves.draw_convergence(_boards(tmp_path)["psnr", "best"], tmp_path / "convergence")
-    assert drawn["panels"] == {"half": {"alpha": ([4, 6], [11.0, 22.0])}}
+    assert drawn["panels"] == {"half": {"alpha": Line((4, 6), (11.0, 22.0))}}
     assert drawn["title"].endswith("images: alpha on half 2 of 3")
 
 

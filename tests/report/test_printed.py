@@ -35,7 +35,7 @@ def test_titles_stand_in_tables_and_names_in_the_lines_of_runs(results, capsys):
     text = (results / "report/table.md").read_text()
     assert "| BETA-X |" in text and "| tiny half | beta |" in text
     page = (results / "report/index.html").read_text()
-    assert '<th scope="row">BETA-X</th>' in page and '<tr data-method="beta">' in page
+    assert '<span class="name">BETA-X</span>' in page and '<tr data-method="beta">' in page
 
 
 def test_where_the_numbers_come_from_stands_above_them(results, capsys):
@@ -46,7 +46,7 @@ def test_where_the_numbers_come_from_stands_above_them(results, capsys):
         text = path.read_text()
         path.write_text(text.replace("mapga.priors.NoPrior", "mapga.priors.NoPrior\n  sha256: " + "b" * 64))
     first, second, *_ = mapga(capsys, "report", str(results)).out.splitlines()
-    assert first == "tiny, noiseless: 3 images (limit=3), seed 0; prior gauss (bbbbbbbb); 6 passes per image"
+    assert first == "tiny, noiseless: 3 of 250 images, seed 0; prior gauss (bbbbbbbb); 6 passes per image"
     assert second == "mapga 0.1.0 @ aaaaaaa+, torch 2.9.0, 2026-02-03; made by: mapga run solver=alpha"
     for name in ("table.md", "table.tex", "index.html"):
         assert "@ aaaaaaa+, torch 2.9.0" in (results / "report" / name).read_text()

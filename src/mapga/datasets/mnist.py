@@ -46,7 +46,10 @@ class MNIST(Dataset):
         ValueError: An unknown split, or a limit or skip outside the digits.
     """
 
-    card = DatasetCard(choosing=("limit", "skip"), count=lambda a: a.limit)
+    card = DatasetCard(
+        choosing=("limit", "skip"),
+        count=lambda a: a.limit if a.limit is not None else (4500 if a.split == "train" else 250) - a.skip,
+    )
 
     image_shape = (1, 32, 32)
     n_classes = 10

@@ -2,96 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from mapga.records.collect import Run
-from mapga.records.trace import read_trace
 from mapga.report.boards import Board
-from mapga.report.coverage import cell_of, comparable, left_out
-from mapga.report.passes import passes_of
+from mapga.report.coverage import left_out
+from mapga.report.lines import Panels, convergence_lines, passes_lines
+from mapga.report.palette import COLOURS, MARKERS
 from mapga.report.pictures import save
-from mapga.report.repeats import mean_of, repeats
 
-__all__ = ["MARKERS", "draw_convergence", "draw_passes"]
-
-MARKERS = "osD^vP*Xh<>dp"
-
-_Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
-"""By method its network passes per image and what they came to."""
+__all__ = ["draw_convergence", "draw_passes"]
 
 
 def draw_passes(board: Board, path: Path) -> bool:
-    """The metric against network passes per image, a panel a task, a point a setting. False below two.
-
-    A run that lost images has no point among those that did not: its mean is of other images.
-    """
-    study = board.study
-    panels: dict[str, _Lines] = {}
-    for task in study.tasks:
-        lines = {}
-        for method in study.methods:
-            able = [run for run in study.of(task, method) if _has_point(board, run)]
-            groups = repeats(able, study.setting_of)
-            if points := [(passes_of(runs[0]) or 0.0, mean_of(runs, board.metric)) for runs in groups]:
-                passes, means = zip(*sorted(points), strict=True)
-                lines[method] = (passes, means)
-        panels[task] = lines
-    if sum(len(x) for lines in panels.values() for x, _ in lines.values()) < 2:
+    """The metric against network passes per image, a panel a task, a point a setting. False below two."""
+    if not (panels := passes_lines(board)):
         return False
-    title = board.title + ("\nwithout runs that lost images" if left_out(study.runs, study.whole) else "")
+    title = board.title + ("\nwithout runs that lost images" if left_out(board.study.runs, board.study.whole) else "")
     _draw(panels, board, board.measured, title, path, marked=True)
     return True
 
 
-def _has_point(board: Board, run: Run) -> bool:
-    """Whether a run has the board's number, of every image and by its protocol."""
-    found = cell_of(run, board.metric)
-    if found.get("mean") is None or not comparable(run, board.metric, board.study.whole):
-        return False
-    return not board.protocol or found.get("key") in (None, board.protocol)
-
-
 def draw_convergence(board: Board, path: Path) -> bool:
-    """Mean PSNR of the states' estimates along the runs that stand for the methods. False where none was traced.
-
-    A curve is of the images whose states are all finite, the same ones all along; where those are not all of the run's,
-    the title says how many.
-    """
-    study = board.study
-    panels: dict[str, _Lines] = {}
-    fewer: list[str] = []
-    for task in study.tasks:
-        lines = {}
-        for method in study.methods:
-            run = board.cells[task, method].run
-            found = None if run is None else read_trace(run.folder)
-            if run is None or found is None or not len(kept := found[1][np.isfinite(found[1]).all(axis=1)]):
-                continue
-            total = int(run.metrics["n_images"])
-            fewer += (
-                [f"{board.shown(method)} on {board.shown(task)} {len(kept)} of {total}"] if len(kept) < total else []
-            )
-            lines[method] = (found[0].tolist(), kept.mean(axis=0).tolist())
-        panels[task] = lines
-    if not any(panels.values()):
+    """Mean PSNR of the states' estimates along the runs that stand for the methods. False where none was traced."""
+    panels, fewer = convergence_lines(board)
+    if not panels:
         return False
-    title = f"{study.heading}: convergence of the runs with the best {board.measured}"
-    title += ", the first seed" if len(study.seeds) > 1 else ""
+    title = f"{board.study.heading}: convergence of the runs with the best {board.measured}"
+    title += ", the first seed" if len(board.study.seeds) > 1 else ""
     title += f"\nimages: {', '.join(fewer)}" if fewer else ""
     _draw(panels, board, "PSNR of the estimate (dB)", title, path, marked=False)
     return True
 
 
-def _draw(panels: Mapping[str, _Lines], board: Board, measured: str, title: str, path: Path, *, marked: bool) -> None:
+def _draw(panels: Panels, board: Board, measured: str, title: str, path: Path, *, marked: bool) -> None:
     """A panel for each task that has lines, and a legend; passes on a logarithmic axis."""
     shown = {task: lines for task, lines in panels.items() if lines}
     across = min(4, len(shown))
@@ -108,9 +58,9 @@ def _draw(panels: Mapping[str, _Lines], board: Board, measured: str, title: str,
         for place, method in enumerate(board.study.methods):
             if method in lines:
                 marker = MARKERS[place % len(MARKERS)] if marked else ""
-                x, y = lines[method]
-                (handles[method],) = axis.plot(x, y, marker=marker, ms=4, lw=0.8, color=f"C{place % 10}")
-        if all(x > 0 for passes, _ in lines.values() for x in passes):
+                line, colour = lines[method], COLOURS[place % len(COLOURS)][0]
+                (handles[method],) = axis.plot(line.x, line.y, marker=marker, ms=4, lw=0.8, color=colour)
+        if all(x > 0 for line in lines.values() for x in line.x):
             axis.set_xscale("log")
             axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

@@ -13,8 +13,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from mapga.report.boards import Board
-from mapga.report.curves import MARKERS
+from mapga.report.palette import MARKERS
 from mapga.report.pictures import save
+from mapga.report.ranks import mean_rank, ranks
 
 __all__ = ["draw_ranks", "file_name", "leading"]
 
@@ -25,20 +26,8 @@ def file_name(*parts: str) -> str:
 
 
 def draw_ranks(board: Board, path: Path) -> bool:
-    """Each method's rank on each task, and its mean if it is ranked on all. False if there are not two to rank.
-
-    A method is ranked where its number is of every image that the others' are of.
-    """
-    study = board.study
-    ranks = {method: np.full(len(study.tasks), np.nan) for method in study.methods}
-    for place, task in enumerate(study.tasks):
-        means = {m: cell.mean for m in study.methods if (cell := board.cells[task, m]).ranked}
-        sign = 1 if board.lower_is_better else -1
-        for method, mean in means.items():
-            better = sum(sign * (other or 0.0) < sign * (mean or 0.0) for other in means.values())
-            equal = sum(other == mean for other in means.values())
-            ranks[method][place] = better + (equal + 1) / 2
-    ranked = {method: values for method, values in ranks.items() if np.isfinite(values).any()}
+    """Each method's rank on each task, and its mean if it is ranked on all. False if there are not two to rank."""
+    study, ranked = board.study, ranks(board)
     if len(ranked) < 2:
         return False
     tasks = max(int(np.isfinite(values).sum()) for values in ranked.values())
@@ -58,8 +47,8 @@ def draw_ranks(board: Board, path: Path) -> bool:
                 zorder=2,
                 label=board.shown(task) if place == 0 else None,
             )
-        if known[method] == tasks:
-            axis.scatter(np.nanmean(values), place, s=60, color="C0", zorder=3, label="mean" if place == 0 else None)
+        if (mean := mean_rank(values, ranked)) is not None:
+            axis.scatter(mean, place, s=60, color="C0", zorder=3, label="mean" if place == 0 else None)
     names = [
         board.shown(one) if known[one] == tasks else f"{board.shown(one)} ({known[one]} of {tasks} tasks)"
         for one in order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from PIL import Image
 from mapga.records.collect import Run
 from mapga.records.image_scores import Scores, read_scores
 from mapga.report.boards import Board
+from mapga.report.layout import number
 from mapga.report.pictures import load_rows
 
 __all__ = ["gallery"]
@@ -24,14 +25,15 @@ _SIDE = 128  # larger pictures are shown reduced to this
 
 @dataclass
 class _Task:
-    """The images of a task, most wanted first, and what has been drawn of them."""
+    """The images of a task, most wanted first, and what has been drawn of them; ``columns``: its metrics of images."""
 
     board: Board
     name: str
     runs: dict[str, Run]
     scores: dict[str, Scores]
+    columns: Mapping[str, Board]
     wanted: Iterator[tuple[int, int]]
-    tags: dict[int, list[str]]
+    tags: dict[int, list[tuple[str, str]]]
     drawn: list[dict[str, Any]] = field(default_factory=list)
 
     def draw(self, index: int, row: int) -> int:
@@ -39,23 +41,42 @@ class _Task:
         folder = next(iter(self.runs.values())).problem_folder
         pictures = {"truth": _encoded(load_rows(folder / "truth.npy", [row]))}
         pictures["measurement"] = _encoded(load_rows(folder / "measurement.npy", [row]))
-        numbers: dict[str, dict[str, float | str | None]] = {}
+        numbers: dict[str, dict[str, float]] = {}
         for method, run in self.runs.items():
             scores = self.scores[method]
             if index in scores.lost:
                 continue
             pictures[method] = _encoded(load_rows(run.folder / "images.npy", [row]))
             place = int(np.searchsorted(scores.index, index))
-            numbers[method] = {name: _plain(values[place]) for name, values in scores.values.items()}
+            numbers[method] = {name: float(values[place]) for name, values in scores.values.items()}
         self.drawn.append(
             {
                 "index": index,
                 "tags": self.tags.get(index, []),
                 "pictures": {name: text for name, text in pictures.items() if text},
-                "metrics": numbers,
+                "metrics": {method: self._written(found) for method, found in numbers.items()},
+                "best": self._best(numbers),
             }
         )
         return sum(len(text) for text in pictures.values())
+
+    def _written(self, numbers: Mapping[str, float]) -> dict[str, str]:
+        found = (
+            (name, value, self.columns[name].card.digits) for name, value in numbers.items() if name in self.columns
+        )
+        return {
+            name: "–" if np.isnan(value) else "∞" if np.isinf(value) else number(value, n) for name, value, n in found
+        }
+
+    def _best(self, numbers: Mapping[str, Mapping[str, float]]) -> dict[str, list[str]]:
+        """By metric the methods than which none is better on an image."""
+        best: dict[str, list[str]] = {}
+        for name, board in self.columns.items():
+            sign = 1 if board.lower_is_better else -1
+            known = {m: sign * found[name] for m, found in numbers.items() if not np.isnan(found.get(name, np.nan))}
+            if known and board.card.ordered:
+                best[name] = [method for method, value in known.items() if value == min(known.values())]
+        return best
 
 
 def gallery(made: Sequence[Board], images: int) -> tuple[list[dict[str, Any]], list[str]]:
@@ -66,8 +87,9 @@ def gallery(made: Sequence[Board], images: int) -> tuple[list[dict[str, Any]], l
     """
     tasks, troubles = [], []
     for board in _leading(made):
+        own = [one for one in made if one.study is board.study and one.selection == "best" and not one.of_sets]
         for name in board.study.tasks:
-            if task := _task(board, name, images):
+            if task := _task(board, name, images, {one.metric: one for one in own}):
                 tasks.append(task)
     spent, open_tasks = 0, list(tasks)
     while open_tasks and spent < _BYTES:
@@ -91,8 +113,7 @@ def _plain_task(task: _Task) -> dict[str, Any]:
         "study": task.board.study.title,
         "task": task.name,
         "shown": {name: task.board.shown(name) for name in (task.name, *task.runs)},
-        "metric": task.board.metric,
-        "methods": list(task.runs),
+        "metrics": {name: {"shown": one.measured, "arrow": _arrow(one)} for name, one in task.columns.items()},
         "images": sorted(task.drawn, key=lambda one: one["index"]),
     }
 
@@ -106,22 +127,26 @@ def _leading(made: Sequence[Board]) -> list[Board]:
     return list(first.values())
 
 
-def _task(board: Board, name: str, images: int) -> _Task | None:
+def _arrow(board: Board) -> str:
+    return "" if not board.card.ordered else "↓" if board.lower_is_better else "↑"
+
+
+def _task(board: Board, name: str, images: int, columns: Mapping[str, Board]) -> _Task | None:
     runs = {method: cell.runs[0] for method, cell in board.pictured(name).items()}
     if not runs:
         return None
     scores = {method: read_scores(run)[0] for method, run in runs.items()}
-    tags: dict[int, list[str]] = {}
+    tags: dict[int, list[tuple[str, str]]] = {}
     for method, one in scores.items():
         values = one.values.get(board.metric)
         if values is not None:
             order = np.argsort(values if board.lower_is_better else -values)
             order = order[~np.isnan(values[order])]
             for place, word in ((order[-1], "worst"), (order[0], "best")):
-                tags.setdefault(int(one.index[place]), []).append(f"{word} of {method}")
+                tags.setdefault(int(one.index[place]), []).append((word, method))
     rows = {int(index): int(row) for one in scores.values() for index, row in zip(one.index, one.row, strict=True)}
     wanted = [*sorted(rows)[:images], *(index for index in tags if index not in sorted(rows)[:images])]
-    return _Task(board, name, runs, scores, iter([(index, rows[index]) for index in wanted]), tags)
+    return _Task(board, name, runs, scores, columns, iter([(index, rows[index]) for index in wanted]), tags)
 
 
 def _encoded(pictures: np.ndarray | None) -> str:
@@ -135,7 +160,3 @@ def _encoded(pictures: np.ndarray | None) -> str:
     out = io.BytesIO()
     image.save(out, "PNG", optimize=True)
     return base64.b64encode(out.getvalue()).decode()
-
-
-def _plain(value: float) -> float | str | None:
-    return "∞" if np.isinf(value) else None if np.isnan(value) else float(value)

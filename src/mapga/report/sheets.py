@@ -17,7 +17,16 @@ from mapga.report.passes import NFE, passes_of, passes_text
 from mapga.report.published import beside, orders, published_runtime
 from mapga.report.studies import Study
 
-__all__ = ["beside_csv", "beside_tables", "board_table", "has_ablation", "order_table", "pairs_csv", "runtime_table"]
+__all__ = [
+    "beside_csv",
+    "beside_tables",
+    "board_csv",
+    "board_table",
+    "has_ablation",
+    "order_table",
+    "pairs_csv",
+    "runtime_table",
+]
 
 _NONE = "–"
 _LEGEND = (
@@ -70,6 +79,17 @@ def board_table(board: Board, *, intervals: bool = True) -> Table:
         title = board.title
     header = ["method", *(["setting"] if fixed else []), "NFE", *map(board.shown, board.study.tasks)]
     return Table(header, lines, groups, notes, title, left=2 if fixed else 1, about=about(board.study))
+
+
+def board_csv(board: Board) -> str:
+    """A line a cell, unrounded."""
+    head = ["study", "metric", "protocol", "selection", "task", "method", "setting", "passes", "value", "low", "high"]
+    rows: list[list[Any]] = []
+    for (task, method), cell in board.cells.items():
+        start = [board.study.title, board.metric, board.protocol, board.selection, task, method, cell.setting]
+        numbers = [passes_of(cell.run), cell.mean, cell.low, cell.high, cell.spread, cell.coverage.n]
+        rows.append([*start, *numbers, int(cell.best), cell.stars])
+    return _csv([*head, "spread", "n", "best", "stars"], rows)
 
 
 def beside_tables(made: Sequence[Board]) -> list[Table]:

@@ -80,11 +80,14 @@ class Study:
         }
 
     @cached_property
+    def dataset(self) -> str:
+        """What people call its dataset; the name where nobody said."""
+        return next(filter(None, (run.spec.title(DATASET) for run in self.runs)), self.runs[0].names["dataset"])
+
+    @cached_property
     def heading(self) -> str:
         """Its title as people say it."""
-        said = next(filter(None, (run.spec.title(DATASET) for run in self.runs)), "")
-        name = self.runs[0].names["dataset"]
-        return said + self.title.removeprefix(name) if said else self.title
+        return self.dataset + self.title.removeprefix(self.runs[0].names["dataset"])
 
     @cached_property
     def shown(self) -> dict[str, str]:
@@ -127,14 +130,19 @@ class Study:
         """A line for what is not compared, and why."""
         return left_out(self.runs, self.whole) + unequal_note(self.runs)
 
+    @cached_property
+    def cards(self) -> dict[str, SolverCard]:
+        """What each method says of itself; the usual where it is none of this installation's."""
+        found = {self.method_of[run.folder]: run.spec.card(SOLVER) for run in reversed(self.runs)}
+        return {m: card if isinstance(card, SolverCard) else SolverCard() for m, card in found.items()}
+
     @property
     def remarks(self) -> list[str]:
         """What a reader must know of methods that stand in one table."""
         found: dict[str, str] = {}
         for method in self.methods:
-            card = next(run.spec.card(SOLVER) for run in self.runs if self.method_of[run.folder] == method)
-            if isinstance(card, SolverCard) and card.remark:
-                found.setdefault(card.remark, self.shown.get(method, method))
+            if remark := self.cards[method].remark:
+                found.setdefault(remark, self.shown.get(method, method))
         return [f"{method}: {remark}" for remark, method in found.items()] if len(self.methods) > 1 else []
 
     def of(self, task: str, method: str) -> list[Run]:

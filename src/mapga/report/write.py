@@ -94,14 +94,12 @@ def write_report(
         raise ConfigError(f"{folder}: cannot be written ({error.strerror}); name another with --to") from error
 
     content = _content(runs, [*troubles, *_spoiled(runs)])
-    figures = _figures(content, folder, images)
+    _figures(content, folder, images)
     tables = [*map(board_table, content.shown), *content.besides, content.every_run]
     html, missing = render_page(
         name_of(roots),
-        content.boards,
+        content.shown,
         [*content.besides, content.every_run],
-        [path for path in figures if not path.name.startswith("grid-")],
-        folder,
         images=images,
         notes=content.troubles,
     )
@@ -160,24 +158,16 @@ def _content(runs: Sequence[Run], troubles: Sequence[str]) -> _Content:
     return _Content(made, besides, every_run, said)
 
 
-def _figures(content: _Content, folder: Path, images: int) -> list[Path]:
-    """Draw what can be drawn; the PNG files."""
-    drawn = []
+def _figures(content: _Content, folder: Path, images: int) -> None:
+    """Write what can be drawn, as PNG and PDF."""
     for study in dict.fromkeys(board.study for board in content.boards):
         first = next(board for board in content.boards if board.study is study)
         for task in study.tasks:
-            path = folder / file_name("grid", study.title, task)
-            if draw_grid(_grid_runs(first, task), path, images):
-                drawn.append(path)
-        path = folder / file_name("convergence", study.title)
-        if draw_convergence(first, path):
-            drawn.append(path)
+            draw_grid(_grid_runs(first, task), folder / file_name("grid", study.title, task), images)
+        draw_convergence(first, folder / file_name("convergence", study.title))
     for board in leading(content.boards, _METRICS_DRAWN):
         for kind, draw in (("passes", draw_passes), ("ranks", draw_ranks)):
-            path = folder / file_name(kind, board.study.title, board.metric, board.protocol)
-            if draw(board, path):
-                drawn.append(path)
-    return [path.with_name(f"{path.name}.png") for path in drawn]
+            draw(board, folder / file_name(kind, board.study.title, board.metric, board.protocol))
 
 
 def _grid_runs(board: Board, task: str) -> dict[str, Run]:

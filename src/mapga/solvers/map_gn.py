@@ -90,6 +90,7 @@ class MAPGN(Solver):
             vjp=sum(_free(a.ends, steps)) < steps,
             levels=steps,
         ),
+        ours=True,
     )
     starts_from_noise = True
 
