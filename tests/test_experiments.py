@@ -27,7 +27,7 @@ from mapga.spec import RunSpec
 from mapga.testing.exact import gaussian, standard
 
 TABLES = [f"table{k}" for k in range(1, 6)]
-DIGITS = ["dataset=mnist", "prior=gaussian"]
+DIGITS = ["dataset=mnist", "prior=mixture", "prior.components=5", "prior.ode_steps=2"]
 BUDGETS = {(20, 50), (50, 20), (100, 10), (200, 5), (250, 4), (500, 2), (1000, 1)}
 SMOKE = {  # tasks are few so that the tests are quick; the solvers are all there
     "table1": (["task=box50,supres4x"], 14),

@@ -70,11 +70,12 @@ def draw_grid(runs: Mapping[str, Run], path: Path, images: int) -> bool:
 def save(path: Path) -> None:
     """Write the current figure as PNG and PDF, without the time of day in it, and close it."""
     png, pdf = (path.with_name(f"{path.name}.{kind}") for kind in ("png", "pdf"))
+    figure = plt.gcf()  # whose own savefig does not draw it once more afterwards, as pyplot's does
     with naming(png):
-        plt.savefig(png, dpi=160)
+        figure.savefig(png, dpi=160)
     with naming(pdf):
-        plt.savefig(pdf, metadata={"CreationDate": None})
-    plt.close()
+        figure.savefig(pdf, metadata={"CreationDate": None})
+    plt.close(figure)
 
 
 def _mosaic(tiles: Sequence[Sequence[np.ndarray]], height: int, width: int) -> np.ndarray:
