@@ -12,15 +12,19 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 import mapga
 from mapga.metrics.statistics import bootstrap_interval
-from mapga.priors import MixturePrior, Prior
-from mapga.problem import Problem
+from mapga.priors import MixturePrior, PatchesPrior, Prior
+from mapga.problem import Problem, measure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Row = dict[str, Any]
 
@@ -28,12 +32,38 @@ SIDE, COMPONENTS, CONTRAST, STD = 16, 64, 0.2, 0.2
 VALIDATION = 1000  # draws from this index on choose settings; those before it are reported
 
 
+def small_digits(split: str, limit: int | None = None) -> Tensor:
+    """Digits at 16x16, means of 2x2 pixels, (N, 1, 16, 16) in float64."""
+    images = mapga.load_images("mnist", split=split, limit=limit, dtype=torch.float64)
+    return torch.nn.functional.avg_pool2d(torch.Tensor.as_subclass(images, Tensor), 32 // SIDE)
+
+
 @cache
 def digits_prior(ode_steps: int = 16) -> MixturePrior:
-    """``prior=overlapping`` at 16x16: 64 digits, means of 2x2 pixels, as ambiguous as that is at 32x32."""
-    images = mapga.load_images("mnist", split="train", limit=None, dtype=torch.float64)
-    small = torch.nn.functional.avg_pool2d(torch.Tensor.as_subclass(images, Tensor), 32 // SIDE)
-    return MixturePrior.from_images(small, STD, COMPONENTS, contrast=CONTRAST, ode_steps=ode_steps)
+    """``prior=overlapping`` at 16x16: 64 digits, as ambiguous as that is at 32x32."""
+    return MixturePrior.from_images(small_digits("train"), STD, COMPONENTS, contrast=CONTRAST, ode_steps=ode_steps)
+
+
+@cache
+def patches_prior(ode_steps: int = 32) -> PatchesPrior:
+    """``prior=patches`` at 16x16: four independent 8x8 patches of grey photographs."""
+    prior = mapga.load_prior("patches", image_shape=(1, SIDE, SIDE), ode_steps=ode_steps)
+    assert isinstance(prior, PatchesPrior)
+    return prior
+
+
+def prior_of(name: str, ode_steps: int = 16) -> MixturePrior | PatchesPrior:
+    """``digits`` or ``patches``, both exact."""
+    return digits_prior(ode_steps) if name == "digits" else patches_prior(ode_steps)
+
+
+def drawn(
+    prior: MixturePrior | PatchesPrior, task: str, sigma_y: float, indices: Sequence[int]
+) -> tuple[Tensor, Problem]:
+    """Draws of a prior, and what is measured of them."""
+    truth = prior.sample(indices, seed=0)
+    operator = mapga.load_task(task).operator(prior.image_shape)
+    return truth, measure(truth, operator, sigma_y, seed=0, indices=indices)
 
 
 def solve(name: str, problem: Problem, prior: Prior, passes: int, seed: int = 0, **settings: Any) -> Tensor:
@@ -54,6 +84,29 @@ def interval(values: Tensor | Sequence[float], digits: int = 3) -> Row:
     """Mean and 95 % bootstrap interval over images, as columns."""
     found = bootstrap_interval(torch.as_tensor(values).double().flatten().tolist())
     return {key: round(getattr(found, key), digits) for key in ("mean", "low", "high")}
+
+
+def of(rows: Iterable[Row], **wanted: Any) -> list[Row]:
+    """The rows of a table whose columns say that."""
+    return [row for row in rows if all(row[key] == str(value) for key, value in wanted.items())]
+
+
+def band(axis: Axes, rows: Iterable[Row], x: str, **style: Any) -> None:
+    """Mean and interval against a column: a line with marks, and a band around it; rows without a mean are left out."""
+    shown = sorted((row for row in rows if row["mean"]), key=lambda row: float(row[x]))
+    at, mean, low, high = ([float(row[key]) for row in shown] for key in (x, "mean", "low", "high"))
+    (line,) = axis.plot(at, mean, **{"marker": "o", "markersize": 3, "linewidth": 1.2} | style)
+    axis.fill_between(at, low, high, alpha=0.2, color=line.get_color(), linewidth=0)
+
+
+def canvas(rows: int, columns: int, width: float, height: float, **more: Any) -> tuple[Figure, Any]:
+    """A figure that needs no screen, and its axes, always in a table of rows and columns."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    return plt.subplots(rows, columns, figsize=(width, height), layout="constrained", squeeze=False, **more)
 
 
 def run(path: Path, cells: Sequence[Row], work: Callable[[Row], Iterable[Row]], jobs: int | None = None) -> list[Row]:

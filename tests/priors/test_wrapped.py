@@ -22,7 +22,7 @@ METHODS = {"labels_for", "sample", "conditioned", "loaded", "to", "quick"}
 class Inner(Prior):
     """Like no default; ``said`` is what it was last asked for."""
 
-    name, image_shape, n_classes = "inner", (1, 2, 3), 7
+    name, image_shape, n_classes, least_std = "inner", (1, 2, 3), 7, 0.25
     sigma_min, sigma_max = 0.5, 9.0
     has_denoiser, has_consistency = False, False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from mapga.operators import (
     Saturation,
     SeparableBlur,
 )
-from mapga.priors import GaussianPrior
+from mapga.priors import GaussianPrior, MixturePrior
 from mapga.problem import Problem, measure
 from mapga.schedules import Explicit, Karras
 from mapga.solvers import MAPGA
@@ -193,6 +194,33 @@ def test_the_prior_terms_weight_is_the_papers_or_capped(sigma_y, weight):
     term = vjp(lambda latent: prior.consistency(latent, 0.6), z, lambda x: prior.denoise(x, prior.sigma_min) - x)[1]
     torch.testing.assert_close(steps["paper"] - steps["none"], weight * term, rtol=1e-8, atol=1e-10)
     torch.testing.assert_close(steps["capped"] - steps["none"], term, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize(("t", "level"), [(0.6, 0.6), (0.1, 0.3)])
+def test_the_annealed_prior_is_that_of_the_level_down_to_the_steps_length(t, level):
+    """The term is lambda J^T grad log p_level(x): lambda = 0.09 is 0.3 squared."""
+    problem = measure(images(1), OPERATORS["mask"], 0.2, seed=0, indices=[0])
+    z, prior = images(1, seed=3), PRIORS["gaussian"]
+    annealed, none = (
+        MAPGA(Karras(), learning_rate=0.09, **arguments).ascent(problem, prior, z, t)
+        for arguments in ({"prior_weight": "annealed"}, {"use_prior": False})
+    )
+    term = vjp(lambda latent: prior.consistency(latent, t), z, lambda x: prior.denoise(x, level) - x)[1]
+    torch.testing.assert_close(annealed - none, 0.09 / level**2 * term, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("sigma_y", [0.15, 0.25])
+def test_a_step_longer_than_an_exact_prior_is_wide_diverges_and_is_cautioned(sigma_y):
+    """Where y is seen a step takes 1 + lambda / s^2 of what is missing: more than twice it beyond lambda = s^2."""
+    prior = MixturePrior(torch.zeros(1, *SHAPE), 0.2, ode_steps=8)
+    problem = measure(prior.sample([0, 1], seed=0), OPERATORS["mask"], sigma_y, seed=0, indices=[0, 1])
+    paper, annealed = (MAPGA(Karras(30), prior_weight=weight) for weight in ("paper", "annealed"))
+    said, wide = paper.caution(sigma_y, prior), sigma_y > 0.2
+    assert (said is not None) == wide and annealed.caution(sigma_y, prior) is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert (float(paper.restore(problem, prior).abs().max()) > 2) == wide
+    assert float(annealed.restore(problem, prior).abs().max()) < 2
 
 
 def test_a_network_and_noise_are_cautioned_and_what_cannot_diverge_is_not():

@@ -72,6 +72,7 @@ class Prior(Shown, ABC):
         has_consistency: Whether ``consistency`` is there (some checkpoints hold a denoiser only).
         has_denoiser: Whether ``denoise`` is there (some checkpoints hold a consistency model only).
         n_classes: Number of classes of a class-conditional prior, else None.
+        least_std: The smallest standard deviation of its components in any direction, where that is known, else None.
     """
 
     name: str = ""
@@ -81,6 +82,7 @@ class Prior(Shown, ABC):
     has_consistency: bool = True
     has_denoiser: bool = True
     n_classes: int | None = None
+    least_std: float | None = None
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)

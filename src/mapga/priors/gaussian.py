@@ -53,6 +53,7 @@ class GaussianPrior(Prior):
         self.sigma_min = sigma_min
         self.mean = mean.double()
         self.eigenvalues, self.eigenvectors = eigenvalues.clamp(min=0), eigenvectors
+        self.least_std = math.sqrt(float(self.eigenvalues[0]))
 
     @classmethod
     @carded(PriorCard(given=("images",)))

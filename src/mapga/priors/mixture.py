@@ -72,6 +72,7 @@ class MixturePrior(Prior):
             raise ValueError("weights must be positive, one per component")
         self.image_shape = (int(means.shape[1]), int(means.shape[2]), int(means.shape[3]))
         self.sigma_min, self.std, self.ode_steps, self.chunk = sigma_min, std, ode_steps, chunk
+        self.least_std = std
         self.means = means.double().flatten(1)
         self.half_norms = self.means.square().sum(1) / 2
         self.log_weights = (weights.double() / weights.double().sum()).log()

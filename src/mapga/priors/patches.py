@@ -13,6 +13,7 @@ Source of the model: Zoran, Weiss, "From learning models of natural image patche
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -89,6 +90,7 @@ class PatchesPrior(Prior):
         self.image_shape, self.side = image_shape, side
         self.ode_steps, self.chunk, self.sigma_min = ode_steps, chunk, sigma_min
         self.mixture = GaussianMixture.of(weights, means.flatten(1), covariances)
+        self.least_std = math.sqrt(float(self.mixture.eigenvalues.min()))
 
     @classmethod
     @carded(PriorCard(given=("image_shape",), speed_only=("chunk",), pinned={"file": "sha256"}, pin=_pin))

@@ -25,7 +25,8 @@ that a step takes away the part s^2 / (s^2 + t^2) of the residual. With growth 1
 **Differs from the paper:** ``prior_weight="capped"``. The prior term of a step is w (D(x, sigma_eps) - x) with
 w = lambda / sigma_eps^2 = 1 + sigma_y^2 / sigma_eps^2: 1 without noise, 626 at sigma_y = 0.05. A network's error at
 sigma_eps is multiplied by it, and the ascent diverges; capped, w is at most 1, which weighs the prior less than its
-posterior does.
+posterior does. ``prior_weight="annealed"``: the term is lambda grad log p_sigma(x) with sigma = max(t, sqrt(lambda)),
+the prior blurred less and less as t falls, and never sharper than a step is long: w is at most 1 there too.
 
 **Differs from the paper:** ``step_scale="operator"``. With noise the paper's lambda g is A^T (y - A x), or nearly so:
 of what is missing along a singular value s of A it is s^2, a sixteenth for block means of 4x4. In its place
@@ -82,7 +83,8 @@ class MAPGA(Solver):
         learning_rate: lambda > 0; None for the paper's sigma_y^2 + sigma_eps^2.
         learning_rate_factor: > 0; lambda is multiplied by it.
         learning_rate_growth: >= 0; how lambda grows with the noise level, 0 for the paper's, which does not.
-        prior_weight: Of the prior term: ``"paper"``, lambda / sigma_eps^2; ``"capped"``, no more than 1.
+        prior_weight: Of the prior term: ``"paper"``, lambda / sigma_eps^2; ``"capped"``, no more than 1;
+            ``"annealed"``, of the prior at level max(t, sqrt(lambda)).
         step_scale: ``"paper"``, lambda; ``"operator"``: the operator's own, without the prior term.
         step: Another way to move z than lambda grad_z, of ``mapga.solvers.ascents`` (conf/step), ``num_iter`` times at
             each level; without the prior term. None: the paper's.
@@ -117,7 +119,7 @@ class MAPGA(Solver):
         learning_rate: float | None = None,
         learning_rate_factor: float = 1.0,
         learning_rate_growth: float = 0.0,
-        prior_weight: Literal["paper", "capped"] = "paper",
+        prior_weight: Literal["paper", "capped", "annealed"] = "paper",
         step_scale: Literal["paper", "operator"] = "paper",
         noise_share: float = 1.0,
         step: Step | None = None,
@@ -149,12 +151,23 @@ class MAPGA(Solver):
         self.step, self.discrepancy = step, discrepancy
 
     def caution(self, sigma_y: float, prior: Prior) -> str | None:
-        weight = self.rate(sigma_y, prior) / prior.sigma_min**2
-        if not self.use_prior or self.prior_weight == "capped" or weight <= _STABLE or math.isinf(prior.sigma_max):
-            return None  # an exact prior's denoiser has no error that could be multiplied
+        if not self.use_prior or self.prior_weight != "paper":
+            return None
+        rate, ways = self.rate(sigma_y, prior), "cap it, map_ga_np and map_ga_d_np leave it out"
+        if math.isinf(prior.sigma_max):  # exact: its denoiser has no error that could be multiplied
+            last = float(self.schedule.levels(self.schedule.steps + 1)[-2])
+            if prior.least_std is None or (overshoot := rate / (prior.least_std**2 + last**2)) <= 1:
+                return None
+            return (
+                f"a step of it is {overshoot:.2g} times what is stable at sigma_y = {sigma_y:g} where the prior's "
+                f"standard deviation is {prior.least_std:.2g}, so that images may diverge; prior_weight=annealed is "
+                f"stable, map_ga_capped and map_ga_d_capped {ways}"
+            )
+        if (weight := rate / prior.sigma_min**2) <= _STABLE:
+            return None
         return (
             f"its prior term multiplies the denoiser's error by {weight:.0f} at sigma_y = {sigma_y:g}, so that images "
-            "are likely to diverge; map_ga_capped and map_ga_d_capped cap it, map_ga_np and map_ga_d_np leave it out"
+            f"are likely to diverge; map_ga_capped and map_ga_d_capped {ways}"
         )
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
@@ -195,8 +208,10 @@ class MAPGA(Solver):
     def ascent(self, problem: Problem, prior: Prior, z: Tensor, t: float) -> Tensor:
         """lambda grad_z log p(C(z, t) | y), without the prior term in the (NP) variants."""
         variance, growth = prior.sigma_min**2, 1 + self.learning_rate_growth * (t / _SIGMA_DATA) ** 2
-        rate = self.rate(problem.sigma_y, prior) * growth
-        prior_rate = rate if self.prior_weight == "paper" else min(rate, variance)
+        constant = self.rate(problem.sigma_y, prior)
+        rate = constant * growth
+        prior_rate = min(rate, variance) if self.prior_weight == "capped" else rate
+        level = max(t, math.sqrt(constant)) if self.prior_weight == "annealed" else prior.sigma_min
 
         def direction(x: Tensor) -> Tensor:
             if self.step_scale == "operator":
@@ -204,7 +219,7 @@ class MAPGA(Solver):
                 return self.learning_rate_factor * growth * posterior_residual(problem, x, r2)
             # rate / variance is applied as one factor: 1 / sigma_eps^2 = 250,000 alone would cost precision.
             g = rate / variance * likelihood_residual(problem, x, variance)
-            return g + prior_rate * prior.score(x, prior.sigma_min) if self.use_prior else g
+            return g + prior_rate * prior.score(x, level) if self.use_prior else g
 
         return vjp(lambda latent: self.image(prior, latent, t), z, direction)[1]
 

@@ -1,0 +1,181 @@
+"""Sequences seen through an operator that changes from frame to frame, solved frame by frame and jointly.
+
+    python -m experiments.time_varying.run   # four core-minutes; writes table.csv, figure.png and sequence.gif
+
+Frame by frame every frame has noise of its own. Jointly they share it, or a frame starts from the answer to the one
+before it, noised to a lower level. All have the same levels, gradient steps and passes; nothing is chosen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from experiments.common import SIDE, Row, canvas, interval, of, options, patches_prior, run, small_digits
+from torch import Tensor
+
+import mapga
+from mapga.errors import ConfigError
+from mapga.operators import Diagonal, LinearOperator, SeparableBlur
+from mapga.priors import MixturePrior, PatchesPrior
+from mapga.problem import Problem, measure
+
+HERE = Path(__file__).parent
+FRAMES, SEQUENCES, SIGMA_Y, STEPS = 8, 12, 0.05, 20
+CONTENTS = {"digit": "a digit that moves on a circle", "window": "a window moving over a picture"}
+OPERATORS = ("mask", "blur")
+SOLVERS: dict[str, Row] = {"map_ga_d_np": {"num_iter": 1, "learning_rate_growth": 1.0}, "map_gn_fast": {}, "pgdm": {}}
+HOW: dict[str, float | None] = {"own noise": None, "shared noise": None, "warm from 2": 2.0, "warm from 0.5": 0.5}
+_TURN = [(2, 0), (1, 1), (0, 2), (-1, 1), (-2, 0), (-1, -1), (0, -2), (1, -1)]  # rows and columns, a circle
+_KEPT = ("digit", "mask", "map_ga_d_np")  # what the animated picture shows
+
+
+def moved(images: Tensor, frame: int) -> Tensor:
+    """Images where they are at a frame of the circle."""
+    return images.roll(_TURN[frame % len(_TURN)], (-2, -1))
+
+
+def check(frames: int) -> None:
+    """Raise ConfigError unless so many frames are a sequence."""
+    if frames < 2:
+        raise ConfigError(f"frames={frames}: a sequence has two at least, since flicker is what changes between them")
+
+
+@cache
+def prior_of(content: str) -> MixturePrior | PatchesPrior:
+    """Of frames, none of which it saw: 200 training digits at every place of the circle, or natural patches."""
+    if content == "window":
+        return patches_prior()
+    digits = small_digits("train")[::20]
+    return MixturePrior.from_images(torch.cat([moved(digits, frame) for frame in range(len(_TURN))]), 0.25)
+
+
+def frames_of(content: str, number: int, frames: int) -> Tensor:
+    """The frames of a sequence, (F, 1, 16, 16)."""
+    if content == "digit":
+        return torch.cat([moved(small_digits("test", number + 1)[number:], frame) for frame in range(frames)])
+    from skimage import data
+
+    picture = torch.from_numpy(data.chelsea().mean(2) / 127.5 - 1)[None, None]
+    picture = torch.nn.functional.avg_pool2d(picture, 3)[0, 0]  # a cat, 100 x 150
+    top, left = 5 + 22 * (number % 3), 5 + 30 * (number // 3)
+    return torch.stack([picture[None, top + f : top + f + SIDE, left + f : left + f + SIDE] for f in range(frames)])
+
+
+def operators_of(kind: str, frames: int) -> list[LinearOperator]:
+    """A box of 8 x 8 that hides and wanders, or a kernel of 1 to 7 pixels that comes and goes."""
+    found: list[LinearOperator] = []
+    for frame in range(frames):
+        if kind == "mask":
+            seen, place = torch.ones(SIDE, SIDE), round(4 + 3 * math.sin(2 * math.pi * frame / FRAMES))
+            seen[place : place + 8, 8 - place : 16 - place] = 0
+            found.append(Diagonal(seen, (1, SIDE, SIDE)))
+        else:
+            size = 1 + 2 * round(1.5 - 1.5 * math.cos(2 * math.pi * frame / FRAMES))
+            found.append(SeparableBlur((1, SIDE, SIDE), size))
+    return found
+
+
+def flicker(x: Tensor, truth: Tensor) -> float:
+    """Rms of what changes between frames and should not, (x' - x) - (truth' - truth), of frames (F, C, H, W)."""
+    return float((x - truth).diff(dim=0).square().mean().sqrt())
+
+
+def solved(name: str, how: str, content: str, problems: Sequence[Problem]) -> Tensor:
+    """The answers to problems of as many sequences, one a frame, (F, S, 1, 16, 16)."""
+    prior, count = prior_of(content), len(problems[0])
+    start, answers = HOW[how], []
+    for frame, problem in enumerate(problems):
+        numbers = range(count) if how != "own noise" else range(1000 * frame, 1000 * frame + count)
+        warm = {"sigma_max": start} if start and answers else {}
+        solver = mapga.load_solver(name, steps=STEPS, **SOLVERS[name], **warm)
+        own = Problem(problem.y, problem.operator, problem.sigma_y, numbers)
+        answers.append(solver.restore(own, prior, 0, batch_size=count, start=answers[-1] if warm else None))
+    return torch.stack(answers)
+
+
+def cell(asked: Row, *, sequences: int, frames: int, to: Path) -> Iterator[Row]:
+    content, kind = asked["content"], asked["operator"]
+    truth = torch.stack([frames_of(content, number, frames) for number in range(sequences)], 1)
+    problems = [
+        measure(x, operator, SIGMA_Y, seed=frame, indices=range(sequences))
+        for frame, (x, operator) in enumerate(zip(truth, operators_of(kind, frames), strict=True))
+    ]
+    x = solved(asked["solver"], asked["how"], content, problems)
+    if (content, kind, asked["solver"]) == _KEPT:
+        np.save(to / f"{asked['how'].replace(' ', '-')}.npy", x[:, :4].numpy())
+        np.save(to / "truth.npy", truth[:, :4].numpy())
+        np.save(to / "measured.npy", torch.stack([one.y[:4] for one in problems]).numpy())
+    error = (x.clamp(-1, 1) - truth).square().flatten(2).mean(2)
+    yield {"measure": "psnr", "sequences": sequences} | interval((10 * (4 / error).log10()).mean(0), 2)
+    changes = [flicker(x[:, i], truth[:, i]) for i in range(sequences)]
+    yield {"measure": "flicker", "sequences": sequences} | interval(changes, 4)
+
+
+def figure(rows: list[Row], to: Path) -> None:
+    """Flicker against PSNR: up and to the left is better at both."""
+    shown, axes = canvas(len(CONTENTS), len(OPERATORS), 10, 7.5)
+    for line, content in zip(axes, CONTENTS, strict=True):
+        for axis, kind in zip(line, OPERATORS, strict=True):
+            for k, name in enumerate(SOLVERS):
+                for marker, how in zip("os^v", HOW, strict=True):
+                    here = of(rows, content=content, operator=kind, solver=name, how=how)
+                    (x,), (y,) = of(here, measure="flicker"), of(here, measure="psnr")
+                    at = [float(one["mean"]) for one in (x, y)]
+                    bars = [
+                        [[float(one["mean"]) - float(one["low"])], [float(one["high"]) - float(one["mean"])]]
+                        for one in (x, y)
+                    ]
+                    axis.errorbar(*at, xerr=bars[0], yerr=bars[1], fmt=marker, color=f"C{k}", ms=6, lw=0.8)
+            axis.set(title=f"{CONTENTS[content]}, {kind}", xlabel="flicker (less is better)")
+        line[0].set_ylabel("PSNR, dB")
+    for k, name in enumerate(SOLVERS):
+        axes[0, 0].plot([], [], "s", color=f"C{k}", label=name)
+    for marker, how in zip("os^v", HOW, strict=True):
+        axes[0, 0].plot([], [], marker, color="grey", label=how)
+    axes[0, 0].legend(fontsize=8)
+    shown.savefig(to, dpi=100)
+
+
+def animation(kept: Path, to: Path) -> None:
+    """Four sequences: a line each for the truth, what was measured, and every way of solving."""
+    from PIL import Image, ImageDraw
+
+    names = ["truth", "measured", *(how.replace(" ", "-") for how in HOW)]
+    lines = [np.load(kept / f"{name}.npy") for name in names]
+    height, margin, scale = SIDE * 4, 110, 4
+    pages = []
+    for frame in range(len(lines[0])):
+        page = Image.new("L", (margin + 4 * (height + 4), len(lines) * (height + 4)), 255)
+        for line, (name, images) in enumerate(zip(names, lines, strict=True)):
+            ImageDraw.Draw(page).text((6, line * (height + 4) + height // 2 - 5), name.replace("-", " "), fill=0)
+            for column, image in enumerate(images[frame][:, 0]):
+                pixels = np.uint8(np.clip(127.5 * (image + 1), 0, 255)).repeat(scale, 0).repeat(scale, 1)
+                page.paste(Image.fromarray(pixels), (margin + column * (height + 4), line * (height + 4)))
+        pages.append(page)
+    pages[0].save(to, save_all=True, append_images=pages[1:], duration=250, loop=0)
+
+
+if __name__ == "__main__":
+    asked = options(frames=FRAMES)
+    check(asked.frames)
+    to = asked.to or HERE
+    kept = to / "pictures"
+    kept.mkdir(parents=True, exist_ok=True)
+    contents, sequences = (list(CONTENTS)[:1], 4) if asked.quick else (list(CONTENTS), SEQUENCES)
+    cells = [
+        {"content": content, "operator": kind, "solver": name, "how": how}
+        for content in contents
+        for kind in (OPERATORS[:1] if asked.quick else OPERATORS)
+        for name in (list(SOLVERS)[:1] if asked.quick else SOLVERS)
+        for how in HOW
+    ]
+    work = partial(cell, sequences=sequences, frames=asked.frames, to=kept)
+    found = run(to / "table.csv", cells, work, asked.jobs)
+    if not asked.quick:
+        figure(found, to / "figure.png")
+    animation(kept, to / "sequence.gif")
