@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -57,36 +58,48 @@ def report(tmp_path_factory) -> Path:
                 if solver == HOSTILE:
                     config.write_text(config.read_text().replace("PseudoInverse", "MAPGN"))
     unfinished(root, "ct_zsie", dataset={"limit": 3}).skip(f"because {HOSTILE}")
-    return write_report(root, images=3)
+    with patch("mapga.report.write._figures"):  # beside the page, and slow
+        return write_report(root, images=3)
+
+
+@pytest.fixture(scope="session")
+def tab(browser):
+    """One for all tests: a new one for each would take longer than the tests."""
+    return browser.new_page()
 
 
 @contextmanager
-def _opened(browser, report: Path, width: int, height: int, scheme: str) -> Iterator:
-    """The page, opened; on closing, nothing was complained of and nothing was asked of the network."""
-    page = browser.new_page()
-    page.set_viewport_size({"width": width, "height": height})
-    page.emulate_media(color_scheme=scheme)
+def _opened(tab, report: Path, width: int, height: int, scheme: str) -> Iterator:
+    """The page, opened; at the end, nothing was complained of and nothing was asked of the network."""
     said, asked, dialogs = [], [], []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda sent: asked.append(sent.url.partition("#")[0]))
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    page.goto((report / "index.html").as_uri())
-    yield page
-    page.close()
+    listeners = {
+        "console": lambda message: said.append(message.text),
+        "pageerror": lambda error: said.append(str(error)),
+        "request": lambda sent: asked.append(sent.url.partition("#")[0]),
+        "dialog": lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()),
+    }
+    tab.goto("about:blank")
+    tab.set_viewport_size({"width": width, "height": height})
+    tab.emulate_media(color_scheme=scheme, media="screen")
+    for event, does in listeners.items():
+        tab.on(event, does)
+    tab.goto((report / "index.html").as_uri())
+    yield tab
+    for event, does in listeners.items():
+        tab.remove_listener(event, does)
     assert said == [] and dialogs == []
     assert {url for url in asked if not url.startswith("data:")} == {(report / "index.html").as_uri()}
 
 
 @pytest.fixture
-def page(browser, report) -> Iterator:
+def page(tab, report) -> Iterator:
     """The page on a wide screen."""
-    with _opened(browser, report, 1400, 900, "light") as page:
+    with _opened(tab, report, 1400, 900, "light") as page:
         yield page
 
 
 @pytest.fixture(params=[(1400, 900, "light"), (400, 844, "dark")], ids=["wide-light", "phone-dark"])
-def screen(browser, report, request) -> Iterator:
+def screen(tab, report, request) -> Iterator:
     """The page on a wide screen, and on a phone in the dark."""
-    with _opened(browser, report, *request.param) as page:
+    with _opened(tab, report, *request.param) as page:
         yield page

@@ -55,7 +55,7 @@ def test_paper_has_every_metric_and_nothing_to_press(page):
     boards = page.locator(".board")
     assert boards.count() > 3 and all(one.is_visible() for one in boards.all())
     assert all(one.is_visible() for one in page.locator(".drawn").all())
-    assert page.locator("form:visible, select:visible, input:visible, .keep:visible, #theme:visible").count() == 0
+    assert page.locator("form:visible, select:visible, input:visible, .unprinted:visible, #theme:visible").count() == 0
     assert page.evaluate("getComputedStyle(document.body).colorScheme") == "light"
-    assert page.locator(".board .notes li").first.is_visible()
+    assert page.locator(".board .notes li:not(.unprinted)").first.is_visible()
     assert page.locator("#grid img").first.is_visible()

@@ -165,6 +165,16 @@ def test_too_few_images_for_a_distance_are_said_at_the_table(tmp_path):
     assert board.cautions == [note] and {cell.reason for cell in board.cells.values()} == {"not measured"}
 
 
+def test_what_a_run_says_of_its_number_stands_at_the_table(tmp_path):
+    note = "fid_clean: N=40 < 2048, biased upwards"
+    for solver in ("alpha", "beta"):
+        cell = {"mean": 5.0, "n": 40, "key": "fid_clean|n=40", "interval": [4.0, 6.0], "notes": [note]}
+        measured(tmp_path, solver, _numbers(0.0), sets={"fid_clean": cell})
+    made = _boards(tmp_path)
+    assert board_table(made["fid_clean", "best"]).notes.count(note) == 1
+    assert note not in board_table(made["psnr", "best"]).notes
+
+
 def test_protocols_have_boards_of_their_own(tmp_path):
     for solver, n in (("alpha", 40), ("beta", 50)):
         cell = {"mean": 1.0, "n": n, "key": f"fid|n={n}|reference=truth", "interval": [0.5, 1.5]}

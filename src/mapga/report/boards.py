@@ -86,7 +86,7 @@ class Board:
                 few.append(f"{task} ({max(pair.n for pair in pairs)} images, {len(pairs)} pairs)")
             elif any(pair.skewed for pair in pairs):
                 skewed.append(task)
-        notes = [*self._unmeasured, *self._untested]
+        notes = [*self._said, *self._untested]
         notes += [f"methods are compared on the images that both have: {', '.join(fewer)}"] if fewer else []
         notes += [f"too few images for any difference to be significant: {', '.join(few)}"] if few else []
         if skewed:
@@ -97,10 +97,9 @@ class Board:
         return notes
 
     @property
-    def _unmeasured(self) -> list[str]:
-        """Why cells have no number, as their runs say."""
-        cells = [(task, method) for (task, method), cell in self.cells.items() if cell.mean is None]
-        runs = [run for place in cells for run in self.study.of(*place)]
+    def _said(self) -> list[str]:
+        """What runs say of their numbers, and why they have none."""
+        runs = [run for place, cell in self.cells.items() for run in cell.runs or self.study.of(*place)]
         return list(dict.fromkeys(note for run in runs for note in cell_of(run, self.metric).get("notes", ())))
 
     @property

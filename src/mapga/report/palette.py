@@ -12,9 +12,9 @@ COLOURS = (
     ("#a16207", "#e0b84c"),
     ("#0e7490", "#5fd0de"),
     ("#be185d", "#ff8fbd"),
-    ("#57606a", "#b4bcc6"),
-    ("#7c4a21", "#d0a27a"),
     ("#4338ca", "#a7a3ff"),
+    ("#7c4a21", "#d0a27a"),
+    ("#57606a", "#b4bcc6"),
 )
 """On light and on dark paper, by a method's place in its study; each stands out from it by 4.5 to 1 at least."""
 

@@ -65,7 +65,7 @@ const choose = (one) => {
   const body = make("tbody", undefined, grid);
   for (const name of ["truth", "measurement"]) line(body, name, name, one.columns);
   for (const method of methods()) line(body, nameOf(method), method, one.columns, markOf(method));
-  grid.style.setProperty("--rows", body.rows.length);
+  byId("pictures").style.setProperty("--rows", body.rows.length);
 };
 
 views.push(() => {
