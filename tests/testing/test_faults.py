@@ -11,10 +11,11 @@ from mapga.datasets.base import Dataset, Item
 from mapga.metrics.pixel import PSNR
 from mapga.operators import BlockMean, CentralBox
 from mapga.priors import GaussianPrior
+from mapga.priors.wrapped import WrappedPrior
 from mapga.schedules import Karras
-from mapga.solvers import PGDM
+from mapga.solvers import DDRM, DPS, PGDM, pgdm
 from mapga.solvers.base import State
-from mapga.testing import CheckFailedError, datasets, metrics, operators, priors, solvers
+from mapga.testing import CheckFailedError, datasets, exact, metrics, operators, priors, solvers
 from mapga.testing.exact import standard
 
 SHAPE = (1, 8, 8)
@@ -167,6 +168,21 @@ class Rowwise(PGDM):
             yield State(state.step, state.sigma, state.x + torch.arange(len(state.x)).reshape(-1, 1, 1, 1), state.x)
 
 
+class Brighter(WrappedPrior):
+    def denoise(self, x, sigma):
+        return 1.1 * self.prior.denoise(x, sigma)
+
+
+def brightening(make):
+    """A solver that takes a denoiser's answer 10 % too large."""
+
+    class Brightening(make):
+        def iterate(self, problem, prior, noise):
+            yield from super().iterate(problem, Brighter(prior), noise)
+
+    return Brightening(Karras(20))
+
+
 class Unpicklable(PGDM):
     def __init__(self) -> None:
         super().__init__(Karras(4))
@@ -189,7 +205,7 @@ SOLVERS = {
         "its card states 3 levels, it asked for [4]",
     ),
     "data_fit": (faulty(state=with_x(lambda x: -x)), "its answer does not fit its measurement"),
-    "closed_form": (faulty(state=with_x(lambda x: 0 * x)), "is not the closed form: off by up to"),
+    "closed_form": (brightening(PGDM), "is not the closed form: off by up to"),
 }
 
 
@@ -202,6 +218,40 @@ def test_faults_of_solvers(name: str):
 def test_what_a_solver_asks_for_is_on_its_card():
     card = SolverCard(passes=PGDM.card.passes, needs=lambda a, steps: Needs(denoiser=True, levels=steps))
     assert "it does not need vjp, it asked 4 times" in seen(solvers.counted_passes, faulty(card=card))
+
+
+@pytest.mark.parametrize("make", [PGDM, DDRM])
+def test_a_denoiser_taken_a_tenth_too_large_is_not_the_closed_form(make):
+    solvers.closed_form(make(Karras(20)))
+    assert "is not the closed form" in seen(solvers.closed_form, brightening(make))
+
+
+def test_of_a_solver_that_is_not_affine_in_its_noise_many_answers_have_the_mean():
+    class Dimmed(DPS):
+        def iterate(self, problem, prior, noise):
+            yield from (with_x(lambda x: 0.8 * x)(state, problem) for state in super().iterate(problem, prior, noise))
+
+    solvers.closed_form(DPS(Karras(20)))
+    assert "is not the closed form" in seen(solvers.closed_form, Dimmed(Karras(20)))
+
+
+def test_guidance_that_is_a_tenth_too_weak_is_not_the_closed_form(monkeypatch):
+    guidance = pgdm.pseudo_inverse_guidance
+
+    def weaker(*given):
+        x0, shift = guidance(*given)
+        return x0, 0.9 * shift
+
+    monkeypatch.setattr(pgdm, "pseudo_inverse_guidance", weaker)
+    assert "is not the closed form" in seen(solvers.closed_form, PGDM(Karras(20)))
+
+
+def test_a_solver_is_held_to_a_closed_form_of_its_own():
+    answer, _ = solvers._mean_answer(
+        solver := PGDM(Karras(20)), solvers._problem(solver, 2), exact.gaussian(solvers.SHAPE)[0]
+    )
+    solvers.closed_form(solver, answer, tolerance=1e-9)
+    assert "is not the closed form" in seen(solvers.closed_form, solver, 0.8 * answer)
 
 
 def test_every_check_of_a_solver_has_a_fault_here():

@@ -19,7 +19,7 @@ from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
 from mapga.testing.exact import CountingPrior, gaussian, gaussian_posterior, mixture
 from mapga.testing.failure import close, require, travelled
-from mapga.testing.noise import ZeroNoise
+from mapga.testing.noise import FixedNoise, ZeroNoise
 
 __all__ = [
     "batch_independence",
@@ -39,13 +39,13 @@ __all__ = [
 
 SHAPE = (1, 4, 4)
 _SOME_NOISE = 0.2  # sigma_y of a noisy problem
+_DRAWS = 400  # answers of which a mean is taken
 
 
 def checks(solver: Solver) -> list[Callable[[Solver], None]]:
-    """Those that apply to it: all but ``closed_form`` to every solver."""
+    """Those that apply to it: all of them."""
     independent: list[Callable[..., None]] = [batch_independence, shard_independence, nan_isolation]
-    found: list[Callable[..., None]] = [states, *independent, repeatability, pickling, counted_passes, levels, data_fit]
-    return [*found, closed_form] if solver.affine else found
+    return [states, *independent, repeatability, pickling, counted_passes, levels, data_fit, closed_form]
 
 
 def noise_for(solver: Solver) -> float:
@@ -165,31 +165,54 @@ def data_fit(solver: Solver) -> None:
     require(bool((own < 0.3 * others).all()), f"its answer does not fit its measurement: {said}'s")
 
 
-def closed_form(solver: Solver, expected: Tensor | None = None, *, tolerance: float = 0.3) -> None:
-    """On a Gaussian prior its mean answer (solved without noise) is the posterior's mean where something is seen.
+def closed_form(solver: Solver, expected: Tensor | None = None, *, tolerance: float = 0.1) -> None:
+    """On a Gaussian prior its mean answer lies, where something is seen, between the posterior's mean and y.
+
+    Solvers of the field are biased towards y, some as far as y itself; with 20 steps ours leave that range by at most
+    0.08 (PGDM; with 50 by 0.02). Caught: a denoiser's answer taken 10 % too large, where the solver's is made of it
+    (0.25 and more), guidance 10 % too weak (0.18 in PGDM). Not caught: what leads towards y, what later steps mend,
+    and pixels of which nothing is seen. ``expected`` holds a solver to its own closed form, in every pixel.
 
     Args:
-        solver: With enough steps; those of the field are biased, so that the tolerance is wide.
-        expected: A closed form of its own instead, (2, 1, 4, 4), for the problem that ``measure`` makes of seed 0 here.
+        solver: With 20 steps or more. One that is affine in its noise is solved without noise; of another the mean of
+            400 answers is taken, and four of its standard errors are allowed for.
+        expected: Its mean answer, (2, 1, 4, 4), to the problem that ``measure`` makes of seed 0 here.
         tolerance: Largest error, of the root mean square of what is expected.
     """
     prior, mean, covariance = gaussian(SHAPE)
     problem = _problem(solver, 2, operator := CentralBox(SHAPE, 0.5))
-    answer = list(solver.iterate(problem, prior, ZeroNoise(problem.y)))[-1].x  # type: ignore[arg-type]
-    noise = max(problem.sigma_y, 1e-4) ** 2 * torch.eye(16, dtype=torch.float64)
-    matrix = torch.diag(operator.measured.double().flatten())
+    answer, error = _mean_answer(solver, problem, prior)
     if expected is None:
+        noise = max(problem.sigma_y, 1e-4) ** 2 * torch.eye(16, dtype=torch.float64)
+        matrix = torch.diag(operator.measured.double().flatten())
         posterior, _ = gaussian_posterior(mean, covariance, matrix, problem.y.flatten(1), noise)
-        answer, expected = operator.restrict(answer), operator.restrict(posterior.reshape(2, *SHAPE))
-    scale = float(expected.square().mean().sqrt())
-    close(
-        answer, expected, "its mean answer on a Gaussian prior is not the closed form", atol=tolerance * scale, rtol=0
-    )
+        answer, error, y = (operator.restrict(one) for one in (answer, error, problem.y))
+        ends = torch.stack([operator.restrict(posterior.reshape(2, *SHAPE)), y])
+        expected = answer.clamp(ends.amin(0), ends.amax(0))
+        scale = float(ends[0].square().mean().sqrt())
+    else:
+        scale = float(expected.square().mean().sqrt())
+    what = "its mean answer on a Gaussian prior is not the closed form"
+    close(answer, expected, what, atol=tolerance * scale + 4 * float(error.max()), rtol=0)
 
 
 def solved(solver: Solver, problem: Problem, prior: Prior, indices: Sequence[int]) -> Tensor:
     """The answer to a problem of images with these indices, in float64."""
     return _states(solver, problem, prior, indices)[-1].x
+
+
+def _mean_answer(solver: Solver, problem: Problem, prior: Prior) -> tuple[Tensor, Tensor]:
+    """The mean of a solver's answers to each measurement, and its standard error."""
+    if solver.affine:
+        mean = list(solver.iterate(problem, prior, ZeroNoise(problem.y)))[-1].x  # type: ignore[arg-type]
+        return mean, torch.zeros_like(mean)
+    y = problem.y.repeat_interleave(_DRAWS, 0)
+    draw = torch.Generator().manual_seed(0)
+    start, *steps = torch.randn(solver.n_steps + 2, len(y), *SHAPE, dtype=y.dtype, generator=draw)
+    noise = FixedNoise(start, torch.stack(steps))
+    states = list(solver.iterate(Problem(y, problem.operator, problem.sigma_y), prior, noise))  # type: ignore[arg-type]
+    answers = states[-1].x.unflatten(0, (-1, _DRAWS))
+    return answers.mean(1), answers.std(1) / _DRAWS**0.5
 
 
 def _states(solver: Solver, problem: Problem, prior: Prior, indices: Sequence[int]) -> list[State]:
