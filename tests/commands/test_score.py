@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +20,7 @@ from mapga.metrics import SSIM, Scored
 from mapga.records.collect import collect
 from mapga.records.image_scores import read_scores
 from mapga.report import write
-from mapga.run import assemble, batch
+from mapga.run import assemble, batch, progress
 
 OLDER = Path(__file__).parents[1] / "data/older_results"  # made by the version before scores had a file of their own
 ITS_OWN = (  # what it was made by, but for its metrics
@@ -215,6 +217,26 @@ def test_an_interrupted_scoring_goes_on(run, capsys, monkeypatch):
     monkeypatch.setattr(SSIM, "__call__", lambda metric, batch: counted.append(len(batch)) or whole(metric, batch))
     assert mapga(capsys, "score", str(folder), "batch_size=2", CROP).code == 0
     assert seen == [2] and sum(counted) == N - 2 and told(folder)["ssim_crop"]["n"] == N
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_scoring_that_is_asked_to_stop_says_so_and_goes_on(run, capsys, monkeypatch, number):
+    monkeypatch.setattr(progress, "_LOG_SECONDS", 0.0)
+    folder = Path(mapga(capsys, *run).last)
+    seen, whole = [], SSIM.__call__
+
+    def asked(metric, batch):
+        seen.append(len(batch))
+        if len(seen) == 2:
+            os.kill(os.getpid(), number)
+        return whole(metric, batch)
+
+    monkeypatch.setattr(SSIM, "__call__", asked)
+    said = mapga(capsys, "score", str(folder), "batch_size=2", CROP)
+    assert said.code == 75 and f"asked to stop by {number.name}; the same command continues" in said.err
+    assert f"scoring {folder.name}: 2.0 of {N} images, about " in said.err and seen == [2, 2]
+    assert mapga(capsys, "score", str(folder), "batch_size=2", CROP).code == 0
+    assert seen == [2, 2, 1] and told(folder)["ssim_crop"]["n"] == N
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,9 @@ from mapga.records.folder import Recorded
 from mapga.records.influence import read_influence
 from mapga.records.journal import Row
 from mapga.records.store import ImageStore
+from mapga.run import set_scores
 from mapga.run.set_scores import score_sets
+from mapga.run.signals import InterruptedRun
 
 SHAPE = (40, 8, 8, 3)
 LOST = 17  # in the middle, so that a cut at either end leaves out another one
@@ -71,14 +74,17 @@ class Run:
         self.folder = SimpleNamespace(path=results / "run", problem_path=results / "problem")
         stores = {self.folder.path / "images.npy": self.restored, self.folder.problem_path / "truth.npy": self.truth}
         for path, images in stores.items():
-            path.parent.mkdir()
+            path.parent.mkdir(parents=True)
             ImageStore.create(path, SHAPE).write(range(SHAPE[0]), images)
         status = {LOST: lost}
         rows = [Row(k, 3 * k, None, status.get(k, "done"), None) for k in range(SHAPE[0])]
         self.recorded = Recorded({row.row: row for row in rows}, SHAPE[0])
 
     def scores(self, *metrics: SetMetric) -> dict:
-        return score_sets(self.folder, self.recorded, lambda: self.truth, metrics)
+        return dict(self.scored(*metrics))
+
+    def scored(self, *metrics: SetMetric, told: Callable[[int], object] = lambda images: None, code: str = "now"):
+        return score_sets(self.folder, self.recorded, lambda: self.truth, metrics, told, {"mapga": code})
 
 
 def distance(x: np.ndarray, y: np.ndarray) -> float:
@@ -128,8 +134,28 @@ def test_features_are_computed_again_where_the_file_or_the_truth_has_changed(tmp
     else:
         kept.write_bytes({"cut": whole[:-200], "flipped": whole[:400] + b"?" + whole[401:], "empty": b""}[harm])
     metric = Colours()
-    assert run.scores(metric) == first and metric.seen == 39 + 40
+    assert run.scores(metric) == first and metric.seen == 39 + 40 - (LOST if harm == "truth" else 0)
     assert (kept.read_bytes() == whole) is (harm != "truth")
+
+
+@pytest.mark.parametrize(("code", "made_again"), [("now", 0), ("other", 16)])
+def test_features_go_on_where_they_were_ended(tmp_path: Path, monkeypatch, code: str, made_again: int) -> None:
+    monkeypatch.setattr(set_scores, "_BATCH", 16)
+    run, whole = Run(tmp_path / "ended", "failed"), Run(tmp_path / "whole", "failed")
+    heard: list[int] = []
+
+    def hear(images: int) -> None:
+        heard.append(images)
+        if len(heard) == 2:
+            raise InterruptedRun
+
+    first = Colours()
+    with pytest.raises(InterruptedRun):
+        dict(run.scored(first, told=hear))
+    again, batches = Colours(), []
+    assert dict(run.scored(again, told=batches.append, code=code)) == whole.scores(Colours())
+    assert (first.seen, again.seen) == (16, 39 - 16 + made_again + 40) and sum(batches) == 39 + 40
+    assert not [*run.folder.path.glob("*.npz")]
 
 
 @pytest.mark.parametrize(

@@ -35,13 +35,15 @@ def rescore(run: RunFolder, display: ProgressDisplay, *, anew: bool = False) -> 
         remove_leftovers(run.path)
         recorded = check_stored(run)
         scorer = Scorer(make_scoring(run), anew=anew)
-        flavours = {getattr(metric, "flavour", "spread") for metric in scorer.lacking_sets(recorded)}
-        images = len(scorer.lacking(recorded)) + len(flavours) * len(recorded.rows)
-        with display.run(f"scoring {run.run_id}", done=0, total=images) as advance:
+        with display.run(f"scoring {run.run_id}", done=0, total=scorer.left(recorded)) as advance:
+            at_work = 0
 
             def on_batch(images: int) -> None:
+                nonlocal at_work
                 notice.check()
-                advance(images)
+                if at_work:
+                    advance(at_work)
+                at_work = images
 
             scorer.catch_up(recorded, recorded.rows, on_batch)
             numbers = scorer.finish(recorded, on_batch)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mapga.metrics.base import ImageMetric, Metric, Scored, SetMetric
+from mapga.metrics.references import too_few
 from mapga.metrics.sampled import Sampled, SpreadMetric
 from mapga.node import OPERATOR
 from mapga.operators.base import Operator
@@ -115,13 +116,26 @@ class Scorer:
     def finish(self, recorded: Recorded, on_batch: Callable[[int], object]) -> Numbers:
         """Score the whole set as well, once every row has its numbers; all numbers of the run."""
         if pending := self.lacking_sets(recorded):
+            by, rows = self._scoring_of(pending), list(recorded.rows.values())
             sets = [one for one in pending if isinstance(one, SetMetric)]
-            cells = score_sets(self.folder, recorded, self.scoring.training, sets, on_batch)
+            code = {key: value for one in sets for key, value in self.protocols[one.name].code.items()}
+            for name, cell in score_sets(self.folder, recorded, self.scoring.training, sets, on_batch, code):
+                self._log.add_sets(by, rows, {name: cell})
             if spread := [one for one in pending if isinstance(one, SpreadMetric)]:
                 measurements = list(self._measurements(recorded))
-                cells |= score_spread(self.folder, measurements, recorded.total, spread, self._sampled, on_batch)
-            self._log.add_sets(self._scoring_of(pending), recorded.rows.values(), cells)
+                cells = score_spread(self.folder, measurements, recorded.total, spread, self._sampled, on_batch)
+                self._log.add_sets(by, rows, cells)
         return self.folder.numbers(recorded)
+
+    def left(self, recorded: Recorded) -> int:
+        """How many images ``catch_up`` of all rows and ``finish`` tell of together."""
+        done = [row.row for row in recorded.rows.values() if row.status == "done"]
+        images, pending = len(self.lacking(recorded)), self.lacking_sets(recorded)
+        flavours = {one.flavour for one in pending if isinstance(one, SetMetric) and not too_few(one, done)}
+        images += len(flavours) * (len(done) + recorded.total)
+        if any(isinstance(one, SpreadMetric) for one in pending):
+            images += sum(map(len, self._measurements(recorded)))
+        return images
 
     @cached_property
     def protocols(self) -> dict[str, Protocol]:
