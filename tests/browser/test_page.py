@@ -20,6 +20,7 @@ def test_the_first_screen_has_the_table_on_the_left_and_pictures_on_the_right(sc
     if screen.viewport_size["width"] > 1000:
         assert grid["x"] > table["x"] + table["width"] and abs(grid["y"] - table["y"]) < 80
         assert grid["y"] + grid["height"] < screen.viewport_size["height"]
+        assert screen.locator("#grid img").first.bounding_box()["width"] > 80
     else:
         assert grid["y"] > table["y"] + table["height"]
 

@@ -41,6 +41,12 @@ def test_pictures_of_a_row_are_aligned(page):
         assert len(set(tops)) <= 1
 
 
+def test_of_one_task_every_image_is_shown(page):
+    page.locator("form summary").click()
+    page.locator("input[name=task][value=half]").uncheck()
+    assert page.locator("#show").input_value() == "task.box50" and page.locator("#grid thead th").count() >= 3
+
+
 def test_other_images_tasks_and_worst_cases_are_chosen(page):
     first = _images(page)
     page.locator("#show-next").click()

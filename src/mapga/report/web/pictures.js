@@ -73,7 +73,8 @@ views.push(() => {
   const found = choices();
   byId("pictures").hidden = !found.length;
   if (!found.length) return;
-  const one = found.find(({ value }) => value === state.pictures) ?? found[0];
+  const usual = groups().length > 1 ? found[0] : found.find(({ value }) => value.startsWith("task."));
+  const one = found.find(({ value }) => value === state.pictures) ?? usual;
   chooser.replaceChildren();
   for (const label of new Set(found.map((other) => other.label))) {
     const group = make("optgroup", undefined, chooser);
