@@ -20,7 +20,7 @@ from mapga.report.plots import HEIGHT, WIDTH
 
 __all__ = ["render_page"]
 
-_SCRIPTS = ("state.js", "tables.js", "runs.js", "pictures.js", "viewer.js", "keep.js", "start.js")
+_SCRIPTS = ("state.js", "tables.js", "runs.js", "pictures.js", "viewer.js", "keep.js")
 
 
 def render_page(

@@ -1,5 +1,5 @@
 "use strict";
-// A grid of pictures with the rows of the table: one image on every task, every image of a task, or a method's worst and best.
+// Pictures with the rows of the table: an image on every task, every image of a task, a method's worst or best.
 const chooser = byId("show");
 const groups = () => data.gallery.filter((one) => one.study === form.study.value && !hidden("task", one.task));
 
@@ -10,14 +10,17 @@ const choices = () => {
     if (columns.length) found.push({ label, value, text, columns });
   };
   const shown = groups();
-  const across = (chosen) => shown.flatMap((group) => group.images.filter(chosen(group)).slice(0, 1).map((image) => ({ group, image })));
-  const indices = [...new Set(shown.flatMap((group) => group.images.map((image) => image.index)))].sort((a, b) => a - b);
-  for (const index of indices) add("an image on every task", String(index), `image ${index}`, across(() => (image) => image.index === index));
-  for (const group of shown) add("every image of a task", `task.${group.task}`, group.shown[group.task], group.images.map((image) => ({ group, image })));
+  const of = (group) => group.images.map((image) => ({ group, image }));
+  const across = (able) => shown.flatMap((group) => of(group).filter(({ image }) => able(image)).slice(0, 1));
+  const indices = new Set(shown.flatMap((group) => group.images.map((image) => image.index)));
+  for (const index of [...indices].sort((a, b) => a - b)) {
+    add("an image on every task", String(index), `image ${index}`, across((image) => image.index === index));
+  }
+  for (const group of shown) add("every image of a task", `task.${group.task}`, group.shown[group.task], of(group));
   for (const kind of ["worst", "best"]) {
     for (const method of methods()) {
       const marked = (image) => image.tags.some(([word, of]) => word === kind && of === method);
-      add(`${kind} of a method`, `${kind}.${method}`, `${kind} of ${nameOf(method)}`, across(() => marked));
+      add(`${kind} of a method`, `${kind}.${method}`, `${kind} of ${nameOf(method)}`, across(marked));
     }
   }
   return found;
@@ -32,10 +35,9 @@ const heading = ({ group, image }, head, one) => {
   const cases = make("div", undefined, head);
   cases.className = "case";
   for (const [kind, method] of image.tags.filter(([, of]) => !hidden("method", of))) {
-    const mark = make("span", undefined, cases);
+    const mark = make("span", kind === "worst" ? "▾" : "▴", cases);
     mark.title = `${kind} of ${nameOf(method)}`;
-    mark.textContent = kind === "worst" ? "▾" : "▴";
-    mark.setAttribute("class", all(".mark", board()).length ? markOf(method).getAttribute("class").replace("mark ", "") : "");
+    mark.style.color = colourOf(method);
   }
 };
 
@@ -79,7 +81,9 @@ views.push(() => {
   for (const label of new Set(found.map((other) => other.label))) {
     const group = make("optgroup", undefined, chooser);
     group.label = label;
-    for (const { value, text } of found.filter((other) => other.label === label)) make("option", text, group).value = value;
+    for (const { value, text } of found.filter((other) => other.label === label)) {
+      make("option", text, group).value = value;
+    }
   }
   chooser.value = one.value;
   choose(one);

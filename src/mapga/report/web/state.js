@@ -1,6 +1,7 @@
 "use strict";
-// What the page shows stands in the address (#metric=ssim&cell=half.ddrm), so that a finding can be sent. Controls change
-// the state, and every part of the page is drawn from it: nothing else remembers anything.
+// What the page shows stands in the address (#metric=ssim&cell=half.ddrm), so that a finding can be sent. Controls
+// change the state, and every part of the page is drawn from it. Only the
+// theme, the zoom and the divider are not in it.
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const all = (query, from = document) => [...from.querySelectorAll(query)];
@@ -50,6 +51,9 @@ addEventListener("hashchange", () => {
 const hidden = (kind, name) => state[`${kind}-off`].includes(name);
 const board = () => all(".board").find((one) => !one.hidden);
 // Methods in the order of the table that is shown, those left out by the filter aside.
-const methods = () => all("tbody tr", board()).map((row) => row.dataset.method).filter((name) => !hidden("method", name));
-const nameOf = (method) => all("tbody tr", board()).find((row) => row.dataset.method === method)?.querySelector(".name").textContent ?? method;
-const markOf = (method) => all("tbody tr", board()).find((row) => row.dataset.method === method)?.querySelector(".mark").cloneNode(true) ?? "";
+const rows = () => all("tbody tr", board());
+const rowOf = (method) => rows().find((row) => row.dataset.method === method);
+const methods = () => rows().map((row) => row.dataset.method).filter((name) => !hidden("method", name));
+const nameOf = (method) => rowOf(method)?.querySelector(".name").textContent ?? method;
+const markOf = (method) => rowOf(method)?.querySelector(".mark").cloneNode(true) ?? "";
+const colourOf = (method) => `var(--${rowOf(method)?.querySelector(".mark").classList[1]})`;

@@ -17,12 +17,16 @@ views.push(() => {
   }
   for (const one of all(".board")) one.hidden = !boards.includes(one);
   for (const one of all(".facts")) one.hidden = one.dataset.study !== form.study.value;
-  for (const one of all(".drawn")) one.hidden = one.dataset.study !== form.study.value || one.dataset.metric !== form.metric.value;
+  for (const one of all(".drawn")) {
+    one.hidden = one.dataset.study !== form.study.value || one.dataset.metric !== form.metric.value;
+  }
   for (const kind of ["task", "method"]) {
     for (const box of all(`input[name=${kind}]`, form)) box.checked = !hidden(kind, box.value);
     for (const one of all(`main [data-${kind}]`)) one.toggleAttribute("hidden", hidden(kind, one.dataset[kind]));
   }
-  if (state.sort) for (const one of boards) sortBy(one.querySelector("table"), state.sort.replace(/^-/, ""), state.sort.startsWith("-"));
+  if (!state.sort) return;
+  const [name, down] = [state.sort.replace(/^-/, ""), state.sort.startsWith("-")];
+  for (const one of boards) sortBy(one.querySelector("table"), name, down);
 });
 
 form?.addEventListener("input", () => {

@@ -1,5 +1,5 @@
 "use strict";
-// One image: the truth, two pictures with a divider to drag between them, and the difference of the right one to the truth.
+// One image: the truth, two pictures with a divider to drag between them, the difference of the right one to the truth.
 const viewer = byId("viewer");
 const left = byId("left");
 const right = byId("right");
@@ -7,18 +7,22 @@ const ZOOMS = [1, 2, 4, 8];
 let zoom = 0;
 
 // Every image of the tasks that are shown, in their order.
-const images = () => groups().flatMap((group) => group.images.map((image) => ({ group, image, name: `${group.task}.${image.index}` })));
+const images = () =>
+  groups().flatMap((group) => group.images.map((image) => ({ group, image, name: `${group.task}.${image.index}` })));
 const current = () => images().find(({ name }) => name === state.image);
 const sides = ({ image }) => ["truth", "measurement", ...methods()].filter((name) => image.pictures[name]);
 // The best of an image by the metric that is shown, or where it is none of images by the first one that is.
 const bestOf = ({ group, image }, names) => {
   const by = [form.metric.value, ...Object.keys(group.metrics)].find((metric) => image.best[metric]);
-  return image.best[by]?.find((name) => names.includes(name)) ?? names.find((name) => !["truth", "measurement"].includes(name)) ?? names[0];
+  return image.best[by]?.find((name) => names.includes(name)) ?? names.at(-1);
 };
 
 const cases = (image) => {
-  const of = (kind) => image.tags.filter(([word, method]) => word === kind && !hidden("method", method)).map(([, method]) => nameOf(method));
-  return ["worst", "best"].filter((kind) => of(kind).length).map((kind) => `${kind} of ${of(kind).join(", ")}`).join("; ");
+  const said = ["worst", "best"].map((kind) => {
+    const of = image.tags.filter(([word, method]) => word === kind && !hidden("method", method));
+    return of.length ? `${kind} of ${of.map(([, method]) => nameOf(method)).join(", ")}` : "";
+  });
+  return said.filter(Boolean).join("; ");
 };
 
 const slide = (share) => {
@@ -76,7 +80,7 @@ views.push(() => {
   const { group, image } = one;
   const names = sides(one);
   const [first, second] = [
-    names.includes(state.left) ? state.left : names.includes("measurement") ? "measurement" : names[0],
+    names.includes(state.left) ? state.left : names.find((name) => name === "measurement") ?? names[0],
     names.includes(state.right) ? state.right : bestOf(one, names),
   ];
   byId("viewer-title").textContent = `${group.shown[group.task]}, image ${image.index}`;
@@ -105,8 +109,15 @@ const other = (by) => {
   const names = sides(current());
   change({ right: names[(names.indexOf(right.value) + by + names.length) % names.length] });
 };
-const KEYS = { ArrowRight: () => turn(1), ArrowLeft: () => turn(-1), ArrowDown: () => other(1), ArrowUp: () => other(-1) };
-Object.assign(KEYS, { "+": () => magnify(1), "-": () => magnify(-1), s: () => byId("save").click() });
+const KEYS = {
+  ArrowRight: () => turn(1),
+  ArrowLeft: () => turn(-1),
+  ArrowDown: () => other(1),
+  ArrowUp: () => other(-1),
+  "+": () => magnify(1),
+  "-": () => magnify(-1),
+  s: () => byId("save").click(),
+};
 viewer.addEventListener("keydown", (event) => {
   if (event.target.matches("select, input") || event.ctrlKey || event.metaKey || !KEYS[event.key]) return;
   event.preventDefault();
@@ -124,9 +135,14 @@ byId("farther").addEventListener("click", () => magnify(-1));
 for (const stage of all(".stage", viewer)) {
   const follow = (event) => {
     const box = stage.getBoundingClientRect();
-    const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((part) => Math.min(Math.max(part, 0), 1) * 100);
-    if (event.buttons && stage.id === "stage") slide(Math.round(x));
-    else for (const [name, part] of [["--x", x], ["--y", y]]) viewer.style.setProperty(name, `${part}%`);
+    const share = (at, start, whole) => 100 * Math.min(Math.max((at - start) / whole, 0), 1);
+    const x = share(event.clientX, box.left, box.width);
+    if (event.buttons && stage.id === "stage") {
+      slide(Math.round(x));
+      return;
+    }
+    viewer.style.setProperty("--x", `${x}%`);
+    viewer.style.setProperty("--y", `${share(event.clientY, box.top, box.height)}%`);
   };
   stage.addEventListener("pointerdown", (event) => {
     stage.setPointerCapture(event.pointerId);
