@@ -33,6 +33,11 @@ def test_the_grid_has_the_rows_of_the_table_and_measurements(page):
     assert _rows(page)[2:] == page.locator(".board:visible tbody .name").all_inner_texts() != table
 
 
+def test_it_says_which_setting_is_pictured(page):
+    page.select_option("select[name=selection]", "fixed")
+    assert page.locator("#pictured").inner_text() == "Of each method the setting that is best by PSNR (dB)."
+
+
 def test_pictures_of_a_row_are_aligned(page):
     page.select_option("#show", "task.half")
     assert page.locator("#grid thead .case span").count() > 1

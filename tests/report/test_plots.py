@@ -63,3 +63,13 @@ def test_strips_have_the_best_mean_first(tmp_path):
         ("alpha", 1.0, "3.0"),
     ]
     assert found[1].ranks == [("half", 0.5, "half: rank 2")]
+
+
+def test_a_method_is_drawn_alike_in_every_study(tmp_path):
+    for solver in ("alpha", "beta"):
+        measured(tmp_path, solver, {"psnr": [20.0] * 4})
+    for solver in ("beta", "gamma"):
+        measured(tmp_path, solver, {"psnr": [20.0] * 4}, task={"sigma_y": 0.1})
+    first, second = studies(collect(tmp_path)[0])
+    assert (first.methods, second.methods) == (["alpha", "beta"], ["beta", "gamma"])
+    assert first.places == second.places == {"alpha": 0, "beta": 1, "gamma": 2}

@@ -52,7 +52,7 @@ def shown_board(board: Board, *, first: bool) -> dict[str, Any]:
         "selection": board.selection,
         "tasks": study.tasks,
         "shown": {name: board.shown(name) for name in (*study.tasks, *study.methods)},
-        "places": {method: place for place, method in enumerate(study.methods)},
+        "places": {method: study.places[method] for method in study.methods},
         "ours": {method for method in study.methods if study.cards[method].ours},
         "widths": {task: max(len(shown[task, method]["part"]) for method in study.methods) for task in study.tasks},
         "real": [(task, board.floor(task)) for task in study.tasks] if board.of_sets and board.floor_of else [],

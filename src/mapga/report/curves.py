@@ -55,11 +55,11 @@ def _draw(panels: Panels, board: Board, measured: str, title: str, path: Path, *
     handles: dict[str, Artist] = {}
     for axis, (task, lines) in zip(axes.flat, shown.items(), strict=False):
         axis.set_title(board.shown(task), fontsize=8, parse_math=False)
-        for place, method in enumerate(board.study.methods):
-            if method in lines:
-                marker = MARKERS[place % len(MARKERS)] if marked else ""
-                line, colour = lines[method], COLOURS[place % len(COLOURS)][0]
-                (handles[method],) = axis.plot(line.x, line.y, marker=marker, ms=4, lw=0.8, color=colour)
+        for method, line in lines.items():
+            place = board.study.places[method]
+            marker = MARKERS[place % len(MARKERS)] if marked else ""
+            colour = COLOURS[place % len(COLOURS)][0]
+            (handles[method],) = axis.plot(line.x, line.y, marker=marker, ms=4, lw=0.8, color=colour)
         if all(x > 0 for line in lines.values() for x in line.x):
             axis.set_xscale("log")
             axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -112,6 +112,7 @@ def _plain_task(task: _Task) -> dict[str, Any]:
     return {
         "study": task.board.study.title,
         "task": task.name,
+        "by": task.board.measured,
         "shown": {name: task.board.shown(name) for name in (task.name, *task.runs)},
         "metrics": {name: {"shown": one.measured, "arrow": _arrow(one)} for name, one in task.columns.items()},
         "images": sorted(task.drawn, key=lambda one: one["index"]),

@@ -1,4 +1,4 @@
-"""How a method is drawn: its colour and marker, the same in figures, tables and plots of a study."""
+"""How a method is drawn: its colour and marker, the same in figures, tables and plots of a report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLOURS = (
     ("#7c4a21", "#d0a27a"),
     ("#57606a", "#b4bcc6"),
 )
-"""On light and on dark paper, by a method's place in its study; each stands out from it by 4.5 to 1 at least."""
+"""On light and on dark paper, by a method's place (``Study.places``); each stands out from it by 4.5 to 1 at least."""
 
 _SHAPE_OF = {
     "o": "M-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0z",

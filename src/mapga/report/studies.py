@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,12 @@ class Study:
     Attributes:
         title: Dataset, noise, and whatever tells it apart from the other studies.
         runs: Of any status.
+        places: Of its methods and those of the studies beside it, in the order in which they come: how each is drawn.
     """
 
     title: str
     runs: tuple[Run, ...]
+    places: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def tasks(self) -> list[str]:
@@ -168,11 +170,15 @@ def studies(runs: Sequence[Run]) -> list[Study]:
     for title, one in zip(titles, flat, strict=True):
         alike.setdefault(title, []).append(one)
     differing = {title: _differing(grounds) for title, grounds in alike.items()}
-    found = []
+    found: list[Study] = []
+    places: dict[str, int] = {}
     for family, title, one in zip(groups.values(), titles, flat, strict=True):
         more = " ".join(f"{key}={value}" for key, value in one.items() if key in differing[title])
-        found.append(Study(title + (f", {more}" if more else ""), tuple(family)))
-    return sorted(found, key=lambda study: study.title)
+        found.append(Study(title + (f", {more}" if more else ""), tuple(family), places))
+    found.sort(key=lambda study: study.title)
+    for method in (method for study in found for method in study.methods):
+        places.setdefault(method, len(places))
+    return found
 
 
 def _differing(grounds: Sequence[dict[str, Any]]) -> set[str]:

@@ -86,6 +86,8 @@ views.push(() => {
     }
   }
   chooser.value = one.value;
+  byId("pictured").hidden = form.selection.closest("label").hidden;
+  byId("pictured").textContent = `Of each method the setting that is best by ${groups()[0].by}.`;
   choose(one);
 });
 
