@@ -83,14 +83,15 @@ def steps(asked: Row, *, count: int, starts: int) -> Iterator[Row]:
     norm = spectral_norm(problem, z0, t)
     scale = problem.sigma_y**2 + digits_prior().sigma_min ** 2
     allowed = 2 * scale / norm.square()
-    stable, unbroken = torch.zeros(len(z0)), torch.ones(len(z0), dtype=torch.bool)
+    unbroken = torch.ones(len(z0), dtype=torch.bool)
+    stable = torch.full((len(z0),), 2.0 ** (POWERS.start - 1))  # that, or less
     for k in POWERS:
         values, _ = ascended(problem, z0, t, allowed * 2.0**k)
         unbroken &= (values.diff(dim=0) > -_ROUNDING * values[:-1].abs()).all(0) & values.isfinite().all(0)
         stable = torch.where(unbroken, torch.full_like(stable, 2.0**k), stable)
     found = {"norm_AJ": norm, "papers_of_allowed": scale / allowed, "stable_of_allowed": stable}
     for measured, numbers in found.items():
-        logs = interval(numbers.clamp(min=2.0 ** (POWERS.start - 1)).log2(), 4)  # a geometric mean
+        logs = interval(numbers.log2(), 4)  # a geometric mean
         yield {"measure": measured, "starts": len(z0)} | {key: f"{2.0**log:.4g}" for key, log in logs.items()}
 
 
