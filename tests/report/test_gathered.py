@@ -9,6 +9,8 @@ import pytest
 from helpers.commands import mapga
 from helpers.folders import finished, summary
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch):

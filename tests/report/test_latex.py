@@ -13,6 +13,8 @@ from helpers.folders import unfinished
 from helpers.tables import called, measured
 from mapga.report import write_report
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 HOSTILE = r"<script> a|b & 50% $x_1$ #2 {c} \input{d} ^~ `e` *f* é 漢字 " + "\x07"
 PAPER = r"""\documentclass[twocolumn]{article}
 \usepackage{booktabs}

@@ -10,6 +10,8 @@ from helpers.commands import mapga
 from helpers.folders import finished
 from helpers.tables import called, measured
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 NUMBERS = {"psnr": [20.0, 21.0, 22.0], "lpips_alex": [0.1, 0.2, 0.3]}
 
 
