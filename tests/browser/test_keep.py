@@ -57,5 +57,6 @@ def test_paper_has_every_metric_and_nothing_to_press(page):
     assert all(one.is_visible() for one in page.locator(".drawn").all())
     assert page.locator("form:visible, select:visible, input:visible, .unprinted:visible, #theme:visible").count() == 0
     assert page.evaluate("getComputedStyle(document.body).colorScheme") == "light"
+    assert page.locator(".sheet:not([open]):visible").count() == 0
     assert page.locator(".board .notes li:not(.unprinted)").first.is_visible()
     assert page.locator("#grid img").first.is_visible()

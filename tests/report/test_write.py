@@ -70,6 +70,7 @@ def test_the_page_escapes_names_and_carries_its_pictures(tmp_path):
         shown = Image.open(io.BytesIO(base64.b64decode(image["pictures"]["alpha"])))
         assert np.array_equal(np.asarray(shown), stored)
         assert image["metrics"]["alpha"] == {"psnr": "20.00"}
+    assert '"reduced":""' in page
     assert not re.search(r"""(?:src|href)=["'](?!data:)""", page)
 
 
@@ -200,6 +201,7 @@ def test_a_page_is_bounded_whatever_the_pictures_are(tmp_path, monkeypatch):
     pictures = re.findall(r'"(?:truth|measurement|alpha|beta)":"([^"]{100,})"', page)
     assert 0 < len(pictures) < 12
     assert max(Image.open(io.BytesIO(base64.b64decode(text))).size[0] for text in pictures) == 128
+    assert '"reduced":"reduced from 160 x 160"' in page
     assert "MB of pictures" in (folder / "table.md").read_text()
 
 

@@ -39,21 +39,24 @@ class _Task:
     def draw(self, index: int, row: int) -> int:
         """Encode one image as truth, measurement and every method's; the bytes it took."""
         folder = next(iter(self.runs.values())).problem_folder
-        pictures = {"truth": _encoded(load_rows(folder / "truth.npy", [row]))}
-        pictures["measurement"] = _encoded(load_rows(folder / "measurement.npy", [row]))
+        loaded = {name: load_rows(folder / f"{name}.npy", [row]) for name in ("truth", "measurement")}
         numbers: dict[str, dict[str, float]] = {}
         for method, run in self.runs.items():
             scores = self.scores[method]
             if index in scores.lost:
                 continue
-            pictures[method] = _encoded(load_rows(run.folder / "images.npy", [row]))
+            loaded[method] = load_rows(run.folder / "images.npy", [row])
             place = int(np.searchsorted(scores.index, index))
             numbers[method] = {name: float(values[place]) for name, values in scores.values.items()}
+        found = {name: picture[0] for name, picture in loaded.items() if picture is not None}
+        pictures = {name: _encoded(picture) for name, picture in found.items()}
+        height, width = max((picture.shape[:2] for picture in found.values()), default=(0, 0))
         self.drawn.append(
             {
                 "index": index,
                 "tags": self.tags.get(index, []),
-                "pictures": {name: text for name, text in pictures.items() if text},
+                "pictures": pictures,
+                "reduced": f"reduced from {width} x {height}" if max(height, width) > _SIDE else "",
                 "metrics": {method: self._written(found) for method, found in numbers.items()},
                 "best": self._best(numbers),
             }
@@ -61,12 +64,8 @@ class _Task:
         return sum(len(text) for text in pictures.values())
 
     def _written(self, numbers: Mapping[str, float]) -> dict[str, str]:
-        found = (
-            (name, value, self.columns[name].card.digits) for name, value in numbers.items() if name in self.columns
-        )
-        return {
-            name: "–" if np.isnan(value) else "∞" if np.isinf(value) else number(value, n) for name, value, n in found
-        }
+        found = ((name, x, self.columns[name].card.digits) for name, x in numbers.items() if name in self.columns)
+        return {name: "–" if np.isnan(x) else "∞" if np.isinf(x) else number(x, digits) for name, x, digits in found}
 
     def _best(self, numbers: Mapping[str, Mapping[str, float]]) -> dict[str, list[str]]:
         """By metric the methods than which none is better on an image."""
@@ -150,11 +149,8 @@ def _task(board: Board, name: str, images: int, columns: Mapping[str, Board]) ->
     return _Task(board, name, runs, scores, columns, iter([(index, rows[index]) for index in wanted]), tags)
 
 
-def _encoded(pictures: np.ndarray | None) -> str:
-    """A picture as the text of a PNG, "" if there is none."""
-    if pictures is None:
-        return ""
-    picture = pictures[0]
+def _encoded(picture: np.ndarray) -> str:
+    """A picture as the text of a PNG."""
     image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
     if max(image.size) > _SIDE:
         image.thumbnail((_SIDE, _SIDE))

@@ -84,7 +84,7 @@ views.push(() => {
     names.includes(state.right) ? state.right : bestOf(one, names),
   ];
   byId("viewer-title").textContent = `${group.shown[group.task]}, image ${image.index}`;
-  make("small", cases(image), byId("viewer-title"));
+  make("small", [cases(image), image.reduced].filter(Boolean).join("; "), byId("viewer-title"));
   choice(left, names, first);
   choice(right, names, second);
   paint(byId("truth"), image.pictures.truth, "truth");
