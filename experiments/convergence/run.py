@@ -163,7 +163,12 @@ def figure_of_steps(of_steps: list[Row], of_paths: list[Row], to: Path) -> None:
         for k, t in enumerate(LEVELS):
             here = of(of_paths, task="box50", t=t, measure=measured)
             band(axis, here, "iteration", label=f"t = {t:g}", color=f"C{k}")
-        axis.set(yscale="log", xlabel="iteration, step 1 / L", title=f"box50: {measured}, of that at the start")
+        axis.set(
+            yscale="log",
+            ylim=(1e-5, 2),
+            xlabel="iteration, step 1 / L",
+            title=f"box50: {measured}, of that at the start",
+        )
     axes[0, 2].legend(fontsize=7)
     shown.savefig(to, dpi=100)
 
