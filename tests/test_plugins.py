@@ -186,6 +186,43 @@ def test_only_what_is_declared_can_be_named(package):
             Node.read(SOLVER_SLOT, {"_target_": target})
 
 
+PRIOR = """
+from mapga.card import PriorCard
+from mapga.priors.base import Prior
+
+
+class Bare(Prior):
+    card, name, image_shape, has_consistency = PriorCard(), "bare", (1, 32, 32), False
+
+    def __init__(self, kind: int):
+        self.kind = kind
+
+    def denoise(self, x, sigma):
+        answer = x / (1 + float(sigma) ** 2)
+        if self.kind == 2 and len(x) == 1:  # the last batch alone
+            return answer * float("nan")
+        return [answer * float("nan"), answer[:, :, :4], answer][self.kind]
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "says"),
+    [
+        (0, 2, "denoise of prior bare answers with NaN or infinity to finite images; look at its weights"),
+        (1, 2, "denoise of prior bare answers with the shape (2, 1, 4, 32) to x of (2, 1, 32, 32)"),
+        (2, 1, "1 of 3 images lost: 1 diverged"),
+    ],
+)
+def test_a_denoiser_that_answers_with_no_images_ends_a_run_and_later_nan_is_the_images_own(
+    tmp_path, capsys, kind, code, says
+):
+    files = {"prior.py": PRIOR, "conf/prior/bare.yaml": "# Bare.\n_target_: mapga.priors.Bare\nkind: 0\n"}
+    with installed(tmp_path / "site", files, {"mapga.priors/Bare": "mypackage.prior:Bare"} | CONF):
+        asked = [*RUN, "solver=ddrm", "prior=bare", f"prior.kind={kind}", "dataset.limit=3"]
+        said = mapga(capsys, *asked, f"results_dir={tmp_path / 'results'}")
+    assert said.code == code and says in said.err and "Traceback" not in said.err, said.err
+
+
 # A folder of one's own
 
 

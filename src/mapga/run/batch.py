@@ -25,6 +25,7 @@ from mapga.run.job import Job
 from mapga.run.meter import Meter, MeteredPrior
 from mapga.run.pace import paced
 from mapga.run.tracer import Tracer
+from mapga.solvers.answering import answering
 from mapga.solvers.base import Solver, State
 
 __all__ = ["ABSURD", "Restorer", "Stores", "solve"]
@@ -95,7 +96,8 @@ class Restorer:
         self.job, self.stores = job, stores
         self.operator = job.operator.to(job.device, job.dtype)
         prior = job.prior.to(job.device, job.dtype)
-        self.prior = paced(prior, job.compute, images=job.batch_size, device=job.device, dtype=job.dtype)
+        prior = paced(prior, job.compute, images=job.batch_size, device=job.device, dtype=job.dtype)
+        self.prior = answering(prior, job.dataset.image_shape)
 
     def restore(self, rows: Sequence[int], on_step: Callable[[], object]) -> tuple[list[Row], dict[str, Any]]:
         """Restore some rows, with their pixels on disk on return; the journal rows, and what it cost."""

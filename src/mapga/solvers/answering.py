@@ -32,7 +32,9 @@ def answering(prior: Prior, image_shape: tuple[int, int, int]) -> Prior:
 class AnsweringPrior(WrappedPrior):
     """The same prior, refused where its first answer of a kind is none; later images may diverge, each by itself."""
 
-    _held: frozenset[str] = frozenset()
+    def __init__(self, prior: Prior) -> None:
+        super().__init__(prior)
+        self._held: set[str] = set()  # one for all copies
 
     def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         return self._answer("denoise", x, sigma)
@@ -47,7 +49,7 @@ class AnsweringPrior(WrappedPrior):
         answer: Tensor = getattr(self.prior, function)(x, sigma)
         if function not in self._held:
             answered(f"{function} of prior {_name(self.prior)}", x, answer)
-            self._held |= {function}
+            self._held.add(function)
         return answer
 
 
