@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slurm
 
 IMAGES = 16
 SWEEP = (
-    *("task=half,box50", "seed=0,1", "solver=map_ga_np,pgdm,ddrm", f"dataset.limit={IMAGES}", "schedule.steps=5"),
+    *("task=half,box50", "seed=0,1", "solver=map_ga_np,gentle,ddrm", f"dataset.limit={IMAGES}", "schedule.steps=5"),
     *("prior=mixture", "prior.components=20", "prior.ode_steps=4", "device=cpu", "batch_size=1"),
 )
 ON_SLURM = (
@@ -81,10 +81,18 @@ def table(results: Path) -> str:
     return frame[[name for name in frame if not name.startswith("seconds")]].to_csv(index=False)
 
 
+@pytest.fixture
+def own(tmp_path) -> str:
+    """A folder of a person's own configs, by the option that has jobs look into it."""
+    (tmp_path / "own/solver").mkdir(parents=True)
+    (tmp_path / "own/solver/gentle.yaml").write_text("# No noise.\n_target_: mapga.solvers.PGDM\neta: 0.0\n")
+    return f"--config-dir={tmp_path / 'own'}"
+
+
 @pytest.mark.timeout(900)
-def test_a_sweep_that_is_cancelled_killed_and_out_of_time(cluster, tmp_path, capsys):
+def test_a_sweep_that_is_cancelled_killed_and_out_of_time(cluster, own, tmp_path, capsys):
     results, victims = tmp_path / "disturbed", {}
-    sweep = mapga(cluster, "run", "-m", *SWEEP, *ON_SLURM, f"results_dir={results}")
+    sweep = mapga(cluster, "run", "-m", *SWEEP, *ON_SLURM, own, f"results_dir={results}")
     deadline = time.monotonic() + PATIENCE
     late, held, requeued = "", 0, False
     while sweep.poll() is None:
@@ -122,10 +130,10 @@ def test_a_sweep_that_is_cancelled_killed_and_out_of_time(cluster, tmp_path, cap
         assert victims[role] not in done and f"{ended} {victims[role].name}" in said
     assert not (victims["cancelled"] / "lock").exists()  # it heard, and finished its image
 
-    again = mapga(cluster, "run", "-m", *SWEEP, *ON_SLURM, f"results_dir={results}")
+    again = mapga(cluster, "run", "-m", *SWEEP, *ON_SLURM, own, f"results_dir={results}")
     said = again.communicate(timeout=PATIENCE)[0]
     assert again.returncode == 0 and "12 runs: 12 done (10 were finished before)" in said, said
-    assert main(["run", "-m", *SWEEP, f"results_dir={tmp_path / 'plain'}"]) == 0
+    assert main(["run", "-m", *SWEEP, own, f"results_dir={tmp_path / 'plain'}"]) == 0
     assert table(results) == table(tmp_path / "plain")
     for path in (tmp_path / "plain").glob("*/images.npy"):
         assert (results / path.parent.name / path.name).read_bytes() == path.read_bytes()
