@@ -9,7 +9,7 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo $(TABLES) test check lint wheel format benchmark clean
+.PHONY: help setup demo $(TABLES) test check lint docs wheel format benchmark clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml
 	  { echo "mapga needs Python 3.11 to 3.13; name one: make setup PYTHON=python3.12"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[all,dev,docs]'
 	touch $(STAMP)
 
 setup: $(STAMP)  ## make .venv and install everything into it
@@ -47,10 +47,13 @@ lint: $(STAMP)  ## formatting, style, types, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(STAMP)  ## build the site of docs/ into site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 wheel: $(STAMP)  ## build the wheel and try it outside the checkout
 	.ci/wheel
 
-check: lint test  ## what CI runs: lint, then the tests
+check: lint docs test  ## what CI runs: lint, the documentation, then the tests
 
 format: $(STAMP)  ## rewrite files in the house style
 	$(BIN)/ruff format .

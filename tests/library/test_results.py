@@ -11,7 +11,7 @@ import pytest
 import mapga
 from helpers.folders import finished, unfinished
 from mapga.errors import ConfigError
-from mapga.report import write_report
+from mapga.report import image_numbers, write_report
 
 
 def test_a_row_an_image_and_metric(tmp_path):
@@ -29,6 +29,33 @@ def test_a_row_an_image_and_metric(tmp_path):
     key = ["run", "index", "metric"]
     assert written.sort_values(key).values.tolist() == table[[*key, "value"]].sort_values(key).values.tolist()
     json.dumps(table.to_dict("records"))
+    for file in ("images.parquet", "images.csv"):
+        pandas.testing.assert_frame_equal(mapga.load_results(report / file), written)
+
+
+def test_numbers_without_an_end_are_kept(tmp_path):
+    finished(tmp_path, "alpha", told={"psnr": None})
+    report = write_report(tmp_path)
+    for file in ("images.parquet", "images.csv"):
+        assert set(mapga.load_results(report / file)["value"]) == {float("inf")}
+
+
+def test_without_pyarrow_there_is_the_csv_and_a_word(tmp_path, monkeypatch, capsys):
+    finished(tmp_path, "alpha")
+    monkeypatch.setattr(image_numbers, "find_spec", lambda package: None)
+    report = write_report(tmp_path)
+    assert (report / "images.csv").exists() and not (report / "images.parquet").exists()
+    assert 'pip install "mapga[parquet]"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["table.csv", "images.parquet", "index.html"])
+def test_a_file_that_is_no_table_of_numbers(tmp_path, name):
+    finished(tmp_path, "alpha")
+    path = write_report(tmp_path) / name
+    if name == "images.parquet":
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ConfigError, match=r"give (its )?images\.parquet or images\.csv"):
+        mapga.load_results(path)
 
 
 def test_a_folder_without_finished_runs(tmp_path):

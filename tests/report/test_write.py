@@ -32,7 +32,7 @@ def test_every_file_is_written(tmp_path):
     folder = write_report(tmp_path)
     names = {path.name for path in folder.iterdir()}
     assert folder == tmp_path / "report" and {"table.md", "table.csv", "table.tex", "index.html"} <= names
-    assert {"images.csv", "pairs.csv", "published.csv"} <= names
+    assert {"images.csv", "images.parquet", "pairs.csv", "published.csv"} <= names
     assert {path.name for path in (folder / "latex").iterdir()} == {"tiny-psnr.tex", "tiny-noise-0.1-on-1-1-psnr.tex"}
     for suffix in (".png", ".pdf"):
         assert len([name for name in names if name.startswith("grid-") and name.endswith(suffix)]) == 2

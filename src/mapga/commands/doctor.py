@@ -28,7 +28,8 @@ __all__ = ["examine"]
 # What a part of the suite needs, and the extra of pyproject.toml that installs it.
 _PARTS = {"lpips": "metrics", "cleanfid": "metrics", "torchvision": "metrics", "torchmetrics": "metrics",
           "accelerate": "train", "wandb": "wandb", "lmdb": "lsun",
-          "submitit": "slurm", "joblib": "joblib", "optuna": "optuna", "ray": "ray"}  # fmt: skip
+          "submitit": "slurm", "joblib": "joblib", "optuna": "optuna", "ray": "ray",
+          "pyarrow": "parquet"}  # fmt: skip
 _WIDE = 400  # columns where there is no terminal: a task each
 _VERSIONS = ("torch", "numpy", "hydra-core", "omegaconf", "diffusers")
 

@@ -14,7 +14,7 @@ from mapga.kind import kinds_of, parameters_of
 from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Slot, metric, resolved, tracker
 from mapga.slot import card_of
 
-__all__ = ["choices", "component"]
+__all__ = ["arguments", "choices", "component", "facts", "nodes"]
 
 _SLOTS = {"dataset": DATASET, "prior": PRIOR, "solver": SOLVER, "schedule": SCHEDULE}
 _STEPS = 20  # of a schedule, by which a solver's passes are told
@@ -47,11 +47,11 @@ def component(override: str) -> Iterator[str]:
     group = group_of(word)
     stated = stated_by(group, name)
     yield f"{group}={name}: {about(group, name)}"
-    for slot, node in _nodes(group, stated):
+    for slot, node in nodes(group, stated):
         yield from _of_class(slot, node)
 
 
-def _nodes(group: str, stated: Mapping[str, Any]) -> Iterator[tuple[Slot, Mapping[str, Any]]]:
+def nodes(group: str, stated: Mapping[str, Any]) -> Iterator[tuple[Slot, Mapping[str, Any]]]:
     """The components that a file of a group states."""
     if group in _SLOTS:
         yield _SLOTS[group], stated
@@ -65,44 +65,60 @@ def _nodes(group: str, stated: Mapping[str, Any]) -> Iterator[tuple[Slot, Mappin
 
 def _of_class(slot: Slot, node: Mapping[str, Any]) -> Iterator[str]:
     make, _ = resolved(slot, node)
-    card = card_of(make)
     module = inspect.getmodule(make)
     yield ""
     yield f"{node['_target_']}  ({inspect.getsourcefile(make)})"
     if module is not None and "Source:" in (module.__doc__ or ""):
         yield from ["", *inspect.cleandoc(module.__doc__ or "").splitlines()]
     yield from ["", *(inspect.getdoc(make) or "").splitlines()]
-    own = {key: one for key, one in parameters_of(make).items() if key not in card.given}
-    kinds = kinds_of(make)
-    if own:
+    if own := list(arguments(slot, node)):
         yield from ["", "In a config (value in its file, else the default):"]
-        width = max(len(f"{slot.key}.{key}") for key in own)
-        for key, one in own.items():
+        width = max(len(key) for key, _, _ in own)
+        yield from (f"  {key:<{width}}  {value:<14}  {kind}" for key, value, kind in own)
+    if told := list(facts(slot, node)):
+        yield from ["", *(f"{what}: {fact}" for what, fact in told)]
+    if slot == SOLVER:
+        yield "mapga doctor tries it, with your dataset and prior"
+
+
+def arguments(slot: Slot, node: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What a config may set of a component: key, the value in its file, else the default, and kind."""
+    make, _ = resolved(slot, node)
+    kinds = kinds_of(make)
+    for key, one in parameters_of(make).items():
+        if key not in card_of(make).given:
             value = node.get(key, "to be given" if one.default is inspect.Parameter.empty else one.default)
-            yield f"  {f'{slot.key}.{key}':<{width}}  {_word(value):<14}  {_kind(kinds[key])}"
+            yield f"{slot.key}.{key}", _word(value), _kind(kinds[key])
+
+
+def facts(slot: Slot, node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a component's card says of it, each with the words for what it is."""
+    make, _ = resolved(slot, node)
+    card = card_of(make)
     if isinstance(card, SolverCard):
-        yield from ["", *_of_solver(make, card, node)]
+        yield from _of_solver(make, card, node)
     if isinstance(card, DatasetCard) and card.choosing:
-        yield from ["", f"rows are chosen by {', '.join(card.choosing)}"]
+        yield "rows are chosen by", ", ".join(card.choosing)
 
 
-def _of_solver(make: Callable[..., Any], card: SolverCard, node: Mapping[str, Any]) -> Iterator[str]:
+def _of_solver(make: Callable[..., Any], card: SolverCard, node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     defaults = {key: one.default for key, one in parameters_of(make).items()}
     stated = {key: value for key, value in node.items() if not (isinstance(value, str) and "${" in value)}
     takes = SimpleNamespace(**{"num_iter": 1, **defaults, **stated})
     if card.passes is not None:
-        yield f"costs: {card.passes(takes, _STEPS)} network passes per image with schedule.steps={_STEPS}" + (
-            " num_iter=1" if "num_iter" in node else ""
+        yield (
+            "costs",
+            f"{card.passes(takes, _STEPS)} network passes per image with schedule.steps={_STEPS}"
+            + " num_iter=1" * ("num_iter" in node),
         )
     if card.needs is None:
         return
     needs = card.needs(takes, _STEPS)
     asked = [*["a denoiser"] * needs.denoiser, *["a consistency model"] * needs.consistency]
-    yield "asks the prior for: " + (" and ".join(asked) or "nothing") + ", with gradients" * needs.vjp
+    yield "asks the prior for", (" and ".join(asked) or "nothing") + ", with gradients" * needs.vjp
     noise = {"any": "with and without noise", "some": "with noise alone", "none": "without noise alone"}[needs.noise]
     serves = [task for task in options("task") if _rung(task) >= _RUNGS.index(_RUNG[needs.operator])]
-    yield f"serves, {noise}: {' '.join(serves) or 'no task'}"
-    yield "mapga doctor tries it, with your dataset and prior"
+    yield f"serves, {noise}", " ".join(serves) or "no task"
 
 
 def _rung(task: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mapga.errors import ConfigError
+from mapga.errors import ConfigError, first_line
 from mapga.records.collect import collect, settings
 from mapga.records.columns import columns
 from mapga.records.image_scores import image_rows
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_results"]
 
+_WRITTEN = ("run", "index", "metric", "value")  # by a report
 _ABOUT = ("dataset", "task", "solver", "prior", "schedule")
 
 
@@ -26,14 +27,17 @@ def load_results(folder: str | Path) -> pandas.DataFrame:
     in its dataset), ``metric``, ``value`` (infinite for the PSNR of a perfect image). Scores of sets have no rows.
 
     Args:
-        folder: A results folder, or a run's.
+        folder: A results folder, or a run's; or a report's ``images.parquet`` or ``images.csv``, which has of these
+            columns ``run``, ``index``, ``metric`` and ``value``.
 
     Raises:
-        ConfigError: No folder, or no finished run in it.
+        ConfigError: No folder, or no finished run in it; or a file that no report wrote.
     """
     import pandas
 
     root = Path(folder).expanduser()
+    if root.is_file():
+        return _written(root)
     runs = [run for run in columns(collect(root)[0]) if run.status == "done"] if root.is_dir() else []
     if not runs:
         raise ConfigError(f"{root} holds no finished runs; name the results_dir of your runs")
@@ -41,3 +45,23 @@ def load_results(folder: str | Path) -> pandas.DataFrame:
     of_run = {run.folder.name: (*(run.names[key] for key in _ABOUT), labels[run.folder], run.spec.seed) for run in runs}
     rows = [(run, *of_run[run], *rest) for run, *rest in image_rows(runs)]
     return pandas.DataFrame(rows, columns=["run", *_ABOUT, "settings", "seed", "index", "metric", "value"])
+
+
+def _written(path: Path) -> pandas.DataFrame:
+    """The numbers that a report has written."""
+    import pandas
+
+    try:
+        read = pandas.read_parquet if path.suffix == ".parquet" else pandas.read_csv
+        table = read(path)
+    except ImportError as error:
+        raise ConfigError(
+            f'{path}: Parquet is read by pyarrow; pip install "mapga[parquet]", or take images.csv'
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: no table of numbers ({first_line(error)}); give images.parquet or images.csv of a report"
+        ) from error
+    if list(table.columns) != [*_WRITTEN]:
+        raise ConfigError(f"{path}: not what a report writes; give its images.parquet or images.csv")
+    return table

@@ -10,13 +10,12 @@ from pathlib import Path
 
 from mapga.records.collect import Run, StoredProblem, settings
 from mapga.records.columns import metric_card, metric_names
-from mapga.records.image_scores import image_rows
 from mapga.records.losses import Losses
 from mapga.report.coverage import Coverage, cell_of, comparable, left_out, perfect_note, whole
 from mapga.report.layout import Entry, Table, number
 from mapga.report.passes import NFE, passes_of, passes_text, unequal, unequal_note
 
-__all__ = ["csv_text", "images_csv", "make_table"]
+__all__ = ["csv_text", "make_table"]
 
 
 def make_table(runs: Sequence[Run]) -> Table:
@@ -102,15 +101,6 @@ def csv_text(runs: Sequence[Run]) -> str:
         line += [*(run.metrics.get(key) for key in counts), passes_of(run)]
         line += [compute.get(key) for key in ("forward", "vjp", "seconds", "seconds_network")]
         writer.writerow([*line, run.status, run.reason])
-    return out.getvalue()
-
-
-def images_csv(runs: Sequence[Run]) -> str:
-    """All numbers of all images, unrounded, a line an image and metric."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["run", "index", "metric", "value"])
-    writer.writerows(image_rows(sorted(runs, key=lambda run: run.folder.name)))
     return out.getvalue()
 
 

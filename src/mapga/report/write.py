@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mapga.errors import ConfigError, closest
-from mapga.files.durable import write_text
+from mapga.files.durable import write_bytes, write_text
 from mapga.records.audit import spoiled
 from mapga.records.collect import Run
 from mapga.records.columns import metric_names, scored_under
@@ -18,6 +18,7 @@ from mapga.report.boards import Board, boards
 from mapga.report.curves import draw_convergence, draw_passes
 from mapga.report.figures import draw_ranks, file_name, leading
 from mapga.report.gathered import gathered, name_of
+from mapga.report.image_numbers import PARQUET, images_csv, images_parquet
 from mapga.report.latex import latex_table
 from mapga.report.layout import Table, latex_document
 from mapga.report.page import render_page
@@ -33,7 +34,7 @@ from mapga.report.sheets import (
     runtime_table,
 )
 from mapga.report.studies import studies
-from mapga.report.table import csv_text, images_csv, make_table
+from mapga.report.table import csv_text, make_table
 from mapga.report.trials import check_disjoint, is_trial, trials_table
 
 __all__ = ["write_report"]
@@ -63,9 +64,9 @@ def write_report(
     """Write tables of all runs below some folders, with figures and a page, and print what a reader looks for first.
 
     Writes ``index.html``, ``table.md``, ``table.tex``, ``table.csv`` (a line a run), ``images.csv`` (a line an image
-    and metric), ``pairs.csv`` (every comparison of two methods), ``published.csv`` (beside the paper's numbers), a
-    table for a paper of each metric in ``latex/``; ``grid-*``, ``passes-*``, ``ranks-*`` and, of runs with
-    ``trace=true``, ``convergence-*`` as PNG and PDF.
+    and metric; with pyarrow ``images.parquet`` as well), ``pairs.csv`` (every comparison of two methods),
+    ``published.csv`` (beside the paper's numbers), a table for a paper of each metric in ``latex/``; ``grid-*``,
+    ``passes-*``, ``ranks-*`` and, of runs with ``trace=true``, ``convergence-*`` as PNG and PDF.
 
     Args:
         roots: Results folders.
@@ -108,6 +109,8 @@ def write_report(
     write_text(folder / "table.csv", csv_text(runs))
     write_text(folder / "table.tex", latex_document(tables))
     write_text(folder / "images.csv", images_csv(runs))
+    if (parquet := images_parquet(runs)) is not None:
+        write_bytes(folder / "images.parquet", parquet)
     write_text(folder / "pairs.csv", pairs_csv(content.boards))
     write_text(folder / "published.csv", beside_csv(content.boards))
     for board in content.shown:
@@ -116,7 +119,7 @@ def write_report(
         write_text(folder / "latex" / f"{name}.tex", latex_table(board, errors=errors))
     write_text(folder / "index.html", html)
     print_report(content.shown, content.every_run, [*_lacking(runs), *content.troubles, *missing], metric)
-    _print_files(roots, folder)
+    _print_files(roots, folder, with_parquet=parquet is not None)
     return folder
 
 
@@ -177,12 +180,17 @@ def _grid_runs(board: Board, task: str) -> dict[str, Run]:
     }
 
 
-def _print_files(roots: Sequence[Path], folder: Path) -> None:
+def _print_files(roots: Sequence[Path], folder: Path, *, with_parquet: bool) -> None:
     """What was written, the page last, with the command that shows it."""
     own = folder == roots[0] / "report"
     command = shlex.join(["mapga", "report", *map(str, roots), *([] if own else ["--to", str(folder)]), "--open"])
     for name, what in (
-        ("images.csv", "a line an image and metric"),
+        (
+            "images.csv",
+            "a line an image and metric; the same: images.parquet"
+            if with_parquet
+            else f"a line an image and metric (also as Parquet: {PARQUET})",
+        ),
         ("table.csv", "a line a run"),
         ("table.md", "all tables"),
         ("table.tex", "all tables, to be compiled as it is"),
