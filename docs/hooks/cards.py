@@ -1,4 +1,4 @@
-"""The pages of solvers and tasks: their YAML, their cards and their docstrings, as ``mapga show`` prints them."""
+"""The pages of components: their YAML, their cards and their docstrings, as ``mapga show`` prints them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,27 @@ from mapga.config.files import options
 from mapga.config.groups import about, stated_by
 from mapga.node import resolved
 
-GROUPS = {"solver": "Solvers", "task": "Tasks"}
+GROUPS = {
+    "solver": "Solvers",
+    "task": "Tasks",
+    "prior": "Priors",
+    "dataset": "Datasets",
+    "schedule": "Schedules",
+    "step": "Steps",
+}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page a choice, and one that lists them, to the files and to the navigation."""
+    components = next(item["Components"] for item in config.nav if "Components" in item)
     for group, heading in GROUPS.items():
         titles = {name: _title(group, name) for name in options(group)}
         texts = {name: "\n".join(_page(group, name, titles[name])) for name in titles}
         texts["index"] = "\n".join(_index(group, heading, titles))
         for name, text in texts.items():
             files.append(File.generated(config, f"{group}s/{name}.md", content=text))
-        section = next(item[heading] for item in config.nav if heading in item)
-        section.extend({title: f"{group}s/{name}.md"} for name, title in titles.items())
+        pages = [{title: f"{group}s/{name}.md"} for name, title in titles.items()]
+        components.append({heading: [f"{group}s/index.md", *pages]})
     return files
 
 

@@ -1,6 +1,6 @@
-"""docs/images/patches.png: samples of the patch prior, a photograph denoised, and its posterior behind a box.
+"""docs/images/patches.webp: samples of the patch prior, a photograph denoised, and its posterior behind a box.
 
-    python experiments/patches/picture.py docs/images/patches.png
+    python experiments/patches/picture.py docs/images/patches.webp
 
 The photograph is scikit-image's cat (CC0), which the mixture was not fitted on.
 """
@@ -63,7 +63,7 @@ def main() -> None:
             place.imshow(to_uint8(image)[0], interpolation="nearest")
             place.set_title(name, fontsize=8, loc="left", pad=3)
             place.set_axis_off()
-    figure.savefig(parser.parse_args().output, dpi=110, pil_kwargs={"optimize": True})
+    figure.savefig(parser.parse_args().output, dpi=110, pil_kwargs={"quality": 76})
 
 
 if __name__ == "__main__":

@@ -37,6 +37,12 @@ def test_a_solver_shows_its_source_its_arguments_what_it_costs_and_serves(capsys
     assert "asks the prior for: nothing" in mapga(capsys, "show", "solver=pinv").out
 
 
+def test_a_step_shows_its_arguments_where_a_config_has_them(capsys):
+    said = mapga(capsys, "show", "step=anderson").out
+    assert re.search(r"^  solver\.step\.memory +3 +int$", said, re.MULTILINE)
+    assert "costs: 2 network passes per image and level with num_iter=1\nasks the prior for: gradients\n" in said
+
+
 def test_words_of_a_list_are_shown(capsys):
     said = mapga(capsys, "show", "solver=pgdm").out
     assert re.search(r"^  solver\.guidance +adaptive +adaptive or posterior_mean$", said, re.MULTILINE)

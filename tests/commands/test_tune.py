@@ -70,11 +70,17 @@ def test_its_images_are_recorded_by_index(searched: Path):
 def test_a_report_lists_trials_apart_and_takes_results_on_other_images(searched: Path, tmp_path: Path, capsys):
     results = shutil.copytree(searched, tmp_path / "results")
     mapga(capsys, "run", *DIGITS, f"results_dir={results}")
-    assert mapga(capsys, "report", str(results)).code == 0
+    said = mapga(capsys, "report", str(results))
+    assert said.code == 0 and f"* 4 trials of a search, the best first: {results}/report/table.md" in said.out
     table = (results / "report/table.md").read_text()
     trials = table.partition("## Trials")[2].partition("## ")[0]
     assert trials.count("0 to 2 (3)") == len(_records(searched, "config.yaml"))
     assert "0 to 2 (" not in table.replace(trials, "")
+
+
+def test_a_report_of_trials_alone_shows_them(searched: Path, tmp_path: Path, capsys):
+    said = mapga(capsys, "report", str(shutil.copytree(searched, tmp_path / "results")))
+    assert said.code == 0 and said.out.count("0 to 2 (3)") == 4 and "objective" in said.out
 
 
 def test_a_report_on_images_of_the_search_is_refused(searched: Path, tmp_path: Path, capsys):

@@ -14,8 +14,9 @@ from helpers.runs import TinyImages, tiny_prior
 from mapga.card import Card
 from mapga.config.compose import compose_run, spec_of
 from mapga.config.files import conf_dir, options
+from mapga.config.groups import stated_by
 from mapga.config.sweep import Sweep
-from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Node, resolved
+from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Node, metric, resolved
 from mapga.run.assemble import make_prior
 from mapga.schedules import Karras
 from mapga.slot import card_of
@@ -95,12 +96,21 @@ def test_every_choice_composes(choice):
     assert list(run.metrics) == list(run.config["metrics"]) and list(run.trackers) == list(run.config["tracker"])
 
 
-def test_no_two_choices_are_called_alike():
-    slots = {"dataset": DATASET, "solver": SOLVER, "task": OPERATOR}
-    for group, slot in slots.items():
-        titles = [spec(f"{group}={name}", *_left_open(group, name)).title(slot) for name in options(group)]
-        said = [title for title in titles if title]
-        assert said and len(set(said)) == len(said)
+@pytest.mark.parametrize("group", ["dataset", "task", "solver", "prior", "schedule", "step"])
+def test_every_choice_has_a_title_and_no_two_the_same(group):
+    stated = {name: stated_by(group, name) for name in options(group)}
+    titles = [(one["operator"] if group == "task" else one).get("title", "") for one in stated.values()]
+    assert all(titles) and len(set(titles)) == len(titles), sorted(zip(stated, titles, strict=True))
+
+
+def test_every_metric_has_a_title_and_no_two_the_same():
+    stated = {key: node for name in options("metrics") for key, node in stated_by("metrics", name).items()}
+    titles = {
+        key: card_of(resolved(metric(key), node)[0]).titles.get(key)
+        for key, node in stated.items()
+        if key != "defaults"
+    }
+    assert all(titles.values()) and len(set(titles.values())) == len(titles), titles
 
 
 @pytest.mark.parametrize("name", options("schedule"))

@@ -41,4 +41,6 @@ def test_commands_take_such_names(runs, capsys):
     said = mapga(capsys, "export", "tiny-half-be")
     assert said.code == 0 and Path(said.last).parent == runs[1]
     said = mapga(capsys, "show", "nowhere")
-    assert said.code == 2 and said.err == "mapga: nowhere is no run's folder\n"
+    assert (
+        said.code == 2 and said.err == "mapga: nowhere is no run's folder; mapga ls lists those of a results folder\n"
+    )

@@ -201,6 +201,7 @@ def test_sync_and_a_mirrored_run_have_one_id(tmp_path, capsys):
 def test_sync_of_nothing(tmp_path, capsys):
     said = mapga(capsys, "sync", str(tmp_path / "nothing"))
     assert said.code == 2 and "nothing is not a folder" in said.err
+    assert "holds no runs; make one with" in mapga(capsys, "sync", str(tmp_path)).err
 
 
 def test_what_was_kept_offline_is_uploaded_once(tmp_path, capsys, monkeypatch, caplog):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mapga.errors import ConfigError, closest
-from mapga.records.collect import Run, check_folder, collect
+from mapga.records.collect import Run, check_folder, collect, no_runs
 from mapga.records.columns import columns, metric_card, metric_names
 from mapga.records.image_scores import Scores, read_scores
 from mapga.records.store import ImageStore
@@ -90,7 +90,7 @@ def _finished(root: Path) -> list[Run]:
     check_folder(root)
     runs = [run for run in collect(root)[0] if run.status == "done"]
     if not runs:
-        raise ConfigError(f"{root} holds no finished runs; make one with: mapga run results_dir={root}")
+        raise no_runs(root, "finished runs")
     return runs
 
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mapga.errors import ConfigError, closest
-from mapga.records.collect import Run, check_folder, collect, settings
+from mapga.records.collect import Run, check_folder, collect, no_runs, settings
 from mapga.records.columns import card_of, columns, estimate, metric_names
 from mapga.records.origins import origins
 
@@ -32,7 +32,7 @@ def listed(root: Path, filters: Sequence[str], metric: str | None) -> tuple[Tabl
     found, troubles = collect(root)
     runs = columns(found)
     if not runs and not troubles:
-        raise ConfigError(f"{root} holds no runs; make one with: mapga run results_dir={root}")
+        raise no_runs(root)
     for text in filters:
         runs = _having(runs, text)
     column = _column(runs, metric)

@@ -8,7 +8,7 @@ from pathlib import Path
 from mapga.config.compose import compose_run, spec_of
 from mapga.errors import ConfigError
 from mapga.records import LockedError, RunFolder
-from mapga.records.collect import Run, check_folder, collect
+from mapga.records.collect import Run, check_folder, collect, no_runs
 from mapga.records.documents import read_summary
 from mapga.records.protocol import unscored
 from mapga.spec import RunSpec
@@ -40,8 +40,9 @@ def score(root: Path, overrides: Sequence[str], say: Callable[[str], object]) ->
     runs, refused = collect(root)
     finished = [run for run in runs if run.status == "done"]
     if not finished and not refused:
-        held = f"{len(runs)} runs, none of them finished; 'mapga run' finishes them" if runs else "no runs"
-        raise ConfigError(f"{root} holds {held}")
+        if not runs:
+            raise no_runs(root)
+        raise ConfigError(f"{root} holds {len(runs)} runs, none of them finished; 'mapga run' finishes them")
     locked = []
     for run in finished:
         try:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Literal, get_args, get_origin
 
-from mapga.card import DatasetCard, SolverCard
+from mapga.card import DatasetCard, SolverCard, StepCard
 from mapga.config.files import options
 from mapga.config.groups import GROUPS, about, group_of, stated_by
 from mapga.kind import kinds_of, parameters_of
 from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Slot, metric, resolved, tracker
-from mapga.slot import card_of
+from mapga.slot import STEP, card_of
 
 __all__ = ["arguments", "choices", "component", "facts", "nodes"]
 
-_SLOTS = {"dataset": DATASET, "prior": PRIOR, "solver": SOLVER, "schedule": SCHEDULE}
+_SLOTS = {
+    "dataset": DATASET,
+    "prior": PRIOR,
+    "solver": SOLVER,
+    "schedule": SCHEDULE,
+    "step": replace(STEP, key="solver.step"),  # where a config has it
+}
 _STEPS = 20  # of a schedule, by which a solver's passes are told
 _RUNGS = ("Operator", "LinearOperator", "SpectralOperator")
 _RUNG = {"any": "Operator", "linear": "LinearOperator", "spectral": "SpectralOperator"}
@@ -97,14 +104,15 @@ def facts(slot: Slot, node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     card = card_of(make)
     if isinstance(card, SolverCard):
         yield from _of_solver(make, card, node)
+    if isinstance(card, StepCard):
+        yield "costs", f"{card.passes(_takes(make, node), 1)} network passes per image and level with num_iter=1"
+        yield "asks the prior for", "gradients" if card.vjp else "no gradients"
     if isinstance(card, DatasetCard) and card.choosing:
         yield "rows are chosen by", ", ".join(card.choosing)
 
 
 def _of_solver(make: Callable[..., Any], card: SolverCard, node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    defaults = {key: one.default for key, one in parameters_of(make).items()}
-    stated = {key: value for key, value in node.items() if not (isinstance(value, str) and "${" in value)}
-    takes = SimpleNamespace(**{"num_iter": 1, **defaults, **stated})
+    takes = _takes(make, node)
     if card.passes is not None:
         yield (
             "costs",
@@ -119,6 +127,13 @@ def _of_solver(make: Callable[..., Any], card: SolverCard, node: Mapping[str, An
     noise = {"any": "with and without noise", "some": "with noise alone", "none": "without noise alone"}[needs.noise]
     serves = [task for task in options("task") if _rung(task) >= _RUNGS.index(_RUNG[needs.operator])]
     yield f"serves, {noise}", " ".join(serves) or "no task"
+
+
+def _takes(make: Callable[..., Any], node: Mapping[str, Any]) -> SimpleNamespace:
+    """A component's arguments as the functions on its card take them, with num_iter=1 where a run gives it."""
+    defaults = {key: one.default for key, one in parameters_of(make).items()}
+    stated = {key: value for key, value in node.items() if not (isinstance(value, str) and "${" in value)}
+    return SimpleNamespace(**{"num_iter": 1, **defaults, **stated})
 
 
 def _rung(task: str) -> int:

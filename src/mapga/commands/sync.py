@@ -8,7 +8,7 @@ from pathlib import Path
 from mapga.errors import ConfigError
 from mapga.node import Node, tracker
 from mapga.records import Journal
-from mapga.records.collect import Run, check_folder, collect
+from mapga.records.collect import Run, check_folder, collect, no_runs
 from mapga.records.scores import read_numbers
 from mapga.tracking.wandb_run import WandbTracker
 
@@ -27,10 +27,12 @@ def sync(root: Path, *, mode: str | None = None, say: Callable[[str], None]) -> 
         What could not be mirrored, a line each.
 
     Raises:
-        ConfigError: No such folder, or a key that is refused.
+        ConfigError: No such folder, no run in it, or a key that is refused.
     """
     check_folder(root)
     runs, troubles = collect(root)
+    if not runs and not troubles:
+        raise no_runs(root)
     before = fresh = 0
     for run in runs:
         if run.status != "done":

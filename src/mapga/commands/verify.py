@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mapga.errors import ConfigError
 from mapga.records.audit import damages, unsealed
-from mapga.records.collect import UNREADABLE, Run, check_folder, read_run, trouble
+from mapga.records.collect import UNREADABLE, Run, check_folder, no_runs, read_run, trouble
 from mapga.records.documents import read_json, rows_text
 from mapga.records.origins import command_of
 from mapga.records.recorded import read_recorded
@@ -62,7 +62,7 @@ def verify(root: Path, replay: int, say: Callable[[str], object]) -> int:
     folders = sorted({path.parent for mark in marks for path in root.rglob(mark)})
     folders = [folder for folder in folders if REPLACED not in str(folder.relative_to(root))]
     if not folders:
-        raise ConfigError(f"{root} holds no runs; make one with: mapga run results_dir={root}")
+        raise no_runs(root)
     damaged = []
     for folder in folders:
         verdict = _looked_at(folder, replay)

@@ -12,7 +12,8 @@ from mapga.errors import ConfigError, closest
 __all__ = ["GROUPS", "about", "group_of", "keys", "stated_by"]
 
 GROUPS = (
-    "dataset", "task", "solver", "prior", "schedule", "metrics", "tracker", "experiment", "budget", "protocol", "mode"
+    "dataset", "task", "solver", "step", "prior", "schedule",
+    "metrics", "tracker", "experiment", "budget", "protocol", "mode",
 )  # fmt: skip
 
 

@@ -86,7 +86,7 @@ class SSIM(ImageMetric):
         ValueError: sigma that is not positive, an unknown border, images smaller than the window.
     """
 
-    card = MetricCard(digits=3, order=1, titles={"ssim": "SSIM"})
+    card = MetricCard(digits=3, order=1, titles={"ssim": "SSIM", "ssim_crop": "SSIM (crop)"})
     lower_is_better = False
 
     def __init__(self, sigma: float = 1.5, border: Border = "mirror") -> None:

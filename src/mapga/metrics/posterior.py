@@ -61,7 +61,7 @@ class _OfPosterior(ImageMetric):
 class GapToMMSE(_OfPosterior):
     """Expected squared error above that of the posterior mean, the least there is, dB. Exact samples: about 3 dB."""
 
-    card = MetricCard(digits=2, order=10)
+    card = MetricCard(digits=2, order=10, unit="dB", titles={"gap_to_mmse": "Above the MMSE"})
     name = "gap_to_mmse"
 
     def number(self, posterior: Exact, x: Tensor, index: int) -> Tensor:
@@ -71,7 +71,7 @@ class GapToMMSE(_OfPosterior):
 class GapToMode(_OfPosterior):
     """log p(mode | y) - log p(x | y), nats, of the best mode found. Exact samples: about half the free dimensions."""
 
-    card = MetricCard(digits=1, order=11)
+    card = MetricCard(digits=1, order=11, unit="nats", titles={"gap_to_mode": "Below the mode"})
     name = "gap_to_mode"
 
     def number(self, posterior: Exact, x: Tensor, index: int) -> Tensor:
@@ -85,7 +85,9 @@ class GapToSamples(_OfPosterior):
         draws: Exact samples of each measurement, >= 1; functions of its index.
     """
 
-    card = MetricCard(digits=1, order=12, check=True, ordered=False)
+    card = MetricCard(
+        digits=1, order=12, check=True, ordered=False, unit="nats", titles={"gap_to_samples": "Below samples"}
+    )
     name = "gap_to_samples"
 
     def __init__(self, draws: int = 32) -> None:
@@ -106,7 +108,7 @@ def _usual(posterior: Exact, draws: int, index: int) -> Tensor:
 class MassReached(_OfPosterior):
     """Posterior probability of the component that x belongs to most. Exact samples: sum pi^2; the best: max pi."""
 
-    card = MetricCard(digits=3, order=13)
+    card = MetricCard(digits=3, order=13, titles={"mass_reached": "Mass reached"})
     name = "mass_reached"
     lower_is_better = False
 
@@ -117,7 +119,7 @@ class MassReached(_OfPosterior):
 class BestComponent(_OfPosterior):
     """Whether that component is the most probable one, 0 or 1. Exact samples: max pi on average."""
 
-    card = MetricCard(digits=3, order=14)
+    card = MetricCard(digits=3, order=14, titles={"best_component": "Best component"})
     name = "best_component"
     lower_is_better = False
 
@@ -128,7 +130,7 @@ class BestComponent(_OfPosterior):
 class ModeCertified(_OfPosterior):
     """Whether it is proved that nothing is higher than the mode which ``gap_to_mode`` starts from, 0 or 1."""
 
-    card = MetricCard(digits=2, order=15, check=True, ordered=False)
+    card = MetricCard(digits=2, order=15, check=True, ordered=False, titles={"mode_certified": "Mode certified"})
     name = "mode_certified"
     lower_is_better = False
 
@@ -139,7 +141,9 @@ class ModeCertified(_OfPosterior):
 class PosteriorEntropy(_OfPosterior):
     """Of the component given y, nats: how ambiguous the measurement is, whatever the answer."""
 
-    card = MetricCard(digits=2, order=16, check=True, ordered=False)
+    card = MetricCard(
+        digits=2, order=16, check=True, ordered=False, unit="nats", titles={"posterior_entropy": "Posterior entropy"}
+    )
     name = "posterior_entropy"
 
     def number(self, posterior: Exact, x: Tensor, index: int) -> Tensor:

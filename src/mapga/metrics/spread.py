@@ -49,7 +49,9 @@ def _directions(count: int, n: int) -> Tensor:
 class VarianceRatio(SpreadMetric):
     """Variance of the samples over that of the posterior, mean over measurements; 1 for exact ones."""
 
-    card = MetricCard(digits=3, order=20, check=True, ordered=False, floor=_FLOOR)
+    card = MetricCard(
+        digits=3, order=20, check=True, ordered=False, floor=_FLOOR, titles={"variance_ratio": "Variance ratio"}
+    )
     name = "variance_ratio"
 
     def number(self, one: Sampled) -> Sequence[float]:
@@ -59,7 +61,7 @@ class VarianceRatio(SpreadMetric):
 class ModeWeightsDistance(SpreadMetric):
     """Total variation between the components' weights in the samples and in the posterior, 0..1."""
 
-    card = MetricCard(digits=3, order=21, floor=_FLOOR)
+    card = MetricCard(digits=3, order=21, floor=_FLOOR, titles={"mode_weights_tv": "Mode weights (TV)"})
     name = "mode_weights_tv"
 
     def number(self, one: Sampled) -> Sequence[float]:
@@ -69,7 +71,7 @@ class ModeWeightsDistance(SpreadMetric):
 class EnergyDistance(SpreadMetric):
     """Between the samples and as many exact ones; 0 on average for exact ones."""
 
-    card = MetricCard(digits=3, order=22, floor=_FLOOR)
+    card = MetricCard(digits=3, order=22, floor=_FLOOR, titles={"energy_distance": "Energy distance"})
     name = "energy_distance"
 
     def number(self, one: Sampled) -> Sequence[float]:
@@ -83,7 +85,7 @@ class SlicedWasserstein(SpreadMetric):
         directions: How many, >= 1.
     """
 
-    card = MetricCard(digits=3, order=23, floor=_FLOOR)
+    card = MetricCard(digits=3, order=23, floor=_FLOOR, titles={"sliced_wasserstein": "Sliced Wasserstein"})
     name = "sliced_wasserstein"
 
     def __init__(self, directions: int = 64) -> None:
@@ -103,7 +105,14 @@ class CoverageOfDensity(SpreadMetric):
         level: In per cent, 1..99.
     """
 
-    card = MetricCard(digits=3, order=24, check=True, ordered=False, floor=_FLOOR)
+    card = MetricCard(
+        digits=3,
+        order=24,
+        check=True,
+        ordered=False,
+        floor=_FLOOR,
+        titles={f"coverage_{level}": f"Coverage {level} %" for level in (50, 80, 95)},
+    )
     lower_is_better = False
 
     def __init__(self, level: int = 50) -> None:
@@ -147,7 +156,7 @@ class ProjectionRanks(_Ranks):
         directions: How many, >= 1; the first is the mean of all values.
     """
 
-    card = MetricCard(digits=2, order=27, floor=_FLOOR)
+    card = MetricCard(digits=2, order=27, floor=_FLOOR, titles={"projection_ranks": "Ranks by projections"})
     name = "projection_ranks"
 
     def __init__(self, directions: int = 4) -> None:
@@ -161,7 +170,7 @@ class ProjectionRanks(_Ranks):
 class DistanceRanks(_Ranks):
     """Of the truth's distance to a point chosen without looking, N(0, 1) in every value, among the samples': TARP."""
 
-    card = MetricCard(digits=2, order=28, floor=_FLOOR)
+    card = MetricCard(digits=2, order=28, floor=_FLOOR, titles={"distance_ranks": "Ranks by distance"})
     name = "distance_ranks"
 
     def number(self, one: Sampled) -> Sequence[float]:

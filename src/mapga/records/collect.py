@@ -23,6 +23,7 @@ __all__ = [
     "StoredProblem",
     "check_folder",
     "collect",
+    "no_runs",
     "read_run",
     "run_of",
     "settings",
@@ -87,6 +88,11 @@ class Run:
     def problem_folder(self) -> Path:
         """Where its truth and measurements lie."""
         return self.folder.parent / self.problem.folder
+
+
+def no_runs(root: Path, which: str = "runs") -> ConfigError:
+    """What is said of a folder that holds none, or none that are finished."""
+    return ConfigError(f"{root} holds no {which}; make one with: mapga run results_dir={root}")
 
 
 def check_folder(root: Path, what: str = "the results_dir of your runs") -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mapga.errors import ConfigError
-from mapga.records.collect import Run, check_folder, collect
+from mapga.records.collect import Run, check_folder, collect, no_runs
 from mapga.records.columns import columns
 
 __all__ = ["gathered", "name_of"]
@@ -33,7 +33,7 @@ def gathered(roots: Sequence[Path]) -> tuple[list[Run], list[str]]:
                     f"'mapga compare {before} {root}' shows them, or report each by itself"
                 )
     if not runs and not troubles:
-        raise ConfigError(f"{roots[0]} holds no runs; make one with: mapga run results_dir={roots[0]}")
+        raise no_runs(roots[0])
     if len(roots) > 1:
         of_root = {root: sum(before == root for before, _ in runs.values()) for root in roots}
         troubles.append("runs of " + ", ".join(f"{root}: {n}" for root, n in of_root.items()))

@@ -16,12 +16,12 @@ __all__ = ["print_report"]
 _WIDE = 160  # columns where there is no terminal
 
 
-def print_report(boards: Sequence[Board], every_run: Table, troubles: Sequence[str], metric: str | None) -> None:
-    """Print tables with their notes; of runs without numbers the table of every run.
+def print_report(boards: Sequence[Board], alone: Table, troubles: Sequence[str], metric: str | None) -> None:
+    """Print tables with their notes; where there are none, the one that there is.
 
     Args:
         boards: Those of the report.
-        every_run: A line a run.
+        alone: What is printed where there are no boards: a line a run, or a trial.
         troubles: What is wrong, or mixed.
         metric: Whose boards are printed; None: the first of each study; ``"all"``: every one.
     """
@@ -36,7 +36,7 @@ def print_report(boards: Sequence[Board], every_run: Table, troubles: Sequence[s
         said |= set(table.about)
         console.print(replace(table, title="").terminal())
     if not boards:
-        console.print(every_run.terminal())
+        console.print(alone.terminal())
     for note in dict.fromkeys([*(note for table in tables for note in table.notes), *troubles]):
         console.print(f"* {note}", markup=False)
 

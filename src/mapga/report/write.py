@@ -118,7 +118,10 @@ def write_report(
         name = file_name(board.study.title, board.metric, board.protocol, fixed)
         write_text(folder / "latex" / f"{name}.tex", latex_table(board, errors=errors))
     write_text(folder / "index.html", html)
-    print_report(content.shown, content.every_run, [*_lacking(runs), *content.troubles, *missing], metric)
+    trials = sum(map(is_trial, runs))
+    found = [f"{trials} trials of a search, the best first: {folder / 'table.md'}, under Trials"] if trials else []
+    alone = content.every_run if trials < len(runs) else content.besides[-1]  # of trials alone there is nothing else
+    print_report(content.shown, alone, [*found, *_lacking(runs), *content.troubles, *missing], metric)
     _print_files(roots, folder, with_parquet=parquet is not None)
     return folder
 

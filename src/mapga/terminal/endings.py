@@ -39,7 +39,11 @@ def shown(folder: Path) -> list[str]:
         (run,) = columns([read_run(folder)])
     except UNREADABLE as error:
         known = (folder / "config.yaml").exists()
-        raise ConfigError(trouble(folder, error) if known else f"{folder} is no run's folder") from error
+        raise ConfigError(
+            trouble(folder, error)
+            if known
+            else f"{folder} is no run's folder; mapga ls lists those of a results folder"
+        ) from error
     begun = origins(folder)
     about = {
         "state": " ".join(filter(None, [run.status, run.reason])),
