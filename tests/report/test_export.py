@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.folders import finished
+from helpers.folders import finished, unfinished
 from mapga.cli import main
 from mapga.errors import ConfigError
 from mapga.records import Row, Shard
@@ -18,7 +18,7 @@ def test_pictures_are_the_stored_images(tmp_path, shape):
     folder = finished(tmp_path, shape=shape)
     images = np.load(folder.path / "images.npy")
     to = export_images(folder.path)
-    assert to == folder.path / "png"
+    assert to == tmp_path / "png" / folder.path.name
     assert sorted(path.name for path in to.iterdir()) == ["000010.png", "000011.png", "000012.png"]
     for row in range(3):
         picture = Image.open(to / f"{10 + row:06d}.png")
@@ -41,10 +41,22 @@ def test_the_command_prints_where(tmp_path, capsys):
     assert len(list((tmp_path / "a" / "b").iterdir())) == 3
 
 
+def test_a_results_folder_is_every_finished_run_and_none_of_them_is_written_to(tmp_path, capsys):
+    runs = [finished(tmp_path, name).path for name in ("alpha", "beta")]
+    unfinished(tmp_path, "gamma")
+    before = {path: sorted(path.iterdir()) for path in runs}
+    assert main(["export", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "png")
+    assert {path.name for path in (tmp_path / "png").iterdir()} == {path.name for path in runs}
+    assert len(list((tmp_path / "png").glob("*/*.png"))) == 6 and before == {
+        path: sorted(path.iterdir()) for path in runs
+    }
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path, capsys):
     assert main(["export", str(tmp_path)]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"mapga: {tmp_path} holds no images.npy") and error.count("\n") == 1
+    assert error.startswith(f"mapga: {tmp_path} holds no finished runs; make one") and error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 

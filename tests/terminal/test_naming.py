@@ -39,7 +39,7 @@ def test_commands_take_such_names(runs, capsys):
     assert said.code == 0 and said.out.startswith(f"{runs[0].name}: 3 images, 6 passes each, 1.2 s\n  psnr")
     assert "solver=alpha" in said.out and f"folder: {runs[0]}" in said.out
     said = mapga(capsys, "export", "tiny-half-be")
-    assert said.code == 0 and Path(said.last).parent == runs[1]
+    assert said.code == 0 and Path(said.last) == Path("results/png", runs[1].name)
     said = mapga(capsys, "show", "nowhere")
     assert (
         said.code == 2 and said.err == "mapga: nowhere is no run's folder; mapga ls lists those of a results folder\n"

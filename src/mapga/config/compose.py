@@ -141,7 +141,9 @@ def _unknown(name: str, overrides: Sequence[str], error: Exception) -> str | Non
             return f"unknown key '{parent}.{key}': its file does not state it; add it: +{parent}.{key}=..."
         beside += [one for one in takes if one not in beside]
     known = [one for one in beside if one != "_target_"]
-    return f"unknown key '{parent}.{key}'{closest(key, known)} {parent} has {', '.join(known)}"
+    return (
+        f"unknown key '{parent}.{key}'{closest(key, known)} {parent} has {', '.join(known) or 'none as it is chosen'}"
+    )
 
 
 def _initialize() -> None:

@@ -102,5 +102,5 @@ class Dataset(Shown, ABC):
         """
         raise ValueError(
             f"{type(self).__name__} has no training split to fit a prior on; "
-            "use prior=gaussian or prior=mixture with dataset=mnist, or a network prior"
+            "choose one that needs none: a network, prior=patches, or prior=none solver=pinv"
         )

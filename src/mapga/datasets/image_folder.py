@@ -90,8 +90,8 @@ class ImageFolder(Dataset):
     def training(self) -> np.ndarray:
         """Refused: a folder does not say which of its pictures are for priors and which for testing."""
         raise ValueError(
-            f"dataset.root={self.root}: a folder has no training split to fit a prior on; train a network on "
-            "another folder with `mapga train`, or use prior=gaussian or prior=mixture with dataset=mnist"
+            f"dataset.root={self.root}: a folder has no training split to fit a prior on; choose one that "
+            "needs none: prior=patches, prior=diffusers, a network of `mapga train`, or prior=none solver=pinv"
         )
 
     def _look(self, sizes: OneSize) -> None:

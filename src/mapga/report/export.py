@@ -1,4 +1,4 @@
-"""Restored images of a run as PNG files, on demand."""
+"""Restored images of a run, or of all runs of a folder, as PNG files, on demand."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from PIL import Image
 
 from mapga.errors import ConfigError, DamagedError
 from mapga.files.durable import naming
+from mapga.records.collect import check_folder, collect, no_runs
 from mapga.records.documents import rows_text
 from mapga.records.journal import Journal, Row
 from mapga.records.recorded import read_recorded
@@ -20,17 +21,27 @@ def export_images(folder: Path, to: Path | None = None) -> Path:
     """Write every restored image as ``<index>.png``, of several samples as ``<index>-<k>.png``; where they lie.
 
     Args:
-        folder: A run's folder.
-        to: Where to; default ``png/`` in the run's folder.
+        folder: A run's folder, or a results folder: then each finished run's lie in a folder of its name.
+        to: Where to; default ``png/<run>`` beside the run's folder, of a results folder ``png/`` in it.
 
     Raises:
-        ConfigError: The folder is not a run's, or is damaged, or the pictures cannot be written.
+        ConfigError: The folder holds no run, or is damaged, or the pictures cannot be written.
     """
-    if not (folder / "images.npy").exists():
-        raise ConfigError(f"{folder} holds no images.npy; name the folder that 'mapga run' printed")
+    if (folder / "images.npy").exists():
+        return _export(folder, folder.parent / "png" / folder.name if to is None else to)
+    check_folder(folder, "a run's folder, or the results_dir of your runs")
+    if not (runs := [run.folder for run in collect(folder)[0] if run.status == "done"]):
+        raise no_runs(folder, "finished runs")
+    to = folder / "png" if to is None else to
+    for run in runs:
+        _export(run, to / run.relative_to(folder))
+    return to
+
+
+def _export(folder: Path, to: Path) -> Path:
+    """The pictures of one run."""
     store = ImageStore.open(folder / "images.npy")
     rows = _restored(folder, store)
-    to = folder / "png" if to is None else to
     try:
         to.mkdir(parents=True, exist_ok=True)
     except OSError as error:

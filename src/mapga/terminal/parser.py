@@ -162,8 +162,10 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     score.add_argument("folder", type=Path, help="a results folder, or a run's")
     score.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     score.add_argument("--config-dir", type=Path, metavar="DIR", help=_OF_CONFIG_DIR)
-    export = reading("export", "write a run's restored images as PNG files", "a run's folder")
-    export.add_argument("--to", type=Path, default=None, help="where to (default: png/ in the run's folder)")
+    export = reading(
+        "export", "restored images as PNG files", "a run's folder, or a results folder: of every finished run"
+    )
+    export.add_argument("--to", type=Path, default=None, help="where to (default: png/<run> beside the run)")
     completion = adding("completion", "completion for your shell, to be sourced")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     commands["complete"] = adder.add_parser("complete")  # for the shells: without help it is not listed
