@@ -97,5 +97,5 @@ def test_other_channels_than_grey_and_rgb_are_refused(tmp_path: Path) -> None:
 
 def test_a_folder_has_no_training_split(tmp_path: Path) -> None:
     write(tmp_path / "a.png")
-    with pytest.raises(ValueError, match="a folder has no training split .* prior=none solver=pinv"):
+    with pytest.raises(ValueError, match=r"a folder has no training split .* prior=none solver=pinv"):
         ImageFolder(str(tmp_path)).training()
