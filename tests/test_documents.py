@@ -12,7 +12,8 @@ from PIL import Image
 
 from helpers.documents import blocks, run
 from helpers.folders import finished
-from mapga.config.files import options
+from mapga.config.compose import compose_run
+from mapga.config.files import options, use_conf
 from mapga.config.groups import GROUPS, keys
 from mapga.report import write_report
 from mapga.terminal.parser import parse
@@ -90,6 +91,23 @@ def test_a_command_that_is_shown_is_understood(command: str):
         if of == "run" and key in GROUPS:
             chosen = re.findall(r"\w+", value)
             assert set(chosen) <= {*options(key), *ELSEWHERE}, override
+
+
+def test_the_experiment_of_a_cluster_is_a_sweep_with_its_launcher(tmp_path: Path):
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs/tutorials/cluster.md").read_text(), flags=re.M | re.S)
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment/site.yaml").write_text(text)
+    with use_conf(tmp_path):
+        composed = compose_run(["experiment=site"])
+    assert (
+        composed.batch_size == 100
+        and composed.prior.precision == "bfloat16"
+        and composed.dataset.root == "/data/imagenet/val"
+    )
+    assert composed.hydra.launcher.account == "vision" and composed.hydra.launcher.array_parallelism == 16
+    assert (
+        "map_ga" in composed.hydra.sweeper.params.solver and composed.hydra.runtime.choices["hydra/launcher"] == "slurm"
+    )
 
 
 def test_links_of_the_readme_lead_somewhere():
