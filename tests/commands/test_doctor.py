@@ -65,8 +65,12 @@ def test_a_task_that_images_of_this_shape_cannot_have_is_a_no_with_its_reason(tm
 def test_a_part_that_is_not_installed_names_its_extra(capsys, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "lmdb" else find(name, *a))
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
     answer = mapga(capsys, "doctor", *PRIOR)
     assert answer.code == 0 and 'lmdb is not installed; it comes with: pip install "mapga[lsun]"' in answer.out
+    (extras,) = re.findall(r"^extras: (.*)$", answer.out, re.MULTILINE)
+    assert {"wandb", "slurm"} <= set(extras.split()) and "lsun" not in extras.split()
+    assert "wandb: a key is here\n" in answer.out and "a" * 40 not in answer.out
 
 
 def test_bad_overrides_are_one_line(capsys):

@@ -22,6 +22,7 @@ from mapga.files.fetch import cache_folder
 from mapga.files.need import Need
 from mapga.node import DATASET, OPERATOR, PRIOR, SOLVER, metric
 from mapga.run.assemble import make_dataset, make_prior, support_matrix
+from mapga.tracking.credentials import find_key
 
 __all__ = ["examine"]
 
@@ -55,9 +56,13 @@ def examine(overrides: Sequence[str], found: Sequence[Need]) -> None:
     console.print(f"sbatch: {shutil.which('sbatch') or 'not on this machine; submit from a login node'}")
     for what, folder in (("results_dir", spec.results_dir), ("cache", cache_folder())):
         console.print(f"{what} {folder.absolute()}: {_free(folder) / 1e9:,.0f} GB free", markup=False)
-    for package, extra in _PARTS.items():
-        if not _installed(package):
-            console.print(f'{package} is not installed; it comes with: pip install "mapga[{extra}]"', markup=False)
+    lacking = {package: extra for package, extra in _PARTS.items() if not _installed(package)}
+    whole = [extra for extra in dict.fromkeys(_PARTS.values()) if extra not in lacking.values()]
+    console.print(f"extras: {' '.join(whole) or 'none'}")
+    if "wandb" in whole:
+        console.print(f"wandb: {'a key is here' if find_key() else 'no key is here; runs are kept offline'}")
+    for package, extra in lacking.items():
+        console.print(f'{package} is not installed; it comes with: pip install "mapga[{extra}]"', markup=False)
 
     for line in _brought():
         console.print(line, markup=False)
