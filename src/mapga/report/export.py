@@ -40,6 +40,8 @@ def export_images(folder: Path, to: Path | None = None) -> Path:
 
 def _export(folder: Path, to: Path) -> Path:
     """The pictures of one run."""
+    if not (folder / "images.npy").exists():
+        raise ConfigError(f"{folder} holds no images.npy; the run's own command restores what is lost")
     store = ImageStore.open(folder / "images.npy")
     rows = _restored(folder, store)
     try:

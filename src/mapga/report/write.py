@@ -120,7 +120,7 @@ def write_report(
     write_text(folder / "index.html", html)
     trials = sum(map(is_trial, runs))
     found = [f"{trials} trials of a search, the best first: {folder / 'table.md'}, under Trials"] if trials else []
-    alone = content.every_run if trials < len(runs) else content.besides[-1]  # of trials alone there is nothing else
+    alone = content.besides[-1] if 0 < trials == len(runs) else content.every_run  # of trials there is nothing else
     print_report(content.shown, alone, [*found, *_lacking(runs), *content.troubles, *missing], metric)
     _print_files(roots, folder, with_parquet=parquet is not None)
     return folder
