@@ -91,7 +91,7 @@ def cell(asked: Row, *, quick: bool, device: str, to: Path) -> Iterator[Row]:
 
 def figure(rows: list[Row], to: Path, kept: Path) -> None:
     """Above what was seen and restored, below how well."""
-    shown, axes = canvas(len(CANDIDATES) + 3, len(TASKS), 13, 9, height_ratios=[1] * 5 + [3])
+    shown, axes = canvas(len(CANDIDATES) + 3, len(TASKS), 13, 6.6, height_ratios=[1] * 5 + [4])
     for column, task in enumerate(TASKS):
         pictures = {"truth": np.load(kept / "mixture-truth.npy"), "measured": np.load(kept / f"mixture-{task}-y.npy")}
         pictures |= {name: np.load(kept / f"mixture-{task}-{name}.npy") for name in CANDIDATES}
@@ -108,7 +108,7 @@ def figure(rows: list[Row], to: Path, kept: Path) -> None:
                     place = k + (0.25 if prior == "network" else 0)
                     bars = [[mean - low], [high - mean]]
                     axes[-1, column].errorbar(place, mean, bars, color=f"C{k}", marker="o", mfc=fill, ms=5)
-        axes[-1, column].set(xlim=(-0.5, 2.7), ylim=(0, 40))
+        axes[-1, column].set(xlim=(-0.5, 2.7), ylim=(8, 32))
         axes[-1, column].set_xticks(range(3), CANDIDATES, rotation=70, fontsize=8)
         if column:
             axes[-1, column].set_yticklabels([])
