@@ -124,7 +124,7 @@ def figure(rows: list[Row], to: Path) -> None:
         axis.set_xlabel("level sigma")
     for axis in axes[:, 0]:
         axis.set_ylabel("relative error of J^T v")
-    axes[0, -1].legend(fontsize=7)
+    axes[0, 0].legend(fontsize=7, loc="upper center")
     shown.savefig(to, dpi=100)
 
 

@@ -26,6 +26,7 @@ PANELS = (  # prior, task, solver, the most passes
 )
 BUDGETS = (10, 30, 100, 300, 1000)
 ITERATIONS = (1, 2, 5, 20, 50)
+_TOP = 12  # dB, of the figure
 
 
 def cell(asked: Row, *, count: int) -> Iterator[Row]:
@@ -43,9 +44,11 @@ def figure(rows: list[Row], to: Path) -> None:
         for axis, growth in zip(axes[:, column], (0.0, 1.0), strict=True):
             here = of(rows, prior=prior, task=task, solver=solver, growth=growth)
             for n in ITERATIONS:
-                band(axis, of(here, num_iter=n), "passes", label=f"{n} gradient steps a level" if n > 1 else "1")
+                band(axis, of(here, num_iter=n), "passes", label=f"{n} gradient step{'s' * (n > 1)} a level")
+            if all(float(row["mean"]) > _TOP for row in here):
+                axis.text(0.5, 0.5, "diverges", ha="center", transform=axis.transAxes)
             axis.axhline(3.01, color="grey", linestyle=":", linewidth=1)
-            axis.set(xscale="log", ylim=(0, 12))
+            axis.set(xscale="log", ylim=(0, _TOP))
         axes[0, column].set_title(f"{task} of {prior}\n{solver}")
         axes[1, column].set_xlabel("passes an image")
     axes[0, 0].set_ylabel("the paper's step\ndB above the least error")
