@@ -14,6 +14,7 @@ from mapga.config.files import options
 from mapga.config.groups import about, stated_by
 from mapga.node import resolved
 
+BAR = "\\|"  # a bar that ends no cell
 GROUPS = {
     "solver": "Solvers",
     "task": "Tasks",
@@ -52,7 +53,7 @@ def _index(group: str, heading: str, titles: Mapping[str, str]) -> Iterator[str]
     )
     yield from (f"| | `{group}=` | |", "| --- | --- | --- |")
     for name, title in titles.items():
-        yield f"| [{title}]({name}.md) | `{name}` | {about(group, name)} |"
+        yield _row(f"[{title}]({name}.md)", f"`{name}`", about(group, name))
 
 
 def _page(group: str, name: str, title: str) -> Iterator[str]:
@@ -60,10 +61,10 @@ def _page(group: str, name: str, title: str) -> Iterator[str]:
     yield from (f"# {title}", "", f"`{group}={name}`. {about(group, name)}", "")
     for slot, node in nodes(group, stated):
         if told := list(facts(slot, node)):
-            yield from ("| | |", "| --- | --- |", *(f"| {what} | {_linked(fact)} |" for what, fact in told), "")
+            yield from ("| | |", "| --- | --- |", *(_row(what, _linked(fact)) for what, fact in told), "")
         if own := list(arguments(slot, node)):
             yield from ("| in a config | value in its file, else the default | kind |", "| --- | --- | --- |")
-            yield from (f"| `{key}` | `{value}` | {kind} |" for key, value, kind in own)
+            yield from (_row(f"`{key}`", f"`{value}`", str(kind)) for key, value, kind in own)
             yield ""
         make, _ = resolved(slot, node)
         module = inspect.getmodule(make)
@@ -71,6 +72,11 @@ def _page(group: str, name: str, title: str) -> Iterator[str]:
         if "Source:" in (module.__doc__ or ""):
             yield from (inspect.cleandoc(module.__doc__ or ""), "")
         yield from (f"::: {module.__name__}.{make.__qualname__}", "    options:", "      members: false", "")
+
+
+def _row(*cells: str) -> str:
+    """A line of a table; a bar within a cell does not end it."""
+    return f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |"
 
 
 def _linked(fact: str) -> str:
