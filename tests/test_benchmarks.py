@@ -16,10 +16,11 @@ SMALL = {
     "passes": ["--batches", "1", "--repeats", "1", "--ways", "eager"],
     "metrics": ["--help"],  # it needs weights that are fetched
 }
+FOREIGN = {"peers"}  # it needs packages of others
 
 
 def test_none_is_forgotten():
-    assert set(SMALL) == {path.stem for path in FOLDER.glob("*.py")}
+    assert set(SMALL) | FOREIGN == {path.stem for path in FOLDER.glob("*.py")}
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -30,3 +31,11 @@ def test_it_runs(name, tmp_path):
     assert done.returncode == 0, done.stderr
     if name == "overhead":
         assert len(json.loads((tmp_path / "overhead.json").read_text())["solvers"]) >= 9
+
+
+@pytest.mark.parametrize("absent", ["azula", "deepinv"])
+def test_peers_that_are_not_here_are_named_with_their_extra(absent):
+    code = f"import runpy, sys; sys.modules[{absent!r}] = None; runpy.run_path({str(FOLDER / 'peers.py')!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.endswith("is not here; pip install 'mapga[peers]'\n") and done.stdout == ""

@@ -224,6 +224,7 @@ def test_a_scoring_that_is_asked_to_stop_says_so_and_goes_on(run, capsys, monkey
     monkeypatch.setattr(progress, "_LOG_SECONDS", 0.0)
     folder = Path(mapga(capsys, *run).last)
     seen, whole = [], SSIM.__call__
+    before = signal.signal(number, signal.default_int_handler)  # of tests behind "&" Ctrl-C is ignored
 
     def asked(metric, batch):
         seen.append(len(batch))
@@ -232,7 +233,10 @@ def test_a_scoring_that_is_asked_to_stop_says_so_and_goes_on(run, capsys, monkey
         return whole(metric, batch)
 
     monkeypatch.setattr(SSIM, "__call__", asked)
-    said = mapga(capsys, "score", str(folder), "batch_size=2", CROP)
+    try:
+        said = mapga(capsys, "score", str(folder), "batch_size=2", CROP)
+    finally:
+        signal.signal(number, before)
     assert said.code == 75 and f"asked to stop by {number.name}; the same command continues" in said.err
     assert f"scoring {folder.name}: 2.0 of {N} images, about " in said.err and seen == [2, 2]
     assert mapga(capsys, "score", str(folder), "batch_size=2", CROP).code == 0
