@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from experiments.common import Row, digits_prior, interval, options, run
+from experiments.common import Row, digits_prior, drawn, interval, options, patches_prior, run
 from torch import Tensor
 
 import mapga
@@ -45,6 +45,7 @@ SOLVERS: dict[str, Row] = {
     "pgdm": {},
     "ddrm": {},
 }
+ON_PATCHES: dict[str, Row] = {"map_ga_d_np": {"num_iter": 1}, "pgdm": {}, "ddrm": {}}  # box50, 20 levels
 STEPS, FINE = (8, 16, 32), 2000
 
 
@@ -113,6 +114,15 @@ def quality(asked: Row, *, count: int) -> Iterator[Row]:
     yield {"measure": "mmse_gap_db"} | interval(gap.nan_to_num(1e9).clamp(max=1e9))
 
 
+def on_patches(asked: Row, *, count: int) -> Iterator[Row]:
+    """The same of natural patches; MAP-GA with the paper's step."""
+    prior, name = patches_prior(), asked["solver"]
+    _, problem = drawn(prior, "box50", TASKS["box50"], range(count))
+    solver = mapga.load_solver(name, schedule=made(asked["schedule"], 20), **ON_PATCHES[name])
+    gap = gap_to_mmse(exact_posterior(problem, prior), solver.restore(problem, prior, 0, batch_size=count))
+    yield {"measure": "mmse_gap_db"} | interval(gap.nan_to_num(1e9).clamp(max=1e9))
+
+
 def figure(flows: list[Row], qualities: list[Row], to: Path) -> None:
     import matplotlib
 
@@ -156,5 +166,7 @@ if __name__ == "__main__":
         for name in names
     ]
     qualities = run(to / "quality.csv", cells, partial(quality, count=4 if asked.quick else 100), asked.jobs)
+    few = [{"solver": solver, "schedule": name} for solver in ON_PATCHES for name in names]
+    run(to / "patches.csv", few, partial(on_patches, count=4 if asked.quick else 40), asked.jobs)
     if not asked.quick:
         figure(flows, qualities, to / "figure.png")
