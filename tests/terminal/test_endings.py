@@ -13,7 +13,7 @@ def test_a_run_ends_with_its_numbers_what_they_cost_and_the_next_command(tmp_pat
     folder = Path(said.last)
     assert said.out == f"{folder}\n"
     head, *metrics, following = said.err.splitlines()
-    assert re.fullmatch(rf"{folder.name}: 2 images, 4 passes each, [\d.]+ m?s", head)
+    assert re.fullmatch(rf"{folder.name}: 2 images, 4 passes each, [\d.]+ \w+", head)
     assert [line.split()[0] for line in metrics] == ["psnr", "ssim", "consistency"]
     assert re.fullmatch(r"  psnr +\d+\.\d\d \+- \d+\.\d\d dB", metrics[0])
     assert re.fullmatch(r"  ssim +-?\d\.\d{3} \+- \d\.\d{3}", metrics[1])
@@ -32,7 +32,7 @@ def test_a_sweep_says_a_line_a_run(tmp_path, capsys):
     *lines, last = said.err.splitlines()
     assert last == "4 runs: 4 done (1 were finished before)"
     assert [line.split()[0] for line in lines] == ["[2/4]", "[3/4]", "[4/4]"]
-    number = r"psnr \d+\.\d\d \+- \d+\.\d\d dB  [\d.]+ m?s"
+    number = r"psnr \d+\.\d\d \+- \d+\.\d\d dB  [\d.]+ \w+"
     assert re.fullmatch(rf"\[2/4\] mnist-box50-pgdm-\w{{12}}  {number}  about [\d.]+ \w+ left", lines[0])
     assert re.fullmatch(rf"\[4/4\] mnist-box50-ct_zsie-\w{{12}}  {number}", lines[2])
 
