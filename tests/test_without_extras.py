@@ -7,7 +7,18 @@ import sys
 
 import pytest
 
-HIDDEN = ("wandb", "lpips", "cleanfid", "lmdb", "submitit", "torchvision", "torchmetrics", "accelerate", "joblib")
+HIDDEN = (
+    "wandb",
+    "lpips",
+    "cleanfid",
+    "lmdb",
+    "submitit",
+    "torchvision",
+    "torchmetrics",
+    "accelerate",
+    "joblib",
+    "pyarrow",
+)
 
 CODE = f"""
 import contextlib, io, pathlib, sys

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 
 import pandas
 import pytest
@@ -45,7 +46,7 @@ def test_numbers_without_an_end_are_kept(tmp_path, monkeypatch):
 
 def test_without_pyarrow_there_is_the_csv_and_a_word(tmp_path, monkeypatch, capsys):
     finished(tmp_path, "alpha")
-    monkeypatch.setattr(image_numbers, "find_spec", lambda package: None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     report = write_report(tmp_path)
     assert (report / "images.csv").exists() and not (report / "images.parquet").exists()
     assert 'pip install "mapga[parquet]"' in capsys.readouterr().out

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 from mapga.records.collect import Run
 from mapga.records.image_scores import image_rows
@@ -27,11 +26,11 @@ def images_csv(runs: Sequence[Run]) -> str:
 
 def images_parquet(runs: Sequence[Run]) -> bytes | None:
     """The same as a Parquet file: strings, int64, float64; None where pyarrow is not installed."""
-    if find_spec("pyarrow") is None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
         return None
-    import pyarrow
-    from pyarrow import parquet
-
     rows = list(image_rows(sorted(runs, key=lambda run: run.folder.name)))
     kinds = (pyarrow.string(), pyarrow.int64(), pyarrow.string(), pyarrow.float64())
     columns = [[row[k] for row in rows] for k in range(len(COLUMNS))]
