@@ -15,7 +15,8 @@ import mapga
 SOURCES = sorted(Path(mapga.__file__).parent.rglob("*.py"))
 SYSTEM = "files/system.py"
 POSIX = {"fcntl", "pwd", "grp", "resource", "termios"}
-CALLS = {"os": {"fork", "pread", "pwrite", "kill", "killpg", "register_at_fork", "getuid", "uname", "mkfifo"}}
+CALLS = {"os": {"fork", "pread", "pwrite", "kill", "killpg", "register_at_fork", "getuid", "uname", "mkfifo",
+                "posix_fallocate", "sched_getaffinity"}, "sys": {"platform"}}  # fmt: skip
 SIGNALS = {"SIGUSR1", "SIGUSR2", "SIGKILL", "SIGHUP", "SIGALRM", "SIGBREAK"}
 
 
@@ -61,7 +62,7 @@ import os, signal, sys
 sys.modules.update(dict.fromkeys(["fcntl", "pwd", "grp", "resource", "termios"]))
 for name in ("SIGUSR1", "SIGUSR2", "SIGKILL", "SIGHUP"):
     delattr(signal, name)
-for name in ("pread", "pwrite", "posix_fallocate"):
+for name in ("pread", "pwrite", "posix_fallocate", "sched_getaffinity"):
     delattr(os, name)
 from mapga.cli import main
 sys.argv[0] = "mapga"

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +22,7 @@ from mapga.config.files import check_tuned, stated
 from mapga.config.messages import one_line
 from mapga.config.schema import check_keys
 from mapga.errors import ConfigError
+from mapga.files.system import forks
 from mapga.spec import NAMED, RunSpec
 
 __all__ = ["GONE", "Leaves", "Point", "composing", "difference", "joined_spec", "leaves_of"]
@@ -38,7 +37,7 @@ _PROCESSES = 8  # a composition is short, and login nodes are shared
 @contextmanager
 def composing(points: Sequence[Point]) -> Iterator[Callable[[Point], Leaves]]:
     """``leaves_of`` of these points, worked out ahead in processes of their own where the system forks cheaply."""
-    workers = min(len(os.sched_getaffinity(0)), len(points), _PROCESSES) if sys.platform == "linux" else 1
+    workers = min(forks(), len(points), _PROCESSES)
     if workers < 2:
         yield cache(leaves_of)
         return

@@ -6,6 +6,8 @@
 | does a process live (``lives``) | signal 0 | its handle, by the kernel |
 | a folder's entries on disk (``sync_folder``) | fsync of the folder | left to the file system |
 | reading and writing at a place | pread, pwrite | seek, then read or write, for one thread at a time |
+| room for a file before it is filled (``claim``) | posix_fallocate; macOS: as the file grows | as the file grows |
+| processes of one's own, made cheaply (``forks``) | a fork a core; macOS: 1 | 1 |
 | being asked to stop (``ASKED``) | SIGTERM, SIGUSR1; SIGUSR2 where heard before | SIGTERM, SIGBREAK (Ctrl-Break) |
 
 Windows' column was tried on Linux, with POSIX' parts taken away; the two calls of Windows itself were not.
@@ -26,6 +28,8 @@ __all__ = [
     "ASKED_BY_OTHERS",
     "BINARY",
     "alone",
+    "claim",
+    "forks",
     "in_forked_child",
     "lives",
     "read_at",
@@ -107,6 +111,18 @@ def write_at(descriptor: int, content: bytes, place: int) -> int:
         return os.pwrite(descriptor, content, place)
     os.lseek(descriptor, place, os.SEEK_SET)
     return os.write(descriptor, content)
+
+
+def claim(path: Path, size: int) -> None:
+    """Have the file system set aside the room of a file, where it can, so that a full disk is found now."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
+def forks() -> int:
+    """How many processes may be forked to work at once: the cores that are ours where a fork is cheap and sound."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
 def in_forked_child(function: Callable[[], None]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mapga.errors import DamagedError
 from mapga.files.durable import creating
-from mapga.files.system import BINARY, read_at, write_at
+from mapga.files.system import BINARY, claim, read_at, write_at
 
 __all__ = ["ImageStore", "checksum"]
 
@@ -58,7 +58,7 @@ class ImageStore:
             try:
                 with creating(path) as neighbour:
                     np.lib.format.open_memmap(neighbour, mode="w+", dtype=np.uint8, shape=shape).flush()
-                    _claim(neighbour, neighbour.stat().st_size)
+                    claim(neighbour, neighbour.stat().st_size)
             except OSError as error:
                 raise OSError(error.errno, error.strerror, str(path)) from error
         found, offset = _header(path)
@@ -67,7 +67,7 @@ class ImageStore:
         whole = offset + math.prod(shape)
         if path.stat().st_size != whole:
             os.truncate(path, whole)
-            _claim(path, whole)
+            claim(path, whole)
         return cls(path, shape, offset, writable=True)
 
     @classmethod
@@ -161,10 +161,3 @@ def _header(path: Path) -> tuple[tuple[int, ...], int]:
         order = " in Fortran order" if fortran else ""
         raise DamagedError(f"{path} holds {dtype} {shape}{order}, no images; remove it, and {_REMEDY}")
     return shape, offset
-
-
-def _claim(path: Path, size: int) -> None:
-    """Have the file system set aside the room of a file, so that a full disk is found now."""
-    if hasattr(os, "posix_fallocate"):  # macOS has none
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
