@@ -34,7 +34,8 @@ def page() -> str:
     after = rest.partition(END)[2]
     lines = ["| study | finding | figure |\n", "| --- | --- | --- |\n"]
     for name, (title, finding) in studies().items():
-        lines.append(f"| [{name}]({name}/README.md): {title} | {finding} | ![{name}]({name}/figure.png) |\n")
+        said = finding.replace("|", r"\|")  # a bar would end the cell
+        lines.append(f"| [{name}]({name}/README.md): {title} | {said} | ![{name}]({name}/figure.png) |\n")
     return f"{before}{BEGIN}{''.join(lines)}{END}{after}"
 
 

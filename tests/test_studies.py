@@ -28,6 +28,8 @@ def _root(monkeypatch):
 def test_the_index_is_what_the_studies_say():
     index = importlib.import_module("experiments.index")
     assert (ROOT / "experiments" / "README.md").read_text() == index.page(), "python -m experiments.index writes it"
+    rows = [line for line in index.page().splitlines() if "/figure.png) |" in line]
+    assert rows and all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows), "three cells each"
     assert set(index.studies()) <= {path.name for path in (ROOT / "experiments").iterdir()}
 
 
