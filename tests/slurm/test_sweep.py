@@ -152,7 +152,7 @@ def test_a_partition_that_there_is_not(cluster, tmp_path):
 
 def test_what_sbatch_refuses_is_its_own_reason(cluster, tmp_path):
     refused = mapga(
-        cluster, "run", "-m", *SWEEP, *ON_SLURM, "hydra.launcher.constraint=a100", f"results_dir={tmp_path}"
+        cluster, "run", "-m", "seed=0,1", *ON_SLURM, "hydra.launcher.constraint=a100", f"results_dir={tmp_path}"
     )
     out = refused.communicate(timeout=PATIENCE)[0]
     assert refused.returncode == 2 and out.count("\n") == 1
