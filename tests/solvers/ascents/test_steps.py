@@ -57,7 +57,7 @@ def images(batch: int, seed: int = 0) -> torch.Tensor:
 def made(name: str, **arguments: float) -> Step:
     node = yaml.safe_load((conf_dir() / "step" / f"{name}.yaml").read_text())
     make = kinds("mapga.solvers.ascents", "Step")[node.pop("_target_").rpartition(".")[2]]
-    return make(**node | arguments)
+    return make(**{key: value for key, value in node.items() if key != "title"} | arguments)
 
 
 def level(problem: Problem, prior: Prior, *, consistency: bool = False, discrepancy: float | None = None) -> Level:
