@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO := results/demo
 TABLES := table1 table2 table3 table4 table5
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo $(TABLES) test check lint docs wheel format benchmark clean
@@ -38,7 +38,7 @@ $(TABLES): $(STAMP)
 	$(BIN)/mapga run -m experiment=$@ results_dir=results/$@ $(ARGS)
 	$(BIN)/mapga report results/$@
 
-test: $(STAMP)  ## run the tests, on two cores (WORKERS=8 on more; each takes about 1.5 GB)
+test: $(STAMP)  ## run the tests, three at a time, since some wait (WORKERS=8 on more cores; each takes about 1.5 GB)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)  ## formatting, style, types, import directions
