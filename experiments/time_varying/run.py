@@ -9,6 +9,7 @@ before it, noised to a lower level. All have the same levels, gradient steps and
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -164,7 +165,11 @@ def animation(kept: Path, to: Path) -> None:
 
 if __name__ == "__main__":
     asked = options(frames=FRAMES)
-    check(asked.frames)
+    try:
+        check(asked.frames)
+    except ConfigError as error:
+        print(f"time_varying: {error}", file=sys.stderr)
+        sys.exit(2)
     to = asked.to or HERE
     kept = to / "pictures"
     kept.mkdir(parents=True, exist_ok=True)
