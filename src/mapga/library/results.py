@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from mapga.errors import ConfigError, first_line
 from mapga.records.collect import collect, settings
 from mapga.records.columns import columns
-from mapga.records.image_scores import image_rows
+from mapga.records.image_scores import COLUMNS, image_rows
 
 if TYPE_CHECKING:
     import pandas
 
 __all__ = ["load_results"]
 
-_WRITTEN = ("run", "index", "metric", "value")  # by a report
 _ABOUT = ("dataset", "task", "solver", "prior", "schedule")
 
 
@@ -62,6 +61,6 @@ def _written(path: Path) -> pandas.DataFrame:
         raise ConfigError(
             f"{path}: no table of numbers ({first_line(error)}); give images.parquet or images.csv of a report"
         ) from error
-    if list(table.columns) != [*_WRITTEN]:
+    if list(table.columns) != [*COLUMNS]:
         raise ConfigError(f"{path}: not what a report writes; give its images.parquet or images.csv")
     return table

@@ -15,7 +15,10 @@ from mapga.records.influence import read_influence
 from mapga.records.journal import Row, row_of
 from mapga.records.scores import Numbers, read_numbers
 
-__all__ = ["Scores", "image_rows", "read_scores"]
+__all__ = ["COLUMNS", "Scores", "image_rows", "read_scores"]
+
+COLUMNS = ("run", "index", "metric", "value")
+"""Of ``image_rows``, in every file that holds them."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ import io
 from collections.abc import Sequence
 
 from mapga.records.collect import Run
-from mapga.records.image_scores import image_rows
+from mapga.records.image_scores import COLUMNS, image_rows
 
-__all__ = ["COLUMNS", "PARQUET", "images_csv", "images_parquet"]
+__all__ = ["PARQUET", "images_csv", "images_parquet"]
 
-COLUMNS = ("run", "index", "metric", "value")
 PARQUET = 'pip install "mapga[parquet]"'
 
 

@@ -10,13 +10,13 @@ from zipfile import BadZipFile
 import numpy as np
 
 from mapga.files.durable import replacing
+from mapga.identity import digest
 from mapga.metrics.base import SetMetric
 from mapga.metrics.reference import halves
 from mapga.metrics.references import reference_for, too_few
 from mapga.records.folder import Recorded, RunFolder
 from mapga.records.influence import keep_influence
 from mapga.records.store import ImageStore
-from mapga.spec import digest
 
 __all__ = ["score_sets"]
 
@@ -115,10 +115,8 @@ def _features(
     finally:
         made = sum(map(len, parts))
         if made > before:
-            with (
-                replacing(kept) as neighbour,
-                neighbour.open("wb") as file,
-            ):  # a zip: what was changed in it is not read
+            # A zip, of which what was changed is not read.
+            with replacing(kept) as neighbour, neighbour.open("wb") as file:
                 np.savez(file, features=np.concatenate(parts), checksums=checksums[:made])
     return np.concatenate(parts)
 
