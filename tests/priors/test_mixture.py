@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mapga.priors import GaussianPrior, MixturePrior
+from mapga.priors.flow import heun_flow
 from mapga.testing.exact import mixture
 
 SHAPE = (1, 3, 2)
@@ -109,6 +110,17 @@ def runge_kutta(prior: MixturePrior, x: torch.Tensor, sigma: float, steps: int =
         c = slope(x + h / 2 * b, u + h / 2)
         x = x + h / 6 * (a + 2 * b + 2 * c + slope(x + h * c, u + h))
     return x
+
+
+@pytest.mark.parametrize("count", [1, 3, 6, 9])  # of six values
+@pytest.mark.parametrize(
+    "sigma", [0.7, torch.tensor([80.0, 3.0, 0.4, 0.002], dtype=torch.float64)], ids=["one", "each"]
+)
+def test_the_flow_in_the_span_of_the_means_is_the_flow_of_the_denoiser(count: int, sigma: float | torch.Tensor):
+    means = torch.randn(count, *SHAPE, dtype=torch.float64, generator=torch.manual_seed(1))
+    prior = MixturePrior(means, 0.2, torch.arange(1.0, count + 1), ode_steps=7)
+    assert (prior.span is not None) == (count < 6)
+    close(prior.consistency(points(), sigma), heun_flow(prior.denoise, points(), sigma, prior.sigma_min, 7))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

@@ -5,7 +5,9 @@ responsibilities r_k(x) = softmax_k(log w_k - |x - m_k|^2 / 2v):
 
 * D(x, sigma) = sum_k r_k (m_k + s^2 / v (x - m_k)) = s^2 / v x + (1 - s^2 / v) sum_k r_k m_k
 * score = (sum_k r_k m_k - x) / v
-* C(x, sigma): the probability-flow ODE, integrated by Heun's method on the rho = 7 grid between sigma and sigma_min.
+* C(x, sigma): the probability-flow ODE, integrated by Heun's method on the rho = 7 grid between sigma and sigma_min. Of
+  fewer components than values it is integrated in the span of the means. Orthogonal to it D(x, sigma) = s^2 / v x, so
+  that each step multiplies by one number.
 
 With one component per image this is the exact posterior model of a finite data set: the strongest prior there is
 for its own images, and a fair, memorising one for others.
@@ -13,8 +15,9 @@ for its own images, and a fair, memorising one for others.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -76,6 +79,8 @@ class MixturePrior(Prior):
         self.means = means.double().flatten(1)
         self.half_norms = self.means.square().sum(1) / 2
         self.log_weights = (weights.double() / weights.double().sum()).log()
+        count, values = self.means.shape
+        self.span = torch.linalg.qr(self.means.T)[0] if count < values else None  # orthonormal, (values, count)
 
     @classmethod
     @carded(PriorCard(given=("images",)))
@@ -109,11 +114,28 @@ class MixturePrior(Prior):
         ratio = self.std**2 / self._variance(sigma, x)
         return ratio * x + (1 - ratio) * self._expected_mean(x, sigma)
 
+    def _shrunk(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """D of what is orthogonal to every mean."""
+        return self.std**2 / self._variance(sigma, x) * x
+
+    def _within(self, span: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """D in the span of the means, in the coordinates of its basis."""
+        inner = copy.copy(self)
+        inner.means, inner.image_shape = self.means @ span, (1, 1, len(self.means))  # of the same norms
+        return inner.denoise
+
     def score(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         return (self._expected_mean(x, sigma) - x) / self._variance(sigma, x)
 
     def consistency(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        return heun_flow(self.denoise, x, sigma, self.sigma_min, self.ode_steps)
+        if (span := self.span) is None:
+            return heun_flow(self.denoise, x, sigma, self.sigma_min, self.ode_steps)
+        flat = x.to(torch.promote_types(x.dtype, span.dtype)).flatten(1)
+        inside = flat @ span
+        outside = flat - inside @ span.T
+        moved = heun_flow(self._within(span), inside[:, None, None], sigma, self.sigma_min, self.ode_steps).flatten(1)
+        shrunk = heun_flow(self._shrunk, flat.new_ones(len(x), 1, 1, 1), sigma, self.sigma_min, self.ode_steps)
+        return (flat + (moved - inside) @ span.T + (shrunk.flatten(1) - 1) * outside).reshape(x.shape)
 
     def log_density(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """log p_sigma(x), (B,)."""
