@@ -59,6 +59,7 @@ def test_a_measurement_keeps_the_images_shape_with_zeros_where_nothing_is_seen(n
     assert y.shape == x.shape
     assert torch.equal(y[seen], x[seen]) and not y[~seen].any()
     assert torch.equal(operator.preview(y), y)
+    assert torch.equal(operator.unseen(y), ~seen[0, 0])
 
 
 def test_box25_and_expand_are_complements():

@@ -37,6 +37,7 @@ def test_preview_repeats_pixels():
     operator = BlockMean((1, 4, 4), 2)
     y = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
     assert torch.equal(operator.preview(y), y.repeat_interleave(2, -1).repeat_interleave(2, -2))
+    assert not operator.unseen(y).any()
 
 
 @pytest.mark.parametrize("factor", [0, -2, 3, 16])

@@ -18,6 +18,7 @@ from helpers.folders import finished, unfinished
 from mapga.cli import main
 from mapga.errors import ConfigError
 from mapga.records import WHOLE
+from mapga.records.measured import Measured
 from mapga.records.trace import Trace, append_trace, read_trace
 from mapga.report import write_report
 
@@ -89,6 +90,35 @@ def test_a_grid_shows_the_images(tmp_path):
     assert min(areas.values()) > 5000 and max(areas.values()) < 1.1 * min(areas.values())
     columns = [np.flatnonzero((abs(pixels - level) <= 1).any(axis=0)).mean() for level in (100, 140, 60, 180)]
     assert columns == sorted(columns)
+
+
+@pytest.mark.parametrize("side", [32, 256])
+def test_what_is_unknown_of_a_measurement_is_hatched(tmp_path, side):
+    """No longer a grey, on the page and in the grid; the run's own picture and the known half stay as they were."""
+    folder = finished(tmp_path, "alpha", shape=(3, side, side, 1))
+    np.load(folder.problem_path / "measurement.npy", mmap_mode="r+")[:] = 128
+    np.load(folder.path / "images.npy", mmap_mode="r+")[:] = 128
+    Measured(folder.problem_path).mark(np.arange(side) >= np.full((side, 1), side // 2))
+    report = write_report(tmp_path, images=1)
+    page = (report / "index.html").read_text()
+    found = dict(re.findall(r'"(measurement|alpha)":"([^"]{100,})"', page))
+    shown = {
+        name: np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB")) for name, text in found.items()
+    }
+    picture = shown["measurement"].astype(int)
+    assert picture.shape[:2] == (128, 128) and (shown["alpha"] == 128).all() and (picture[:, :60] == 128).all()
+    colour, lightness = np.ptp(picture[:, 68:], axis=-1), picture[:, 68:].mean(axis=-1)
+    assert colour.min() > 30 and lightness.std(axis=0).min() > 20  # violet, and lines
+    assert "Hatched: unknown." in page
+    (grid,) = report.glob("grid-*.png")
+    pixels = np.asarray(Image.open(grid).convert("RGB")).astype(int)
+    assert (pixels[..., 2] - pixels[..., 1] > 40).sum() > 3000
+
+
+def test_nothing_is_hatched_where_all_is_known(tmp_path):
+    """Runs of earlier versions, whose problems say nothing of it, are reported as they were."""
+    finished(tmp_path, "alpha")
+    assert "Hatched" not in (write_report(tmp_path) / "index.html").read_text()
 
 
 def test_more_images_make_a_taller_grid(tmp_path):

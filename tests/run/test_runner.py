@@ -197,6 +197,7 @@ def test_the_restored_image_is_the_solvers_last_state(tmp_path):
     seen[hole, hole] = False
     assert np.array_equal(restored(job)[:, seen], truth[:, seen])
     assert (restored(job)[:, hole, hole] == 128).all()  # zero in [-1, 1]
+    assert np.array_equal(np.load(job.folder.problem_path / "unseen.npy"), ~seen)
 
 
 def test_metrics_read_the_stored_image(tmp_path):

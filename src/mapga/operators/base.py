@@ -70,6 +70,10 @@ class Operator(Shown, ABC):
         """The measurement as a picture (B, C, H, W), nearest pixels, for people to look at."""
         return y if y.shape[-2:] == self.image_shape[-2:] else torch.nn.functional.interpolate(y, self.image_shape[-2:])
 
+    def unseen(self, y: Tensor) -> Tensor:
+        """bool (H, W): the pixels of ``preview`` that show nothing measured, whatever grey stands there."""
+        return ~self.preview(self.restrict(torch.ones_like(y[:1])))[0].any(dim=0)
+
     def check(self, x: Tensor) -> None:
         """Raise ValueError unless x is a batch of images of ``image_shape``."""
         if tuple(x.shape[1:]) != self.image_shape:

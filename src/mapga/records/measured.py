@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 
+from mapga.files.durable import creating
 from mapga.files.jsonl import JSONLines
 from mapga.records.store import ImageStore, checksum
 
@@ -32,12 +33,15 @@ class Noted:
 class Measured:
     """``problems/<id>``: ``truth.npy``, ``measurement.npy`` and ``checksums.jsonl``, a line a row that is in both.
 
+    ``unseen.npy``, bool (H, W), says which pixels of every measurement are unknown; it is not there if none is.
+
     Args:
         folder: Where they lie.
     """
 
     def __init__(self, folder: Path) -> None:
         self.truth_path, self.measurement_path = folder / "truth.npy", folder / "measurement.npy"
+        self._unseen_path = folder / "unseen.npy"
         self._log = JSONLines(folder / "checksums.jsonl")
         self._stores: list[ImageStore] = []
 
@@ -49,6 +53,21 @@ class Measured:
         """
         self._stores = [ImageStore.create(path, shape) for path in (self.truth_path, self.measurement_path)]
         return self
+
+    def mark(self, unseen: np.ndarray) -> None:
+        """Note, once, which pixels of every measurement are unknown, bool (H, W)."""
+        if unseen.any() and not self._unseen_path.exists():
+            with creating(self._unseen_path) as neighbour, neighbour.open("wb") as file:
+                np.save(file, unseen)
+
+    def unseen(self) -> np.ndarray | None:
+        """What was marked; None if nothing is unknown, or the problem is of a version that marked nothing."""
+        try:
+            found = np.load(self._unseen_path, allow_pickle=False)
+            whole = ImageStore.open(self.measurement_path).shape[1:3]
+        except (OSError, ValueError, EOFError):
+            return None
+        return found if (found.dtype, found.shape) == (np.bool_, whole) else None
 
     def lines(self) -> list[Noted]:
         """Everything that was ever noted, in that order; what is no line of ours is passed over."""

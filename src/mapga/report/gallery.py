@@ -13,9 +13,10 @@ from PIL import Image
 
 from mapga.records.collect import Run
 from mapga.records.image_scores import Scores, read_scores
+from mapga.records.measured import Measured
 from mapga.report.boards import Board
 from mapga.report.layout import number
-from mapga.report.pictures import load_rows
+from mapga.report.pictures import enlarged, load_rows
 
 __all__ = ["gallery"]
 
@@ -34,6 +35,7 @@ class _Task:
     columns: Mapping[str, Board]
     wanted: Iterator[tuple[int, int]]
     tags: dict[int, list[tuple[str, str]]]
+    unseen: np.ndarray | None
     drawn: list[dict[str, Any]] = field(default_factory=list)
 
     def draw(self, index: int, row: int) -> int:
@@ -49,7 +51,8 @@ class _Task:
             place = int(np.searchsorted(scores.index, index))
             numbers[method] = {name: float(values[place]) for name, values in scores.values.items()}
         found = {name: picture[0] for name, picture in loaded.items() if picture is not None}
-        pictures = {name: _encoded(picture) for name, picture in found.items()}
+        unseen = {"measurement": self.unseen}
+        pictures = {name: _encoded(picture, unseen.get(name)) for name, picture in found.items()}
         height, width = max((picture.shape[:2] for picture in found.values()), default=(0, 0))
         self.drawn.append(
             {
@@ -113,6 +116,7 @@ def _plain_task(task: _Task) -> dict[str, Any]:
         "task": task.name,
         "by": task.board.measured,
         "shown": {name: task.board.shown(name) for name in (task.name, *task.runs)},
+        "hatched": task.unseen is not None,
         "metrics": {name: {"shown": one.measured, "arrow": _arrow(one)} for name, one in task.columns.items()},
         "images": sorted(task.drawn, key=lambda one: one["index"]),
     }
@@ -146,11 +150,14 @@ def _task(board: Board, name: str, images: int, columns: Mapping[str, Board]) ->
                 tags.setdefault(int(one.index[place]), []).append((word, method))
     rows = {int(index): int(row) for one in scores.values() for index, row in zip(one.index, one.row, strict=True)}
     wanted = [*sorted(rows)[:images], *(index for index in tags if index not in sorted(rows)[:images])]
-    return _Task(board, name, runs, scores, columns, iter([(index, rows[index]) for index in wanted]), tags)
+    unseen = Measured(next(iter(runs.values())).problem_folder).unseen()
+    return _Task(board, name, runs, scores, columns, iter([(index, rows[index]) for index in wanted]), tags, unseen)
 
 
-def _encoded(picture: np.ndarray) -> str:
-    """A picture as the text of a PNG."""
+def _encoded(picture: np.ndarray, unseen: np.ndarray | None) -> str:
+    """A picture as the text of a PNG, large enough for hatches where some of it is unseen."""
+    if unseen is not None:
+        picture = enlarged(picture, max(1, _SIDE // max(picture.shape[:2])), unseen)
     image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
     if max(image.size) > _SIDE:
         image.thumbnail((_SIDE, _SIDE))

@@ -53,6 +53,7 @@ def render_page(
         tables=tables,
         troubles=troubles,
         notes=notes,
+        hatched=any(task["hatched"] for task in pictures),
         data=_script_safe(data),
         scripts=_SCRIPTS,
     )

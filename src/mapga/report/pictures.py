@@ -13,15 +13,18 @@ import numpy as np
 
 from mapga.files.durable import naming
 from mapga.records.collect import Run
+from mapga.records.measured import Measured
 from mapga.records.store import ImageStore
 
-__all__ = ["draw_grid", "load_rows", "save"]
+__all__ = ["draw_grid", "enlarged", "load_rows", "save"]
 
 _TILE = 144  # pixels a side that a picture is enlarged to, at least
 _GAP = 6
 _ZOOM_FROM = 48  # pixels a side: smaller pictures are seen whole
 _BOX = 0.25  # side of the zoomed box, of the picture's
 _COLOUR = (216, 67, 46)
+_HATCH = ((94, 74, 158), (196, 182, 240))  # no grey, and lines: no colour that a picture has by itself
+_HATCHES = 16  # periods over the shorter side
 
 
 def load_rows(path: Path, rows: Sequence[int]) -> np.ndarray | None:
@@ -46,13 +49,18 @@ def draw_grid(runs: Mapping[str, Run], path: Path, images: int) -> bool:
     samples = first.spec.samples  # the same for all runs of a problem
     stored = min(int(run.metrics["n_images"]) for run in runs.values())
     rows = range(0, min(images * samples, stored), samples)
-    columns = [(name, load_rows(first.problem_folder / f"{name}.npy", rows)) for name in ("truth", "measurement")]
+    problem = Measured(first.problem_folder)
+    columns = [
+        ("truth", load_rows(problem.truth_path, rows)),
+        ("measurement", load_rows(problem.measurement_path, rows)),
+    ]
     columns += [(title, load_rows(run.folder / "images.npy", rows)) for title, run in runs.items()]
     shown = [(title, pictures) for title, pictures in columns if pictures is not None]
     if not shown or not len(rows):
         return False
     boxes = [_box([pictures[k] for name, pictures in shown if name != "measurement"]) for k in range(len(rows))]
-    tiles = [[_tile(pictures[k], box) for _, pictures in shown] for k, box in enumerate(boxes)]
+    masks = {"measurement": problem.unseen()}
+    tiles = [[_tile(pictures[k], box, masks.get(name)) for name, pictures in shown] for k, box in enumerate(boxes)]
     height, width = (side + _GAP for side in tiles[0][0].shape[:2])
     size = (0.9 * len(shown), 0.9 * len(rows) * height / width + 0.8)
     figure = plt.figure(figsize=size)
@@ -61,7 +69,8 @@ def draw_grid(runs: Mapping[str, Run], path: Path, images: int) -> bool:
     axis.set_axis_off()
     for column, (title, _) in enumerate(shown):
         where = ((column + 0.5) * width - _GAP / 2, -_GAP)
-        axis.text(*where, title.replace(" ", "\n"), fontsize=6, ha="center", va="bottom", parse_math=False)
+        told = f"{title}, hatched: unknown" if masks.get(title) is not None else title
+        axis.text(*where, told.replace(" ", "\n"), fontsize=6, ha="center", va="bottom", parse_math=False)
     figure.suptitle(f"{first.problem}, seed {first.spec.seed}", fontsize=9, parse_math=False)
     save(path)
     return True
@@ -88,14 +97,16 @@ def _mosaic(tiles: Sequence[Sequence[np.ndarray]], height: int, width: int) -> n
     return mosaic
 
 
-def _tile(picture: np.ndarray, box: tuple[int, int, int]) -> np.ndarray:
+def _tile(picture: np.ndarray, box: tuple[int, int, int], unseen: np.ndarray | None) -> np.ndarray:
     """A picture enlarged, with its box framed and shown enlarged in the corner that is farthest from it."""
     factor = max(1, -(-_TILE // max(picture.shape[:2])))
-    tile = _enlarged(picture, factor)
+    tile = enlarged(picture, factor, unseen)
     if min(picture.shape[:2]) < _ZOOM_FROM:
         return tile
     top, left, side = box
-    zoomed = _enlarged(picture[top : top + side, left : left + side], max(1, round(0.45 * min(tile.shape[:2]) / side)))
+    inside = (slice(top, top + side), slice(left, left + side))
+    factor_inside = max(1, round(0.45 * min(tile.shape[:2]) / side))
+    zoomed = enlarged(picture[inside], factor_inside, None if unseen is None else unseen[inside])
     _frame(tile, top * factor, left * factor, side * factor)
     _frame(zoomed, 0, 0, len(zoomed))
     y = 0 if top + side / 2 > picture.shape[0] / 2 else len(tile) - len(zoomed)
@@ -104,9 +115,15 @@ def _tile(picture: np.ndarray, box: tuple[int, int, int]) -> np.ndarray:
     return tile
 
 
-def _enlarged(picture: np.ndarray, factor: int) -> np.ndarray:
-    colours = np.broadcast_to(picture, (*picture.shape[:2], 3))
-    return colours.repeat(factor, axis=0).repeat(factor, axis=1)
+def enlarged(picture: np.ndarray, factor: int, unseen: np.ndarray | None = None) -> np.ndarray:
+    """A picture (H, W, C) in colours, each pixel ``factor`` wide and high; hatched where ``unseen``, bool (H, W)."""
+    colours = np.broadcast_to(picture, (*picture.shape[:2], 3)).repeat(factor, axis=0).repeat(factor, axis=1)
+    if unseen is not None:
+        period = max(6, min(colours.shape[:2]) // _HATCHES)
+        line = np.add.outer(*map(np.arange, colours.shape[:2])) % period < period / 3
+        hatches = np.where(line[..., None], *np.array(_HATCH[::-1], dtype=np.uint8))
+        colours = np.where(unseen.repeat(factor, axis=0).repeat(factor, axis=1)[..., None], hatches, colours)
+    return colours
 
 
 def _frame(tile: np.ndarray, top: int, left: int, side: int) -> None:

@@ -162,6 +162,7 @@ class Restorer:
 
     def _keep(self, rows: Sequence[int], truth: np.ndarray, problem: Problem) -> None:
         """Put the true images and measurements on disk that the problem does not have."""
+        self.stores.measured.mark(self.operator.unseen(problem.y).cpu().numpy())
         places = [k for k, row in enumerate(rows) if row not in self.stores.known]
         if places:
             preview = to_uint8(self.operator.preview(problem.y), self.job.rounding)

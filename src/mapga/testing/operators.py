@@ -77,6 +77,9 @@ def measured_values(operator: Operator) -> None:
     require(operator.n_measurements == seen, f"n_measurements is {operator.n_measurements}, restrict(1) leaves {seen}")
     shown, wanted = tuple(operator.preview(y).shape), (2, *operator.image_shape)
     require(shown == wanted, f"preview(y) has shape {shown}, not {wanted}")
+    mask = operator.unseen(y)
+    told = (mask.dtype, tuple(mask.shape))
+    require(told == (torch.bool, wanted[-2:]), f"unseen(y) is {told[0]} {told[1]}, not bool {wanted[-2:]}")
 
 
 def refusal(operator: Operator) -> None:
