@@ -1,6 +1,6 @@
 """Solvers beside the exact posterior: runs of experiment=exactness, and what they come to, as a table.
 
-    python experiments/exactness/study.py small RESULTS [--jobs N]    # on two cores; goes on where it was stopped
+    python experiments/exactness/study.py small RESULTS    # minutes on two cores; goes on where it was stopped
     python experiments/exactness/study.py full RESULTS [--jobs N] [--device cuda]
     python experiments/exactness/study.py learned RESULTS --networks FOLDER [...]    # in the exact prior's place
     python experiments/exactness/study.py store RESULTS    # solvers.csv, beside this file
@@ -39,8 +39,10 @@ SOLVERS = (
     *("map_ga_np", "map_ga_d_np", "map_ga", "map_ga_d", "map_gn", "map_gn_fast"),
     *("pgdm", "dps", "ddrm", "ct_zsie"),
 )
-FULL_SHIFT = ("solver=pgdm", "solver.guidance=posterior_mean", "solver.r_rule=data", "solver.sigma_data=0.22")
+FULL_SHIFT = ("solver=pgdm", "solver.guidance=posterior_mean", "solver.r_rule=data")
+SIZES = {"0.05": "0.105", "0.1": "0.136", "0.2": "0.22", "0.3": "0.314"}  # root mean square of a value of draws, by std
 WITHOUT_C = ("map_ga_d_np", "map_ga_d", "map_gn_fast", "pgdm", "dps", "ddrm")
+TRUTHS = ("dataset.limit=32", "batch_size=304")  # 608 samples
 PATCHES = ("prior=patches", "+prior.contrast=0.4", "dataset.limit=32", "samples=9", "batch_size=288")
 OVERLAPPING = (
     "dataset.prior={_target_: mapga.priors.MixturePrior.from_images, std: 0.2, components: 64, contrast: 0.1, "
@@ -62,50 +64,32 @@ SEVERAL = (
 
 
 def small() -> Iterator[list[str]]:
-    """What two cores do in an hour: methods without C on 32 truths, PGDM with more steps on 8, those with C on 16."""
-    yield from _without_c("0.05")
-    two = ["task=box50,supres4x", "task.sigma_y=0.05", "batch_size=304"]
-    yield [*two, "dataset.limit=8", *FULL_SHIFT, "passes=400,1600"]
-    yield [*two, "dataset.limit=16", "solver=map_ga_np,map_ga,map_gn,ct_zsie"]
-    yield from _without_c("0.2")
-    yield from _without_c("0")
-
-
-def _without_c(noise: str) -> Iterator[list[str]]:
-    for task in TASKS:
-        if (task, noise) != ("denoise", "0"):  # y is the truth
-            place = [f"task={task}", f"task.sigma_y={noise}", "dataset.limit=32", "batch_size=304"]
-            yield [*place, f"solver={','.join(WITHOUT_C)}"]
-            yield [*place, *FULL_SHIFT]
+    """Two tasks with some noise, on 8 truths."""
+    place = ["task=box50,supres4x", "task.sigma_y=0.05", "dataset.limit=8"]
+    yield from _solvers(place)
 
 
 def full() -> Iterator[list[str]]:
-    """A task with a noise is a sweep, so that they run side by side; a GPU and 16 cores have it in minutes."""
-    for task in TASKS:
-        for noise in NOISES:
-            if (task, noise) == ("denoise", "0"):
-                continue
-            place = [f"task={task}", f"task.sigma_y={noise}"]
-            yield [*place, f"solver={','.join(SOLVERS)}"]
-            yield [*place, *FULL_SHIFT]
+    """Every task and noise on 32 truths, other spreads of the components on box50, natural patches, PGDM with more steps."""
+    yield from _solvers(["task=box50,half,supres4x,deblur", f"task.sigma_y={','.join(NOISES)}", *TRUTHS])
+    yield from _solvers(["task=denoise", "task.sigma_y=0.05,0.2", *TRUTHS])  # without noise y is the truth
     for std in ("0.05", "0.1", "0.3"):
-        place = ["task=box50", "task.sigma_y=0.05", f"prior.std={std}"]
-        yield [*place, f"solver={','.join(SOLVERS)}"]
-        yield [*place, *FULL_SHIFT]
-    for task in ("box50", "half", "supres4x", "denoise"):
-        place = [*PATCHES, f"task={task}", "task.sigma_y=0.05"]
-        yield [*place, f"solver={','.join(WITHOUT_C)}"]
-        yield [*place, *FULL_SHIFT]
+        yield from _solvers(["task=box50", "task.sigma_y=0.05", f"prior.std={std}", *TRUTHS], std=std)
+    few = ["task=box50,supres4x", "task.sigma_y=0.05", "dataset.limit=8"]
+    yield [*few, *FULL_SHIFT, f"solver.sigma_data={SIZES['0.2']}", "passes=400,1600"]
+    yield from _solvers([*PATCHES, "task=box50,half,supres4x,denoise", "task.sigma_y=0.05"], WITHOUT_C)
+
+
+def _solvers(place: list[str], solvers: Sequence[str] = SOLVERS, std: str = "0.2") -> Iterator[list[str]]:
+    yield [*place, f"solver={','.join(solvers)}"]
+    yield [*place, *FULL_SHIFT, f"solver.sigma_data={SIZES[std]}"]
 
 
 def learned(networks: Path) -> Iterator[list[str]]:
-    """The same with learned networks, on the truths of the default prior."""
+    """The same with learned networks, on the first 8 truths of the default prior."""
     denoiser, consistency = (networks / name / f"{name}.safetensors" for name in ("denoiser", "distillation"))
     prior = [OVERLAPPING, "prior=trained", f"prior.denoiser={denoiser}", f"prior.consistency={consistency}"]
-    for task in TASKS:
-        place = [*prior, f"task={task}", "task.sigma_y=0.05,0.2"]
-        yield [*place, f"solver={','.join(SOLVERS)}"]
-        yield [*place, *FULL_SHIFT]
+    yield from _solvers([*prior, f"task={','.join(TASKS)}", "task.sigma_y=0.05", "dataset.limit=8"])
 
 
 def launch(results: Path, every: Sequence[list[str]], jobs: int, device: str) -> None:
