@@ -70,7 +70,7 @@ def small() -> Iterator[list[str]]:
 
 
 def full() -> Iterator[list[str]]:
-    """Every task and noise on 32 truths, other spreads of the components on box50, natural patches, PGDM with more steps."""
+    """Every task and noise on 32 truths, other spreads of the components, natural patches, PGDM with more steps."""
     yield from _solvers(["task=box50,half,supres4x,deblur", f"task.sigma_y={','.join(NOISES)}", *TRUTHS])
     yield from _solvers(["task=denoise", "task.sigma_y=0.05,0.2", *TRUTHS])  # without noise y is the truth
     for std in ("0.05", "0.1", "0.3"):
