@@ -170,10 +170,9 @@ def resolved(slot: Slot, node: object) -> tuple[Callable[..., Any], Declared | N
     if not isinstance(node, Mapping):
         raise ConfigError(f"{slot.key}={node!r}: a component with a _target_ is wanted, as in the files of conf/")
     target = node.get("_target_")
-    ours, theirs = slot.choices(), [one.name for one in plugins.declared(slot.package)]
-    allowed = f"choose one of {', '.join(f'{slot.package}.{name}' for name in [*ours, *theirs])}"
     if not isinstance(target, str) or not target.startswith(slot.package + "."):
-        raise ConfigError(f"{slot.key}._target_={target!r} is not one of ours; {allowed}")
+        raise ConfigError(f"{slot.key}._target_={target!r} is not one of ours; {_allowed(slot)}")
+    ours = slot.choices()
     name, _, constructor = target.removeprefix(slot.package + ".").partition(".")
     declared = slot.declared(name)
     if name not in ours and declared is None:
@@ -181,8 +180,9 @@ def resolved(slot: Slot, node: object) -> tuple[Callable[..., Any], Declared | N
             raise ConfigError(f"{slot.key}._target_={target!r}: {module} does not export it; name it in its __all__")
         if package := node.get(PACKAGE):
             raise ConfigError(f"{slot.key}._target_={target!r} is of package {package}, which is not installed here")
-        known = closest(name, [*ours, *theirs])
-        raise ConfigError(f"{slot.key}._target_={target!r} is not one of ours{known} {allowed}")
+        raise ConfigError(
+            f"{slot.key}._target_={target!r} is not one of ours{closest(name, _names(slot))} {_allowed(slot)}"
+        )
     found = slot.foreign(declared) if declared else ours[name]
     if not constructor:
         return found, declared
@@ -190,3 +190,11 @@ def resolved(slot: Slot, node: object) -> tuple[Callable[..., Any], Declared | N
     if not isinstance(made, classmethod) or not isinstance(getattr(made.__func__, "card", None), Card):
         raise ConfigError(f"{slot.key}._target_={target!r}: {name} has no constructor {constructor!r}")
     return getattr(found, constructor), declared
+
+
+def _names(slot: Slot) -> list[str]:
+    return [*slot.choices(), *(one.name for one in plugins.declared(slot.package))]
+
+
+def _allowed(slot: Slot) -> str:
+    return f"choose one of {', '.join(f'{slot.package}.{name}' for name in _names(slot))}"
