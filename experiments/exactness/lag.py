@@ -3,6 +3,8 @@
     python experiments/exactness/lag.py [--device cuda]                              # lag.csv, beside this file
     python experiments/exactness/lag.py --skip 96 --images 32 --fine 16 --maps D C8 "C8~0.3" "D>1" \
         --growths 0 10 30 100 300 --to experiments/exactness/lag_others.csv          # other truths, larger steps
+    python experiments/exactness/lag.py --skip 128 --images 32 --fine 16 --maps D C8 "D>0.3" --growths 0 1 10 \
+        --iterations 1 10 50 --to experiments/exactness/lag_iterations.csv           # more gradient steps at a level
 
 The prior is exact, so that nobody's training is to blame: 400 training digits, a Gaussian of standard deviation 0.1
 around each, truths drawn from it, nothing rounded. MAP-GA without its prior term, 20 Karras levels from 80 to 0.002, no
@@ -12,6 +14,7 @@ noise in y:
   lead from D (one) to C (E2, E4, E16); C8 with an error of 0.3 times the spread of x given z if there were one
   component (``C8~0.3``); D above a level and C8 below it (``D>1``).
 * ``growth``: of lambda with the noise level, 0 is the paper's.
+* ``iterations``: gradient steps at a level.
 * ``commit``: median level from which on z lies in the basin, of the probability flow, in which it ends.
 * ``residual``: |y - A x| of the estimate at that level over what it is at the highest, median.
 * ``gain``: |J^T r| / |r| there, the part of the residual that the gradient sees, median.
@@ -22,6 +25,7 @@ noise in y:
 from __future__ import annotations
 
 import argparse
+import copy
 import csv
 from collections.abc import Iterator
 from functools import partial
@@ -36,7 +40,6 @@ from mapga.operators import BlockMean, CentralBox, HalfMask
 from mapga.pixels import from_uint8
 from mapga.posteriors import exact_posterior
 from mapga.priors import MixturePrior, Prior
-from mapga.priors.flow import heun_flow
 from mapga.problem import Problem, measure
 from mapga.rng import NoiseSource, standard_normal
 from mapga.schedules import Karras
@@ -46,29 +49,37 @@ from mapga.solvers.steps import posterior_residual, vjp
 SHAPE, COMPONENTS, STD, LEVELS = (1, 32, 32), 400, 0.1, 20
 TASKS = {"box50": CentralBox(SHAPE, 0.5), "half": HalfMask(SHAPE), "supres4x": BlockMean(SHAPE, 4)}
 MAPS = ("D", "E2", "E4", "E16", "C8", "C16", "C64")
-COLUMNS = ("task", "map", "growth", "commit", "residual", "gain", "right", "mass", "rmse", "error_95")
+COLUMNS = ("task", "map", "growth", "iterations", "commit", "residual", "gain", "right", "mass", "rmse", "error_95")
 GROWTHS = (0.0, 1.0, 3.0, 10.0)
 
 
 class Through(MAPGA):
     """MAP-GA without its prior term, through what a name says."""
 
-    def __init__(self, name: str, growth: float) -> None:
-        super().__init__(Karras(steps=LEVELS), use_prior=False, learning_rate_growth=growth)
+    def __init__(self, name: str, growth: float, iterations: int) -> None:
+        super().__init__(Karras(steps=LEVELS), num_iter=iterations, use_prior=False, learning_rate_growth=growth)
         self.name = name
 
     def image(self, prior: Prior, z: Tensor, t: float) -> Tensor:
+        assert isinstance(prior, MixturePrior)
         name, _, number = self.name.partition(">")
         if name == "D" and (not number or t > float(number)):
             return prior.denoise(z, t)
         kind, _, error = ("C8" if number else self.name).partition("~")
         if kind.startswith("E"):
             return euler(prior, z, t, int(kind[1:]))
-        x = heun_flow(prior.denoise, z, t, prior.sigma_min, int(kind[1:]))
+        x = in_steps(prior, int(kind[1:])).consistency(z, t)
         if not error:
             return x
         wrong = standard_normal(1, "error", range(len(z)), z.shape[1:], round(1000 * t)).to(z)
         return x + float(error) * t * STD / (t**2 + STD**2) ** 0.5 * wrong
+
+
+def in_steps(prior: MixturePrior, steps: int) -> MixturePrior:
+    """The prior with a consistency function of so many Heun steps."""
+    other = copy.copy(prior)
+    other.ode_steps = steps
+    return other
 
 
 def euler(prior: Prior, x: Tensor, t: float, steps: int) -> Tensor:
@@ -89,7 +100,7 @@ def looked_at(problem: Problem, prior: MixturePrior, solver: Through, device: st
             shift = partial(posterior_residual, problem, variance=prior.sigma_min**2)
             x, pulled = vjp(partial(solver.image, prior, t=levels[step]), z, shift)
             lengths = shift(x).flatten(1).norm(dim=1)
-            end = heun_flow(prior.denoise, state.x, levels[step + 1], prior.sigma_min, fine).flatten(1)
+            end = in_steps(prior, fine).consistency(state.x, levels[step + 1]).flatten(1)
             seen["component"].append((end @ prior.means.T - prior.half_norms).argmax(1))
             off = problem.y - problem.operator.apply(state.estimate)
             seen["residual"].append(off.flatten(1).norm(dim=1) / problem.operator.n_measurements**0.5)
@@ -102,7 +113,7 @@ def looked_at(problem: Problem, prior: MixturePrior, solver: Through, device: st
 
 
 def lines(
-    indices: range, tasks: list[str], maps: list[str], growths: list[float], device: str, fine: int
+    indices: range, tasks: list[str], maps: list[str], steps: list[tuple[float, int]], device: str, fine: int
 ) -> Iterator[list[object]]:
     digits = from_uint8(MNIST(limit=1).training())
     exact = MixturePrior.from_images(digits, STD, COMPONENTS)
@@ -115,8 +126,8 @@ def lines(
         problem = measure(truth, operator.to("cpu", torch.float64), 0.0, seed=0, indices=indices)
         posterior = exact_posterior(problem, exact)
         here = problem.to(device, torch.float32)
-        for name, growth in product(maps, growths):
-            seen = looked_at(here, prior, Through(name, growth), device, fine)
+        for name, (growth, iterations) in product(maps, steps):
+            seen = looked_at(here, prior, Through(name, growth, iterations), device, fine)
             last, chosen = seen["component"][-1], seen["component"] == seen["component"][-1]
             committed = chosen.flip(0).cumprod(0).flip(0).bool()  # from here on it stays
             first = committed.int().argmax(0, keepdim=True)
@@ -126,6 +137,7 @@ def lines(
                 task,
                 name,
                 growth,
+                iterations,
                 _short(seen["levels"][first[0]].median()),
                 _short((there["residual"] / seen["residual"][0]).median()),
                 _short(there["gain"].median()),
@@ -147,6 +159,7 @@ if __name__ == "__main__":
     parser.add_argument("--skip", type=int, default=0)
     parser.add_argument("--maps", nargs="+", default=MAPS)
     parser.add_argument("--growths", nargs="+", type=float, default=GROWTHS)
+    parser.add_argument("--iterations", nargs="+", type=int, default=[1])
     parser.add_argument("--fine", type=int, default=64, help="Heun steps by which a basin is told")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--to", type=Path, default=Path(__file__).parent / "lag.csv")
@@ -155,7 +168,8 @@ if __name__ == "__main__":
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         indices = range(told.skip, told.skip + told.images)
-        for line in lines(indices, told.tasks, told.maps, told.growths, told.device, told.fine):
+        steps = list(product(told.growths, told.iterations))
+        for line in lines(indices, told.tasks, told.maps, steps, told.device, told.fine):
             writer.writerow(line)
             file.flush()
             print(*line, flush=True)
