@@ -11,6 +11,7 @@ import torch
 
 from mapga.datasets import Dataset, Item
 from mapga.training import TrainingConfig
+from mapga.training.evaluation import Evaluation
 
 
 class Blobs(Dataset):
@@ -87,3 +88,10 @@ def coloured() -> Blobs:
 @pytest.fixture(scope="session")
 def digit_sized() -> Blobs:
     return Blobs(size=32)
+
+
+@pytest.fixture(autouse=True)
+def coarse_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trajectories of the figures in two steps, not in twenty: they take most of a micro training's time."""
+    monkeypatch.setattr(Evaluation, "FLOW_STEPS", 2)
+    monkeypatch.setattr(Evaluation, "SAMPLING_STEPS", 2)
