@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
@@ -24,18 +25,30 @@ def test_none_is_forgotten():
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_it_runs(name, tmp_path):
+def test_it_runs(name, tmp_path, monkeypatch):
     where = ["--output", str(tmp_path / f"{name}.json")] if name in ("overhead", "passes") else []
-    command = [sys.executable, str(FOLDER / f"{name}.py"), *SMALL[name], *where]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert started(name, monkeypatch, *SMALL[name], *where) == 0
     if name == "overhead":
         assert len(json.loads((tmp_path / "overhead.json").read_text())["solvers"]) >= 9
 
 
 @pytest.mark.parametrize("absent", ["azula", "deepinv"])
-def test_peers_that_are_not_here_are_named_with_their_extra(absent):
-    code = f"import runpy, sys; sys.modules[{absent!r}] = None; runpy.run_path({str(FOLDER / 'peers.py')!r})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.endswith("is not here; pip install 'mapga[peers]'\n") and done.stdout == ""
+def test_peers_that_are_not_here_are_named_with_their_extra(absent, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, absent, None)
+    assert started("peers", monkeypatch) == 2
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1 and said.out == ""
+    assert said.err.endswith("is not here; pip install 'mapga[peers]'\n")
+
+
+def started(name, monkeypatch, *argv) -> int:
+    """A script as it runs by itself, in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *argv])
+    threads = torch.get_num_threads()
+    try:
+        runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+    except SystemExit as ended:
+        return ended.code or 0
+    finally:
+        torch.set_num_threads(threads)
+    return 0
