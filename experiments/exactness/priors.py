@@ -69,6 +69,19 @@ def astray() -> Iterator[tuple[float, ...]]:
                 yield std, level, steps, float(moved.double().mean())
 
 
+def astray_of_all() -> Iterator[tuple[float, ...]]:
+    """The same of prior=mixture: every training digit, a standard deviation of 0.1, 400 starts, at most 64 steps."""
+    means = from_uint8(MNIST(limit=1).training()).float()
+    for level in LEVELS:
+        fine = MixturePrior(means, 0.1, ode_steps=FINE).to("cpu", torch.float32)
+        noise = torch.randn(400, *SHAPE, generator=torch.manual_seed(0))
+        x = fine.sample(range(400), seed=1).float() + level * noise
+        ends = nearest(fine, x, level)
+        for steps in (*STEPS, 64):
+            moved = nearest(MixturePrior(means, 0.1, ode_steps=steps).to("cpu", torch.float32), x, level) != ends
+            yield level, steps, float(moved.double().mean())
+
+
 def nearest(mixture: MixturePrior, x: torch.Tensor, level: float) -> torch.Tensor:
     """The component of most responsibility where each trajectory ends; all weigh the same."""
     end = mixture.consistency(x, level).flatten(1)
@@ -86,4 +99,5 @@ def write(name: str, columns: str, rows: Iterable[tuple[float | str, ...]]) -> N
 
 if __name__ == "__main__":
     write("astray.csv", "std sigma steps astray", astray())
+    write("astray_of_all.csv", "sigma steps astray", astray_of_all())
     write("entropy.csv", "std task sigma_y entropy certified", entropies())

@@ -9,6 +9,7 @@ dimension are of pixels in [-1, 1] with uniform noise of one grey level; PSNR is
 from __future__ import annotations
 
 import argparse
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def main() -> None:
         for file in given.files:
             values = figures(PatchesPrior.fitted((channels, SIZE, SIZE), file), images)
             print(channels, file, len(images), " ".join(f"{value:.2f}" for value in values), flush=True)
-    for channels, steps in ((1, 32), (1, 64), (1, 96)) if given.flow else ():
+    for channels, steps in product((1, 3), (32, 64, 96)) if given.flow else ():
         share, rmse = flow_error(given.files[0], channels, steps, given.flow, 80.0)
         print(f"{channels} channels, {steps} steps: {share:.4f} elsewhere, RMSE {rmse:.4f}", flush=True)
 
