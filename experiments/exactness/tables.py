@@ -1,0 +1,75 @@
+"""The tables of README.md on solvers, from solvers.csv beside this file.
+
+python experiments/exactness/tables.py
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+Line = dict[str, str]
+
+TASKS = ("box50", "half", "supres4x", "deblur", "denoise")
+SHOWN = {
+    "gap_to_mmse": "dB above the least error",
+    "variance_ratio": "variance ratio",
+    "mode_weights_tv": "component weights: total variation",
+    "mass_reached": "mass of the component reached",
+}
+SOLVERS = (
+    *("exact", "pgdm_full", "pgdm", "ddrm", "dps", "ct_zsie", "map_gn_fast", "map_gn"),
+    *("map_ga_d", "map_ga_d_np", "map_ga", "map_ga_np"),
+)
+
+
+def lines() -> list[Line]:
+    """What was measured with 100 passes; of a problem that was run with more truths and with fewer, the more."""
+    with (Path(__file__).parent / "solvers.csv").open(newline="", encoding="utf-8") as file:
+        measured = [line for line in csv.DictReader(file) if int(line["passes"] or 0) <= 100]
+    measured.sort(key=lambda line: int(line["images"]))
+    return list(
+        {tuple(line[key] for key in ("prior", "std", "task", "sigma_y", "solver")): line for line in measured}.values()
+    )
+
+
+def table(
+    head: str, found: Sequence[Line], across: Callable[[Line], str], columns: Sequence[str], metrics: Sequence[str]
+) -> str:
+    """Solvers down, metrics across, and in each cell a number for each of ``columns``."""
+    rows = [
+        f"| {' | '.join([head, *(SHOWN[metric] for metric in metrics)])} |",
+        f"| {' | '.join(['---'] * (1 + len(metrics)))} |",
+    ]
+    for solver in SOLVERS:
+        own = {across(line): line for line in found if line["solver"] == solver}
+        cells = [", ".join(_number(own.get(column, {}).get(metric, "")) for column in columns) for metric in metrics]
+        if any(cell.strip("–, ") for cell in cells):
+            rows.append(f"| {' | '.join([f'`{solver}`', *cells])} |")
+    return "\n".join(rows)
+
+
+def _number(text: str) -> str:
+    return f"{float(text):.2f}" if text else "–"
+
+
+def tables() -> Iterator[str]:
+    """Tasks at each noise; spreads of the components; patches; learned networks."""
+    found = lines()
+    usual = [line for line in found if (line["prior"], line["std"]) == ("overlapping", "0.2")]
+    for noise in ("0.05", "0", "0.2"):
+        own = [line for line in usual if line["sigma_y"] == noise]
+        yield table(f"noise {noise}", own, lambda line: line["task"], TASKS, list(SHOWN))
+    family = [
+        line for line in found if (line["prior"], line["task"], line["sigma_y"]) == ("overlapping", "box50", "0.05")
+    ]
+    yield table("std", family, lambda line: line["std"], ("0.05", "0.1", "0.2", "0.3"), list(SHOWN))
+    patches = [line for line in found if line["prior"] == "patches"]
+    yield table("patches", patches, lambda line: line["task"], TASKS, [*SHOWN][:3])
+    learned = [line for line in found if line["prior"] == "learned"]
+    yield table("learned", learned, lambda line: line["task"], TASKS, list(SHOWN))
+
+
+if __name__ == "__main__":
+    print("\n\n".join(tables()))
