@@ -283,5 +283,7 @@ class RunSpec:
             raise ConfigError(f"samples={self.samples}: each measurement is restored once, samples=1, or several times")
         if self.batch_size < 1:
             raise ConfigError(f"batch_size={self.batch_size}: at least 1 image is solved at a time")
+        if self.config.get("runs_per_task", 1) < 1:
+            raise ConfigError(f"runs_per_task={self.config['runs_per_task']}: at least 1 run is a task")
         if not self.config["results_dir"]:
             raise ConfigError("results_dir is empty; name a folder, or leave it out for ./results")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from helpers.runs import tiny_spec
 from mapga.commands.outcome import Outcome
 from mapga.errors import ConfigError
+from mapga.run.signals import listening
 
 pytest.importorskip("submitit")
 
@@ -22,15 +24,15 @@ LAUNCHER = {"_target_": "a.Launcher", "submitit_folder": "logs", "max_num_timeou
 
 
 class Job:
-    """Done as soon as somebody asks; of seed 3 the process was killed."""
+    """Done as soon as somebody asks; of the one with seed 3 the process was killed."""
 
-    def __init__(self, function, spec) -> None:
-        self.function, self.spec = function, spec
+    def __init__(self, function, specs) -> None:
+        self.function, self.specs = function, specs
 
     def results(self):
-        if self.spec.seed == 3:
+        if any(spec.seed == 3 for spec in self.specs):
             raise RuntimeError("killed")
-        return [self.function(self.spec)]
+        return [self.function(self.specs)]
 
 
 class Executor:
@@ -45,21 +47,21 @@ class Executor:
     def update_parameters(self, **parameters) -> None:
         self.parameters |= parameters
 
-    def map_array(self, function, specs):
+    def map_array(self, function, tasks):
         if len(self.arrays) == self.room:
             print("sbatch: error: twice", file=sys.stderr)  # as submitit does
             raise FailedJobError(
                 "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed"
             )
-        self.arrays.append(len(specs))
-        return [Job(function, spec) for spec in specs]
+        self.arrays.append(len(tasks))
+        return [Job(function, task) for task in tasks]
 
 
 @pytest.fixture
 def submitted(tmp_path, monkeypatch):
     """Submits runs of many seeds to a cluster that answers ``scontrol show config`` so."""
 
-    def submit(n: int, config: str = "MaxArraySize            = 1000\n", room: int = 100) -> list[Outcome]:
+    def submit(n: int, config: str = "MaxArraySize            = 1000\n", room: int = 100, **more) -> list[Outcome]:
         monkeypatch.setattr(slurm, "AutoExecutor", Executor)
         monkeypatch.setattr(slurm, "_ask", lambda *command: config)
         monkeypatch.setattr(Executor, "room", room)
@@ -69,6 +71,7 @@ def submitted(tmp_path, monkeypatch):
             specs,
             lambda spec: Outcome("done", str(spec.seed)),
             lambda spec, error: Outcome("failed", str(spec.seed), str(error)),
+            **more,
         )
 
     return submit
@@ -80,6 +83,36 @@ def test_a_sweep_is_as_few_arrays_as_the_cluster_takes(submitted):
     assert [outcome.folder for outcome in outcomes] == [str(seed) for seed in range(2500)]  # in their order
     assert [outcome.folder for outcome in outcomes if outcome.status != "done"] == ["3"]
     assert outcomes[3] == Outcome("failed", "3", "killed")
+
+
+def test_several_runs_are_one_task(submitted):
+    outcomes = submitted(12, config="MaxArraySize = 2\n", runs_per_task=5)
+    assert Executor.last.arrays == [2, 1]
+    assert [outcome.folder for outcome in outcomes] == [str(seed) for seed in range(12)]
+    assert [outcome.status for outcome in outcomes] == ["failed"] * 5 + ["done"] * 7  # those of a killed task are lost
+    outcomes = submitted(12, config="MaxArraySize = 2\n", room=1, runs_per_task=5)
+    assert [outcome.status for outcome in outcomes[10:]] == ["refused"] * 2
+
+
+def test_a_task_that_is_asked_to_stop_begins_no_further_run(tmp_path):
+    """The run at work hears it, the later ones are asked at their start, and then who submitted it requeues it."""
+    begun, heard = [], []
+
+    def work(spec) -> Outcome:
+        with listening() as notice:
+            if not notice.signals:
+                begun.append(spec)
+            if spec == 1:
+                signal.raise_signal(signal.SIGUSR1)
+            return Outcome("interrupted" if notice.signals else "done", "")
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: heard.append(list(begun)))
+    try:
+        outcomes = slurm._Job(work)([0, 1, 2, 3])
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert [outcome.status for outcome in outcomes] == ["done", *["interrupted"] * 3]
+    assert begun == [0, 1] and heard == [[0, 1]]
 
 
 def test_where_the_cluster_does_not_say_its_limit_is_slurms_own(submitted):

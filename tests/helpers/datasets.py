@@ -143,6 +143,7 @@ FORMS: dict[str, list[Form]] = {
     ],
     "LSUN": [Form("lmdb", _lmdb), Form("folder", _pictures((270, 260), "{}.jpg", variant="folder"))],
     "MNIST": [Form("digits", _digits, damageable=False)],
+    "TorchVision": [Form("pictures", _pictures((12, 8), "class/{}.png", "PNG", name="ImageFolder", split=None))],
 }
 
 #: By name in conf: the nodes of all datasets.

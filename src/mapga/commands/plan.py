@@ -73,7 +73,7 @@ def _listed(sweep: Sweep, specs: Iterable[RunSpec], tell: Callable[[Planned], ob
         if spec.run_id not in found:
             found[spec.run_id] = _told(spec, tell)
     sweep.repeats(points)
-    refuse_ignored(sweep.given, points)
+    refuse_ignored(sweep.given, points, tasks=True)
     return list(found.values())
 
 

@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from submitit import AutoExecutor, Job, SlurmJob
 from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -22,10 +22,12 @@ from submitit.slurm.slurm import SlurmInfoWatcher
 
 from mapga.commands.outcome import Outcome
 from mapga.errors import ConfigError, closest
+from mapga.run.signals import listening
 from mapga.spec import RunSpec
 
 __all__ = ["check_taken", "launch", "prepare"]
 
+_Item = TypeVar("_Item")
 _PATIENCE = 20.0  # seconds that a controller may take to answer
 _POLL = 30  # most seconds between two looks at the queue
 _MAX_ARRAY = 1001  # SLURM's own MaxArraySize, where the cluster does not say
@@ -64,23 +66,26 @@ def launch(
     specs: Sequence[RunSpec],
     work: Callable[[RunSpec], Outcome],
     lost: Callable[[RunSpec, Exception], Outcome],
+    *,
+    runs_per_task: int = 1,
 ) -> list[Outcome]:
-    """Submit runs, a job each, in as few arrays as the cluster takes, and wait for all of them.
+    """Submit runs in as few arrays as the cluster takes, and wait for all of them.
 
     Args:
         launcher: The config's ``hydra.launcher``.
         specs: The runs.
-        work: What a job does; pickled.
+        work: What becomes of a run in its job; pickled.
         lost: How a run ended whose job did not say.
+        runs_per_task: How many are one job, one after the other.
 
     Raises:
         ConfigError: The cluster refuses the first array. Runs of one that it refuses later are refused, and those that
             were submitted go on.
     """
-    executor = _executor(launcher)
-    jobs: list[Job[Outcome]] = []
+    executor, tasks = _executor(launcher), list(_parts(specs, runs_per_task))
+    jobs: list[Job[list[Outcome]]] = []
     refusal = ""
-    for part in _parts(specs, _max_array()):
+    for part in _parts(tasks, _max_array()):
         try:
             with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
                 jobs += executor.map_array(_Job(work), part)
@@ -89,8 +94,8 @@ def launch(
             if not jobs:
                 raise ConfigError(refusal) from error
             break
-    outcomes = [_outcome(job, spec, lost) for job, spec in zip(jobs, specs, strict=False)]
-    return outcomes + [Outcome("refused", str(spec.folder), refusal) for spec in specs[len(jobs) :]]
+    outcomes = [end for job, task in zip(jobs, tasks, strict=False) for end in _outcomes(job, task, lost)]
+    return outcomes + [Outcome("refused", str(spec.folder), refusal) for spec in specs[len(outcomes) :]]
 
 
 def check_taken(error: Exception) -> None:
@@ -105,12 +110,13 @@ def check_taken(error: Exception) -> None:
 
 @dataclass(frozen=True)
 class _Job(Checkpointable):
-    """One run as a job, which is submitted again, as it is, when its time is up."""
+    """Runs as a job, which is submitted again, as it is, when its time is up; those that are done answer at once."""
 
     work: Callable[[RunSpec], Outcome]
 
-    def __call__(self, spec: RunSpec) -> Outcome:
-        return self.work(spec)
+    def __call__(self, specs: Sequence[RunSpec]) -> list[Outcome]:
+        with listening():  # all of it: once asked to stop, none of the later ones is begun
+            return [self.work(spec) for spec in specs]
 
 
 class Queue(SlurmInfoWatcher):
@@ -133,8 +139,8 @@ def _executor(launcher: Mapping[str, Any]) -> AutoExecutor:
     return executor
 
 
-def _parts(specs: Sequence[RunSpec], most: int) -> Iterator[Sequence[RunSpec]]:
-    return (specs[start : start + most] for start in range(0, len(specs), most))
+def _parts(whole: Sequence[_Item], most: int) -> Iterator[Sequence[_Item]]:
+    return (whole[start : start + most] for start in range(0, len(whole), most))
 
 
 def _max_array() -> int:
@@ -143,11 +149,13 @@ def _max_array() -> int:
     return max(1, int(said[1]) if said else _MAX_ARRAY)
 
 
-def _outcome(job: Job[Outcome], spec: RunSpec, lost: Callable[[RunSpec, Exception], Outcome]) -> Outcome:
+def _outcomes(
+    job: Job[list[Outcome]], specs: Sequence[RunSpec], lost: Callable[[RunSpec, Exception], Outcome]
+) -> list[Outcome]:
     try:
         return job.results()[0]
     except Exception as error:  # killed, cancelled, or raised by the job itself
-        return lost(spec, error)
+        return [lost(spec, error) for spec in specs]
 
 
 def _refusal(error: Exception) -> str:

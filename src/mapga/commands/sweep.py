@@ -62,7 +62,7 @@ def sweep(overrides: Sequence[str], tell: Callable[[Ended], object]) -> tuple[li
     searches, launcher = cfg.hydra.runtime.choices["hydra/sweeper"] != "basic", _launcher(cfg)
     of_search = search.told(whole, overrides) if searches else []
     planned = [] if searches else whole.all()
-    refuse_ignored(overrides, planned)
+    refuse_ignored(overrides, planned, tasks=launcher in _SLURM and not searches)
     repeats = whole.repeats(planned)
     points = [k for k in range(len(planned)) if k not in repeats]
     datasets: dict[str, Dataset] = {}
@@ -131,7 +131,7 @@ def _launched_elsewhere(
     if _launcher(cfg) in _SLURM:
         from mapga.commands import slurm
 
-        return slurm.launch(_settings(cfg), specs, task.again, found)
+        return slurm.launch(_settings(cfg), specs, task.again, found, runs_per_task=cfg.runs_per_task)
     try:
         with _hydra(overrides) as hydra:
             master = hydra.compose_config("run", [*overrides], RunMode.MULTIRUN, with_log_configuration=False)

@@ -48,6 +48,7 @@ class RootConfig:
     trace: bool = False
     shard: str = "auto"
     results_dir: str = "results"
+    runs_per_task: int = 1
     allow_code_change: bool = False
     redo: bool = False
 

@@ -15,6 +15,8 @@ from mapga.errors import ConfigError
 from mapga.node import SOLVER
 from mapga.spec import RunSpec
 
+_OF_SWEEPS = {"hydra/launcher": "a launcher is", "runs_per_task": "tasks of several runs are"}
+
 __all__ = ["one_run", "refuse_ignored"]
 
 
@@ -29,8 +31,9 @@ def one_run(overrides: Sequence[str]) -> RunSpec:
     for one in given:
         if one.is_sweep_override():
             raise ConfigError(f"{one.input_line}: several values are a sweep; add -m (--multirun)")
-        if one.key_or_group == "hydra/launcher":
-            raise ConfigError(f"{one.input_line}: a launcher is for sweeps; add -m (--multirun), or drop it")
+        if one.key_or_group in _OF_SWEEPS:
+            what = _OF_SWEEPS[one.key_or_group]
+            raise ConfigError(f"{one.input_line}: {what} for sweeps; add -m (--multirun), or drop it")
     cfg = compose_run(overrides)
     params: Any = OmegaConf.to_container(cfg.hydra.sweeper.params or OmegaConf.create({}))
     named = {one.get_key_element() for one in given}
@@ -46,19 +49,22 @@ def one_run(overrides: Sequence[str]) -> RunSpec:
     return spec
 
 
-def refuse_ignored(overrides: Sequence[str], specs: Sequence[RunSpec]) -> None:
+def refuse_ignored(overrides: Sequence[str], specs: Sequence[RunSpec], *, tasks: bool = False) -> None:
     """Refuse keys that were typed and that no run reads.
 
     Args:
         overrides: As typed.
-        specs: The runs they stand for.
+        specs: The runs they stand for; none where nobody knows them, as the trials of a search.
+        tasks: Whether the launcher has tasks, of one run or of several.
 
     Raises:
         ConfigError: Naming the key, and what sets it instead.
     """
-    if not specs:  # nobody knows the trials of a search beforehand
-        return
     typed = {one.get_key_element(): one.input_line for one in parsed(overrides)}
+    if "runs_per_task" in typed and not tasks:
+        raise ConfigError(f"{typed['runs_per_task']}: for sweeps with hydra/launcher=slurm that are no search; drop it")
+    if not specs:
+        return
     if "num_iter" in typed and not any("num_iter" in spec.node(SOLVER).arguments for spec in specs):
         solvers = ", ".join(dict.fromkeys(spec.names["solver"] for spec in specs))
         raise ConfigError(f"{typed['num_iter']}: read by solvers that take gradient steps, not by {solvers}; drop it")
