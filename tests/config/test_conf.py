@@ -172,9 +172,13 @@ def test_the_smoke_mode_makes_any_run_tiny():
     assert (run.images, run.steps) == (2, 2)
 
 
-def test_presets_of_map_ga_are_the_papers_four():
+def test_presets_of_map_ga_are_the_papers_four_and_ours_that_weigh_the_prior():
     presets = {name: spec(f"solver={name}").node(SOLVER).namespace for name in options("solver") if "map_ga" in name}
-    presets = {name: a for name, a in presets.items() if "capped" not in name}  # which are ours
+    ours = {name: a for name, a in presets.items() if name.endswith(("_capped", "_annealed"))}
+    assert {name: (a.consistency, a.use_prior, a.prior_weight) for name, a in ours.items()} == {
+        f"map_ga{d}_{weight}": (not d, True, weight) for d in ("", "_d") for weight in ("capped", "annealed")
+    }
+    presets = {name: a for name, a in presets.items() if name not in ours}
     flags = {name: (a.consistency, a.use_prior) for name, a in presets.items() if "pgdm" not in name}
     assert flags == {
         "map_ga": (True, True),

@@ -160,8 +160,8 @@ class MAPGA(Solver):
                 return None
             return (
                 f"a step of it is {overshoot:.2g} times what is stable at sigma_y = {sigma_y:g} where the prior's "
-                f"standard deviation is {prior.least_std:.2g}, so that images may diverge; prior_weight=annealed is "
-                f"stable, map_ga_capped and map_ga_d_capped {ways}"
+                f"standard deviation is {prior.least_std:.2g}, so that images may diverge; map_ga_annealed and "
+                f"map_ga_d_annealed are stable, map_ga_capped and map_ga_d_capped {ways}"
             )
         if (weight := rate / prior.sigma_min**2) <= _STABLE:
             return None
