@@ -13,6 +13,8 @@ from mapga.lazy import torch
 from mapga.metrics.base import ImageMetric, Metric, Scored, SetMetric
 from mapga.metrics.reference import halves
 from mapga.metrics.references import reference_for, too_few
+from mapga.metrics.sampled import SpreadMetric
+from mapga.metrics.sequence import SequenceMetric, sequences
 from mapga.pixels import Rounding, from_uint8, to_uint8
 from mapga.posteriors.exact import condition, given
 from mapga.problem import Problem
@@ -37,12 +39,12 @@ class Metrics:
     """
 
     def __init__(self, metrics: Sequence[Metric], training: Callable[[], np.ndarray]) -> None:
-        if spread := [metric.name for metric in metrics if not isinstance(metric, ImageMetric | SetMetric)]:
+        if spread := [metric.name for metric in metrics if isinstance(metric, SpreadMetric)]:
             raise ConfigError(
                 f"metrics.{spread[0]} compares several samples of each measurement, which runs make: "
                 "mapga run samples=100 metrics=spread"
             )
-        self.metrics = tuple(one for one in metrics if isinstance(one, ImageMetric | SetMetric))
+        self.metrics = tuple(one for one in metrics if isinstance(one, ImageMetric | SetMetric | SequenceMetric))
         self.training = training
 
     def __repr__(self) -> str:
@@ -58,9 +60,11 @@ class Metrics:
         labels: Tensor | None = None,
         rounding: Rounding = "round",
     ) -> dict[str, np.ndarray | float]:
-        """The numbers by their metrics' names: float64 (N,), one an image; of a metric of sets one for all.
+        """The numbers by their metrics' names: float64 (N,), one an image; of a metric of sets or
+        sequences one for all.
 
-        An image that diverged has NaN. A metric of sets has NaN of fewer than two images.
+        An image that diverged has NaN. A metric of sets has NaN of fewer than two images, one
+        of sequences their mean over those that have all frames, rows in order.
 
         Args:
             restored: (N, C, H, W), or a single one (C, H, W); what lies outside [-1, 1] is clipped.
@@ -94,11 +98,17 @@ class Metrics:
         scored = Scored(stored, true, classes, exact, posteriors)
         return {metric.name: self._numbers(metric, scored, lost) for metric in asked}
 
-    def _numbers(self, metric: ImageMetric | SetMetric, scored: Scored, lost: np.ndarray) -> np.ndarray | float:
+    def _numbers(
+        self, metric: ImageMetric | SetMetric | SequenceMetric, scored: Scored, lost: np.ndarray
+    ) -> np.ndarray | float:
         metric.check(scored.truth, labelled=scored.labels is not None)
         if isinstance(metric, ImageMetric):
             return np.where(lost, math.nan, metric(scored))
         rows = np.flatnonzero(~lost).tolist()
+        if isinstance(metric, SequenceMetric):
+            restored, truth = scored.restored[~lost], scored.truth[~lost]
+            numbers = [metric.number(restored[one], truth[one]) for one in sequences(rows, metric.frames)]
+            return float(np.mean(numbers)) if numbers else math.nan
         if too_few(metric, rows):
             return math.nan
         reference = reference_for(

@@ -16,6 +16,7 @@ from mapga.errors import ConfigError, Unsupported
 from mapga.files.need import missing
 from mapga.metrics.base import Metric, SetMetric
 from mapga.metrics.sampled import SpreadMetric
+from mapga.metrics.sequence import SequenceMetric, sequences
 from mapga.node import DATASET, OPERATOR, PRIOR, SCHEDULE, SOLVER, Node
 from mapga.operators.base import Operator
 from mapga.pixels import from_uint8, sigma_to_sym
@@ -217,6 +218,13 @@ def _numbers(spec: RunSpec) -> tuple[Shard, float]:
 
 def _check_fit(spec: RunSpec, dataset: Dataset, prior: Prior, solver: Solver, metrics: Sequence[Metric]) -> None:
     _check_metrics(spec, metrics, dataset.image_shape, labelled=dataset.n_classes is not None)
+    for metric in metrics:
+        if isinstance(metric, SequenceMetric) and not sequences(_indices(dataset), metric.frames):
+            raise ConfigError(
+                f"metrics.{metric.name}: dataset={spec.names['dataset']} has no sequence with all of its "
+                f"{metric.frames} frames among the {len(dataset)} images chosen; choose more (dataset.limit), in their "
+                f"order, or fewer frames (metrics.{metric.name}.frames)"
+            )
     if prior.image_shape != dataset.image_shape:
         raise ConfigError(
             f"prior={spec.names['prior']} is for images of {prior.image_shape}, dataset={spec.names['dataset']} has "
@@ -227,6 +235,10 @@ def _check_fit(spec: RunSpec, dataset: Dataset, prior: Prior, solver: Solver, me
             f"start=truth: solver={spec.names['solver']} makes its start of the measurement too, so that there is no "
             "one noised image to start from; drop start=truth, or choose map_ga or pgdm"
         )
+
+
+def _indices(dataset: Dataset) -> list[int]:
+    return [dataset.index(position) for position in range(len(dataset))]
 
 
 def _check_metrics(
@@ -242,6 +254,11 @@ def _check_metrics(
             raise ConfigError(
                 f"metrics.{metric.name} compares a set of images, and samples={spec.samples} makes as many of each; "
                 "choose samples=1, or metrics=spread"
+            )
+        if isinstance(metric, SequenceMetric) and spec.samples > 1:
+            raise ConfigError(
+                f"metrics.{metric.name} compares frames of sequences, and samples={spec.samples} makes as many of "
+                "each; choose samples=1"
             )
     if wrong := [why for one in metrics if (why := one.objection(image_shape, labelled=labelled))]:
         raise ConfigError(f"metrics.{wrong[0]}")

@@ -13,6 +13,7 @@ import torch
 from mapga.metrics.base import ImageMetric, Metric, Scored, SetMetric
 from mapga.metrics.references import too_few
 from mapga.metrics.sampled import Sampled, SpreadMetric
+from mapga.metrics.sequence import SequenceMetric, sequences
 from mapga.node import OPERATOR
 from mapga.operators.base import Operator
 from mapga.pixels import from_uint8, to_uint8
@@ -28,6 +29,7 @@ from mapga.records.protocol import Protocol
 from mapga.records.provenance import scoring_code
 from mapga.records.scores import Numbers
 from mapga.records.store import ImageStore
+from mapga.run.sequence_scores import score_sequences
 from mapga.run.set_scores import score_sets
 from mapga.run.spread_scores import score_spread
 
@@ -125,14 +127,19 @@ class Scorer:
                 measurements = list(self._measurements(recorded))
                 cells = score_spread(self.folder, measurements, recorded.total, spread, self._sampled, on_batch)
                 self._log.add_sets(by, rows, cells)
+            if moving := [one for one in pending if isinstance(one, SequenceMetric)]:
+                self._log.add_sets(by, rows, score_sequences(self.folder, recorded, moving, on_batch))
         return self.folder.numbers(recorded)
 
     def left(self, recorded: Recorded) -> int:
         """How many images ``catch_up`` of all rows and ``finish`` tell of together."""
-        done = [row.row for row in recorded.rows.values() if row.status == "done"]
+        done = [row for row in recorded.rows.values() if row.status == "done"]
+        rows, indices = [row.row for row in done], [row.index for row in done]
         images, pending = len(self.lacking(recorded)), self.lacking_sets(recorded)
-        flavours = {one.flavour for one in pending if isinstance(one, SetMetric) and not too_few(one, done)}
+        flavours = {one.flavour for one in pending if isinstance(one, SetMetric) and not too_few(one, rows)}
         images += len(flavours) * (len(done) + recorded.total)
+        moving = [one.frames for one in pending if isinstance(one, SequenceMetric)]
+        images += sum(frames * len(sequences(indices, frames)) for frames in moving)
         if any(isinstance(one, SpreadMetric) for one in pending):
             images += sum(map(len, self._measurements(recorded)))
         return images

@@ -10,6 +10,7 @@ import torch
 from mapga.metrics.base import ImageMetric, Scored, SetMetric
 from mapga.metrics.reference import Reference
 from mapga.metrics.sampled import Sampled, SpreadMetric
+from mapga.metrics.sequence import SequenceMetric, sequences
 from mapga.operators.masks import Identity
 from mapga.pixels import from_uint8
 from mapga.posteriors.exact import Exact, condition, given
@@ -19,7 +20,7 @@ from mapga.testing.failure import require, travelled
 
 __all__ = ["batch_independence", "checks", "order", "pickling"]
 
-Metric = ImageMetric | SetMetric | SpreadMetric
+Metric = ImageMetric | SetMetric | SpreadMetric | SequenceMetric
 Labels = np.ndarray | None
 _SIGMA_Y = 0.1
 
@@ -27,10 +28,12 @@ _SIGMA_Y = 0.1
 def checks(metric: Metric) -> list[Callable[[Metric, np.ndarray, Labels], None]]:
     """Those that apply to a metric. Each takes true images, uint8 (N, H, W, C), N >= 2, and labels or None.
 
-    What compares with a posterior need not put the truth first, and several samples are one batch.
+    What compares with a posterior need not put the truth first; several samples, or frames, are one batch.
     """
     if isinstance(metric, SpreadMetric):
         return [pickling]
+    if isinstance(metric, SequenceMetric):
+        return [order, pickling]
     return [batch_independence, *([] if metric.needs_posterior else [order]), pickling]
 
 
@@ -69,6 +72,9 @@ def _each(
     """Its numbers, or features, of some of the images, in one batch."""
     if isinstance(metric, SetMetric):
         return metric.features(restored[rows])
+    if isinstance(metric, SequenceMetric):
+        whole = sequences(range(len(truth)), metric.frames)
+        return np.array([metric.number(restored[one], truth[one]) for one in whole])
     _, height, width, channels = truth.shape
     operator, images = Identity((channels, height, width)).to("cpu", torch.float64), from_uint8(truth)
     posteriors: list[Exact] = []
