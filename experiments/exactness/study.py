@@ -86,10 +86,12 @@ def _solvers(place: list[str], solvers: Sequence[str] = SOLVERS, std: str = "0.2
 
 
 def learned(networks: Path) -> Iterator[list[str]]:
-    """The same with learned networks, on the first 8 truths of the default prior."""
+    """Solvers with learned networks on the first 8 truths of the default prior, and with the exact D and C on them."""
     denoiser, consistency = (networks / name / f"{name}.safetensors" for name in ("denoiser", "distillation"))
     prior = [OVERLAPPING, "prior=trained", f"prior.denoiser={denoiser}", f"prior.consistency={consistency}"]
-    yield from _solvers([*prior, f"task={','.join(TASKS)}", "task.sigma_y=0.05", "dataset.limit=8"])
+    place = [f"task={','.join(TASKS)}", "task.sigma_y=0.05", "dataset.limit=8"]
+    yield from _solvers(place)
+    yield from _solvers([*prior, *place])
 
 
 def launch(results: Path, every: Sequence[list[str]], jobs: int, device: str) -> None:

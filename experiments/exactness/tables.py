@@ -24,14 +24,14 @@ SOLVERS = (
 )
 
 
-def lines() -> list[Line]:
-    """What was measured with 100 passes; of a problem that was run with more truths and with fewer, the more."""
+def lines(few: bool = False) -> list[Line]:
+    """What was measured with 100 passes; of a problem that was run with more truths and with 8, the former, or those."""
     with (Path(__file__).parent / "solvers.csv").open(newline="", encoding="utf-8") as file:
         measured = [line for line in csv.DictReader(file) if int(line["passes"] or 0) <= 100]
+    measured = [line for line in measured if not few or line["images"] == "8"]
     measured.sort(key=lambda line: int(line["images"]))
-    return list(
-        {tuple(line[key] for key in ("prior", "std", "task", "sigma_y", "solver")): line for line in measured}.values()
-    )
+    keys = ("prior", "std", "task", "sigma_y", "solver")
+    return list({tuple(line[key] for key in keys): line for line in measured}.values())
 
 
 def table(
@@ -67,8 +67,9 @@ def tables() -> Iterator[str]:
     yield table("std", family, lambda line: line["std"], ("0.05", "0.1", "0.2", "0.3"), list(SHOWN))
     patches = [line for line in found if line["prior"] == "patches"]
     yield table("patches", patches, lambda line: line["task"], TASKS, [*SHOWN][:3])
-    learned = [line for line in found if line["prior"] == "learned"]
-    yield table("learned", learned, lambda line: line["task"], TASKS, list(SHOWN))
+    for prior in ("overlapping", "learned"):
+        own = [line for line in lines(few=True) if (line["prior"], line["sigma_y"]) == (prior, "0.05")]
+        yield table(f"{prior}, 8 truths", own, lambda line: line["task"], TASKS, list(SHOWN))
 
 
 if __name__ == "__main__":
