@@ -2,9 +2,9 @@
 
     python experiments/exactness/networks.py checkpoints/overlapping        # networks.csv, beside this file
 
-At each noise level, over 512 noised draws of the prior that no network has seen: RMSE a pixel of the learned D from the
-exact one, and of the exact one from the clean draw; RMSE of the learned C from the flow's end in 128 Heun steps, and the
-share of starts from which it answers with another component.
+At each noise level, over 512 noised draws of the prior that no network has seen: RMSE a pixel of the learned D from
+the exact one, and of the exact one from the clean draw; RMSE of the learned C from the flow's end in 128 Heun steps,
+and the share of starts from which it answers with another component.
 """
 
 from __future__ import annotations

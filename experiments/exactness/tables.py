@@ -25,7 +25,7 @@ SOLVERS = (
 
 
 def lines(few: bool = False) -> list[Line]:
-    """What was measured with 100 passes; of a problem that was run with more truths and with 8, the former, or those."""
+    """What was measured with 100 passes: of a problem that was run twice with more truths, or with 8 alone."""
     with (Path(__file__).parent / "solvers.csv").open(newline="", encoding="utf-8") as file:
         measured = [line for line in csv.DictReader(file) if int(line["passes"] or 0) <= 100]
     measured = [line for line in measured if not few or line["images"] == "8"]
