@@ -4,7 +4,6 @@
     python experiments/exactness/study.py full RESULTS [--jobs N] [--device cuda]
     python experiments/exactness/study.py learned RESULTS --networks FOLDER [...]    # in the exact prior's place
     python experiments/exactness/study.py store RESULTS    # solvers.csv, beside this file
-    python experiments/exactness/study.py draw    # calibration.png, ranks.png of solvers.csv
 
 A run is a line of the table: prior, task, noise and solver, and of each metric the value, half its 95 % interval, and
 of several samples what as many exact ones score. Solver "exact" is one exact sample of each measurement. Networks are
@@ -169,46 +168,9 @@ def _exact(run: Run) -> dict[str, object]:
     return line
 
 
-def draw() -> None:
-    """Spread and component weights beside exact samples', ranks along the mean of all values; sigma_y = 0.05."""
-    import matplotlib.pyplot as plt
-
-    with (HERE / "solvers.csv").open() as file:
-        lines = [row for row in csv.DictReader(file) if row["sigma_y"] == "0.05" and row["prior"] == "overlapping"]
-    lines = [row for row in lines if row["std"] == "0.2" and int(row["passes"] or 0) <= 100]
-    solvers = list(dict.fromkeys(row["solver"] for row in lines if row["variance_ratio"]))
-    figure, panels = plt.subplots(2, len(TASKS), figsize=(2 * len(TASKS), 5), sharex="row", sharey=True)
-    shown = {"variance_ratio": "variance / exact variance", "mode_weights_tv": "component weights:\ntotal variation"}
-    for across, (name, title) in zip(panels, shown.items(), strict=True):
-        for axis, task in zip(across, TASKS, strict=True):
-            for place, solver in enumerate(solvers):
-                for row in lines:
-                    if (row["solver"], row["task"]) == (solver, task) and row[name]:
-                        axis.barh(place, float(row[name]), xerr=float(row[f"{name}_error"]), color=f"C{place}")
-                        axis.axvline(float(row[f"{name}_exact"]), color="0.3", lw=0.8, ls=":")
-            axis.set(title=f"{task}\n{title}", yticks=range(len(solvers)), yticklabels=solvers)
-            axis.title.set_fontsize(8)
-            axis.tick_params(labelsize=7)
-    figure.tight_layout()
-    figure.savefig(HERE / "calibration.png", dpi=120)
-    figure, grid = plt.subplots(len(solvers), len(TASKS), figsize=(1.7 * len(TASKS), 1.1 * len(solvers)), sharex=True)
-    for down, solver in zip(grid, solvers, strict=True):
-        for axis, task in zip(down, TASKS, strict=True):
-            axis.set_yticks([])
-            axis.set_xticks([])
-            ranked = [r for r in lines if (r["solver"], r["task"]) == (solver, task) and r["ranks"]]
-            axis.set_axis_off() if not ranked else axis.set_title(f"{solver}, {task}", fontsize=6)
-            for row in ranked:
-                (counts,) = json.loads(row["ranks"])
-                axis.bar(range(len(counts)), counts, width=1)
-                axis.axhline(sum(counts) / len(counts), color="0.3", lw=0.6)
-    figure.tight_layout()
-    figure.savefig(HERE / "ranks.png", dpi=120)
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("small", "full", "learned", "store", "draw"))
+    parser.add_argument("what", choices=("small", "full", "learned", "store"))
     parser.add_argument("results", nargs="?", type=Path, default=Path("results/exactness"))
     parser.add_argument("--networks", type=Path, default=Path("checkpoints/overlapping"))
     parser.add_argument("--jobs", type=int, default=1)
@@ -216,8 +178,6 @@ if __name__ == "__main__":
     told = parser.parse_args()
     if told.what == "store":
         store(told.results, HERE / "solvers.csv")
-    elif told.what == "draw":
-        draw()
     else:
         every = {"small": small, "full": full, "learned": lambda: learned(told.networks.resolve())}[told.what]()
         launch(told.results, list(every), told.jobs, told.device)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from mapga.card import MetricCard
-from mapga.metrics.base import ImageMetric, Scored
+from mapga.metrics.base import ImageMetric
+from mapga.metrics.scored import Scored
 
 
 class MAE(ImageMetric):

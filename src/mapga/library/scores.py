@@ -10,10 +10,11 @@ import numpy as np
 
 from mapga.errors import ConfigError
 from mapga.lazy import torch
-from mapga.metrics.base import ImageMetric, Metric, Scored, SetMetric
+from mapga.metrics.base import ImageMetric, Metric, SetMetric
 from mapga.metrics.reference import halves
 from mapga.metrics.references import reference_for, too_few
 from mapga.metrics.sampled import SpreadMetric
+from mapga.metrics.scored import Scored
 from mapga.metrics.sequence import SequenceMetric, sequences
 from mapga.pixels import Rounding, from_uint8, to_uint8
 from mapga.posteriors.exact import condition, given

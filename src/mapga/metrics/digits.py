@@ -11,9 +11,10 @@ import numpy as np
 from mapga.card import MetricCard
 from mapga.files.fetch import sha256_of
 from mapga.lazy import torch
-from mapga.metrics.base import ImageMetric, Scored, SetMetric
+from mapga.metrics.base import ImageMetric, SetMetric
 from mapga.metrics.distribution import FrechetDistance, KernelDistance
 from mapga.metrics.extractors.networks import per_image
+from mapga.metrics.scored import Scored
 
 if TYPE_CHECKING:
     from mapga.metrics.extractors.digits_net import DigitClassifier

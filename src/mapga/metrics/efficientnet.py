@@ -15,9 +15,10 @@ import numpy as np
 
 from mapga.card import MetricCard
 from mapga.files.fetch import RemoteFile
-from mapga.metrics.base import SetMetric, check_images
+from mapga.metrics.base import SetMetric
 from mapga.metrics.distribution import FrechetDistance, KernelDistance
 from mapga.metrics.extractors.networks import as_rgb, package_folder, per_image, state_on
+from mapga.metrics.scored import check_images
 
 __all__ = ["FDEfficientNet", "KDEfficientNet"]
 

@@ -24,9 +24,10 @@ import numpy as np
 from mapga.card import MetricCard
 from mapga.files.fetch import RemoteFile
 from mapga.lazy import torch
-from mapga.metrics.base import SetMetric, check_images
+from mapga.metrics.base import SetMetric
 from mapga.metrics.distribution import FrechetDistance, KernelDistance
 from mapga.metrics.extractors.networks import as_rgb, frozen, load_state, optional, per_image
+from mapga.metrics.scored import check_images
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -21,7 +21,7 @@ import numpy as np
 from mapga.card import MetricCard
 from mapga.files.fetch import RemoteFile
 from mapga.lazy import torch
-from mapga.metrics.base import ImageMetric, Scored
+from mapga.metrics.base import ImageMetric
 from mapga.metrics.extractors.networks import (
     as_rgb,
     frozen,
@@ -32,6 +32,7 @@ from mapga.metrics.extractors.networks import (
     per_image,
     resized,
 )
+from mapga.metrics.scored import Scored
 from mapga.pixels import to_sym
 
 if TYPE_CHECKING:

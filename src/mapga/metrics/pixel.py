@@ -9,7 +9,8 @@ import numpy as np
 
 from mapga.card import MetricCard
 from mapga.lazy import torch
-from mapga.metrics.base import Decomposed, ImageMetric, Measuring, Scored
+from mapga.metrics.base import ImageMetric
+from mapga.metrics.scored import Decomposed, Measuring, Scored
 from mapga.pixels import from_uint8
 
 __all__ = ["PSNR", "SSIM", "Border", "DataConsistency"]

@@ -18,7 +18,8 @@ import numpy as np
 
 from mapga.card import MetricCard
 from mapga.lazy import torch
-from mapga.metrics.base import ImageMetric, Scored
+from mapga.metrics.base import ImageMetric
+from mapga.metrics.scored import Scored
 from mapga.pixels import from_uint8
 from mapga.posteriors.estimates import best_component, gap_to_mmse, gap_to_mode, mass_reached, usual_log_density
 

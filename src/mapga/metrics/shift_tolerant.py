@@ -17,8 +17,9 @@ import numpy as np
 
 from mapga.card import MetricCard
 from mapga.files.fetch import RemoteFile
-from mapga.metrics.base import ImageMetric, Scored
+from mapga.metrics.base import ImageMetric
 from mapga.metrics.extractors.networks import as_rgb, package_folder, per_image, state_on
+from mapga.metrics.scored import Scored
 from mapga.pixels import to_sym
 
 __all__ = ["ShiftTolerantLPIPS"]

@@ -10,9 +10,10 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from mapga.metrics.base import ImageMetric, Metric, Scored, SetMetric
+from mapga.metrics.base import ImageMetric, Metric, SetMetric
 from mapga.metrics.references import too_few
 from mapga.metrics.sampled import Sampled, SpreadMetric
+from mapga.metrics.scored import Scored
 from mapga.metrics.sequence import SequenceMetric, sequences
 from mapga.node import OPERATOR
 from mapga.operators.base import Operator

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from mapga.metrics.base import ImageMetric, Scored, SetMetric
+from mapga.metrics.base import ImageMetric, SetMetric
 from mapga.metrics.reference import Reference
 from mapga.metrics.sampled import Sampled, SpreadMetric
+from mapga.metrics.scored import Scored
 from mapga.metrics.sequence import SequenceMetric, sequences
 from mapga.operators.masks import Identity
 from mapga.pixels import from_uint8
