@@ -14,6 +14,7 @@ from helpers.commands import mapga, tiny
 from mapga.commands import submission
 from mapga.commands.plan import plan, seconds_per_pass
 from mapga.commands.status import status_view
+from mapga.commands.timed import timed
 from mapga.config.sweep import runs
 
 
@@ -56,6 +57,29 @@ def test_a_plan_of_a_sweep_that_is_half_done(tmp_path, capsys):
     said = mapga(capsys, "plan", *sweep, "seed=0,1")
     assert said.code == 0 and "4 runs: 1 done, 2 pending, 1 failed" in said.out
     assert "8 network passes left" in said.out and re.search(r"about [\d.]+ (s|min) on one device", said.out)
+
+
+def test_a_plan_of_which_nothing_is_done_is_timed_on_demand(tmp_path, capsys, monkeypatch):
+    sweep = tiny(tmp_path, "task=half,box50", "solver=pinv,map_ga_d_np")
+    said = mapga(capsys, "plan", *sweep)
+    assert "no run is done yet, so there is no measured time of a pass; --time measures it here" in said.out
+    solved = []
+    monkeypatch.setattr("mapga.run.batch.Worker.again", lambda self, rows: solved.append((self.job, list(rows))))
+    monkeypatch.setattr("mapga.commands.timed._LONG", -1.0)
+    monkeypatch.setattr("mapga.commands.timed.time.perf_counter", iter((10.0, 13.0)).__next__)
+    said = mapga(capsys, "plan", "--time", *sweep)
+    ((job, rows),) = solved  # one of the two runs of map_ga_d_np, and none without passes
+    assert rows == [0] and job.solver.n_steps == 2
+    assert "24 network passes left" in said.out and "about 12 s on one device like this one" in said.out  # 3 s for 6
+    assert not list(tmp_path.iterdir())
+
+
+def test_as_much_of_a_batch_is_timed_as_takes_long_enough(tmp_path, monkeypatch):
+    (run,) = plan(tiny(tmp_path, "dataset.limit=7", "batch_size=6", "solver=map_ga_d_np"))
+    sizes, clock = [], iter((0.0, 0.1, 1.0, 1.2, 2.0, 2.4, 3.0, 3.6))
+    monkeypatch.setattr("mapga.run.batch.Worker.again", lambda self, rows: sizes.append(len(rows)))
+    monkeypatch.setattr("mapga.commands.timed.time.perf_counter", clock.__next__)
+    assert timed([run]) == {run.like: pytest.approx(0.6 / (6 * run.spec.passes))} and sizes == [1, 2, 4, 6]
 
 
 def test_the_status_of_many_runs_opens_no_more_than_it_must(tmp_path, capsys, monkeypatch):

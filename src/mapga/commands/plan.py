@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,16 +24,26 @@ class Planned:
     """A run of a sweep.
 
     Attributes:
-        folder: Where it is, or will be.
+        spec: What it is.
         images: Its images, or None where only the data can tell.
         passes: Network passes per image.
         standing: How far it is; None if it was never begun.
     """
 
-    folder: Path
+    spec: RunSpec
     images: int | None
     passes: int
     standing: Standing | None
+
+    @property
+    def folder(self) -> Path:
+        """Where it is, or will be."""
+        return self.spec.folder
+
+    @property
+    def like(self) -> tuple[str, ...]:
+        """What its time depends on most: runs that have it in common take as long for a pass."""
+        return tuple(self.spec.names[group] for group in ("dataset", "prior", "solver"))
 
     @property
     def state(self) -> str:
@@ -82,7 +92,7 @@ def _told(spec: RunSpec, tell: Callable[[Planned], object]) -> Planned:
     found = standing(run_of(spec.folder, spec, f"{PROBLEMS}/{spec.problem_id}")) if begun else None
     if found is not None and found.state == "done" and unscored(found.run.metrics, spec.metrics):
         found = replace(found, state="to score")
-    run = Planned(spec.folder, spec.images, spec.passes, found)
+    run = Planned(spec, spec.images, spec.passes, found)
     tell(run)
     return run
 
@@ -99,18 +109,26 @@ def line(run: Planned) -> str:
     return f"{run.folder.name:<54} {state:<20} {left:>11} {run.passes:>16}"
 
 
-def totals(runs: Sequence[Planned]) -> list[str]:
-    """What is left of a plan: runs, passes and, from runs that are done, time."""
+def totals(runs: Sequence[Planned], timed: Mapping[tuple[str, ...], float] | None = None) -> list[str]:
+    """What is left of a plan: runs, passes and time.
+
+    Args:
+        runs: Of the plan.
+        timed: Seconds of a pass of an image by ``Planned.like``; without them those that runs took which are done.
+    """
     counts = Counter(run.state for run in runs)
-    known = [(run.images_left, run.passes) for run in runs if run.images_left is not None]
-    passes = sum(left * each for left, each in known)
+    known = [(run, run.images_left * run.passes) for run in runs if run.images_left is not None]
+    passes = sum(each for _, each in known)
     unknown = len(runs) - len(known)
     lines = [
         f"{len(runs)} runs: " + ", ".join(f"{n} {state}" for state, n in counts.items()),
         f"{passes:,} network passes left" + (f", besides {unknown} runs of unknown size" if unknown else ""),
     ]
+    if timed is not None:
+        left = duration(sum(timed[run.like] * each for run, each in known if each))
+        return [*lines, f"about {left} on one device like this one, as two steps of each solver took here just now"]
     if (second := seconds_per_pass(runs)) is None:
-        return [*lines, "no run is done yet, so there is no measured time of a pass"]
+        return [*lines, "no run is done yet, so there is no measured time of a pass; --time measures it here"]
     left = duration(passes * second)
     return [*lines, f"about {left} on one device at {1000 * second:.2f} ms a pass, as measured"]
 

@@ -122,9 +122,8 @@ def _remarks(run: Run) -> list[str]:
 
 def _replayed(run: Run, n: int, damaged: list[str]) -> str:
     """Solve some images again, in the run's own config, device and precision; what became of it."""
-    from mapga.records.measured import Measured
     from mapga.run.assemble import make_job
-    from mapga.run.batch import Restorer, Stores
+    from mapga.run.batch import Worker
 
     store = ImageStore.open(run.folder / "images.npy")
     rows = [row for row, one in read_recorded(run.folder, len(store)).rows.items() if one.status == "done"]
@@ -135,7 +134,7 @@ def _replayed(run: Run, n: int, damaged: list[str]) -> str:
     except UNREADABLE as error:
         damaged.append(f"it cannot be solved again: {' '.join(str(error).split())}")
         return "none solved again"
-    worker = Restorer(job, Stores(store, Measured(run.problem_folder), set()))
+    worker = Worker(job)
     levels: dict[int, int] = {}
     for begin in range(0, len(chosen), job.batch_size):
         for row, image in worker.again(chosen[begin : begin + job.batch_size]).items():

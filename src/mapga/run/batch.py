@@ -28,7 +28,7 @@ from mapga.run.tracer import Tracer
 from mapga.solvers.answering import answering
 from mapga.solvers.base import Solver, State
 
-__all__ = ["ABSURD", "Restorer", "Stores", "solve"]
+__all__ = ["ABSURD", "Restorer", "Stores", "Worker", "solve"]
 
 _log = logging.getLogger(__name__)
 ABSURD = 10.0  # images lie in [-1, 1]: an answer ten times as large is no image, though every pixel of it is a number
@@ -84,8 +84,84 @@ class Stores:
     known: set[int]
 
 
-class Restorer:
-    """Restores batches of rows.
+class Worker:
+    """Solves batches of rows; nothing is written.
+
+    Args:
+        job: What it works with.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.operator = job.operator.to(job.device, job.dtype)
+        prior = job.prior.to(job.device, job.dtype)
+        prior = paced(prior, job.compute, images=job.batch_size, device=job.device, dtype=job.dtype)
+        self.prior = answering(prior, job.dataset.image_shape)
+
+    def again(self, rows: Sequence[int]) -> dict[int, np.ndarray]:
+        """What solving some rows gives now, uint8 (H, W, C) by row, of those that can be read; nothing is written."""
+        items, failed = self._read(rows)
+        if not items:
+            return {}
+        _, clean, problem = self._measured(items)
+        x, diverged = self._solve(items, clean, problem, Meter(self.job.device), lambda: None, None)
+        return dict(zip((row for row in rows if row not in failed), self._rounded(x, diverged.tolist()), strict=True))
+
+    def _rounded(self, x: Tensor, steps: Sequence[int]) -> np.ndarray:
+        """Restored images as they are stored, uint8 (B, H, W, C); those that diverged are black."""
+        restored = to_uint8(torch.nan_to_num(x), self.job.rounding)
+        restored[[k for k, step in enumerate(steps) if step]] = 0
+        return restored
+
+    def _measured(self, items: Sequence[Item]) -> tuple[np.ndarray, Tensor, Problem]:
+        """The true images, as stored and as the solver's device sees them, and their measurements."""
+        truth = np.stack([item.image for item in items])
+        clean = from_uint8(truth).to(self.job.device, self.job.dtype)
+        indices = [item.index for item in items]
+        return truth, clean, measure(clean, self.operator, self.job.sigma_y, seed=self.job.seed, indices=indices)
+
+    def _solve(
+        self,
+        items: Sequence[Item],
+        clean: Tensor,
+        problem: Problem,
+        meter: Meter,
+        on_step: Callable[[], object],
+        tracer: Tracer | None,
+    ) -> tuple[Tensor, Tensor]:
+        """``solve`` with every pass metered and every state shown to who watches."""
+        indices = [item.index for item in items]
+        labels = self.prior.labels_for(indices, _labels(items, self.job.device))
+        prior = MeteredPrior(self.prior, meter).conditioned(labels)
+
+        def on_state(state: State) -> None:
+            on_step()
+            if tracer is not None:
+                tracer(state)
+
+        # Only the start is drawn around the truth, as sigma n + truth: the solver itself is handed nothing but noise.
+        around = clean if self.job.start == "truth" else None
+        job, shape = self.job, self.job.dataset.image_shape
+        samples = [item.sample for item in items]
+        with NoiseSource(
+            job.seed, indices, shape, device=job.device, dtype=job.dtype, around=around, samples=samples
+        ) as noise:
+            return solve(self.job.solver, problem, prior, noise, on_state)
+
+    def _read(self, rows: Sequence[int]) -> tuple[list[Item], dict[int, Row]]:
+        """The images of those rows that can be read; for each of the others, by row, what the journal says of it."""
+        items, failed = [], {}
+        for row in rows:
+            try:
+                items.append(self.job.dataset[row])
+            except UnreadableImageError as error:
+                _log.warning("row %d failed: %s; the run goes on", row, error)
+                failed[row] = Row(row, self.job.dataset.index(row), None, "failed", None)
+        return items, failed
+
+
+class Restorer(Worker):
+    """Restores batches of rows, and has what it made on disk.
 
     Args:
         job: What it works with.
@@ -93,11 +169,8 @@ class Restorer:
     """
 
     def __init__(self, job: Job, stores: Stores) -> None:
-        self.job, self.stores = job, stores
-        self.operator = job.operator.to(job.device, job.dtype)
-        prior = job.prior.to(job.device, job.dtype)
-        prior = paced(prior, job.compute, images=job.batch_size, device=job.device, dtype=job.dtype)
-        self.prior = answering(prior, job.dataset.image_shape)
+        super().__init__(job)
+        self.stores = stores
 
     def restore(self, rows: Sequence[int], on_step: Callable[[], object]) -> tuple[list[Row], dict[str, Any]]:
         """Restore some rows, with their pixels on disk on return; the journal rows, and what it cost."""
@@ -138,28 +211,6 @@ class Restorer:
             truth, _, problem = self._measured(items)
             self._keep([row for row in rows if row not in failed], truth, problem)
 
-    def again(self, rows: Sequence[int]) -> dict[int, np.ndarray]:
-        """What solving some rows gives now, uint8 (H, W, C) by row, of those that can be read; nothing is written."""
-        items, failed = self._read(rows)
-        if not items:
-            return {}
-        _, clean, problem = self._measured(items)
-        x, diverged = self._solve(items, clean, problem, Meter(self.job.device), lambda: None, None)
-        return dict(zip((row for row in rows if row not in failed), self._rounded(x, diverged.tolist()), strict=True))
-
-    def _rounded(self, x: Tensor, steps: Sequence[int]) -> np.ndarray:
-        """Restored images as they are stored, uint8 (B, H, W, C); those that diverged are black."""
-        restored = to_uint8(torch.nan_to_num(x), self.job.rounding)
-        restored[[k for k, step in enumerate(steps) if step]] = 0
-        return restored
-
-    def _measured(self, items: Sequence[Item]) -> tuple[np.ndarray, Tensor, Problem]:
-        """The true images, as stored and as the solver's device sees them, and their measurements."""
-        truth = np.stack([item.image for item in items])
-        clean = from_uint8(truth).to(self.job.device, self.job.dtype)
-        indices = [item.index for item in items]
-        return truth, clean, measure(clean, self.operator, self.job.sigma_y, seed=self.job.seed, indices=indices)
-
     def _keep(self, rows: Sequence[int], truth: np.ndarray, problem: Problem) -> None:
         """Put the true images and measurements on disk that the problem does not have."""
         self.stores.measured.mark(self.operator.unseen(problem.y).cpu().numpy())
@@ -168,45 +219,6 @@ class Restorer:
             preview = to_uint8(self.operator.preview(problem.y), self.job.rounding)
             self.stores.measured.write([rows[k] for k in places], truth[places], preview[places])
             self.stores.known.update(rows)
-
-    def _solve(
-        self,
-        items: Sequence[Item],
-        clean: Tensor,
-        problem: Problem,
-        meter: Meter,
-        on_step: Callable[[], object],
-        tracer: Tracer | None,
-    ) -> tuple[Tensor, Tensor]:
-        """``solve`` with every pass metered and every state shown to who watches."""
-        indices = [item.index for item in items]
-        labels = self.prior.labels_for(indices, _labels(items, self.job.device))
-        prior = MeteredPrior(self.prior, meter).conditioned(labels)
-
-        def on_state(state: State) -> None:
-            on_step()
-            if tracer is not None:
-                tracer(state)
-
-        # Only the start is drawn around the truth, as sigma n + truth: the solver itself is handed nothing but noise.
-        around = clean if self.job.start == "truth" else None
-        job, shape = self.job, self.job.dataset.image_shape
-        samples = [item.sample for item in items]
-        with NoiseSource(
-            job.seed, indices, shape, device=job.device, dtype=job.dtype, around=around, samples=samples
-        ) as noise:
-            return solve(self.job.solver, problem, prior, noise, on_state)
-
-    def _read(self, rows: Sequence[int]) -> tuple[list[Item], dict[int, Row]]:
-        """The images of those rows that can be read; for each of the others, by row, what the journal says of it."""
-        items, failed = [], {}
-        for row in rows:
-            try:
-                items.append(self.job.dataset[row])
-            except UnreadableImageError as error:
-                _log.warning("row %d failed: %s; the run goes on", row, error)
-                failed[row] = Row(row, self.job.dataset.index(row), None, "failed", None)
-        return items, failed
 
 
 def _rows(rows: Sequence[int], items: Sequence[Item], steps: Sequence[int], restored: np.ndarray) -> list[Row]:

@@ -121,6 +121,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     run.add_argument("--cfg", action="store_true", help="print the composed config and stop")
     plan = composing("plan", "the runs of a sweep: done, running, pending; passes and time left", _OF_PLAN)
     plan.add_argument("-m", "--multirun", action="store_true", help="taken for granted")
+    plan.add_argument("--time", action="store_true", help="measure here what a pass takes, before any run is done")
     ls = adding("ls", "the runs of a folder: settings that differ, a metric, the date", _OF_LS)
     ls.add_argument("overrides", nargs="*", metavar="RESULTS | KEY=VALUE", help=_OF_FOLDER)
     ls.add_argument("--metric", help="the number to show (default: the first there is)")

@@ -96,7 +96,13 @@ def plan(arguments: argparse.Namespace) -> int:
 
     print(heading(), flush=True)
     runs = plan(arguments.overrides, lambda run: print(line(run), flush=True))
-    print("\n".join(totals(runs)))
+    times = None
+    if arguments.time:
+        note("timing a moment of each solver")
+        from mapga.commands.timed import timed
+
+        times = timed(runs)
+    print("\n".join(totals(runs, times)))
     return DONE
 
 
