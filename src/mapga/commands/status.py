@@ -14,7 +14,7 @@ from rich.table import Table
 from mapga.commands import submission
 from mapga.errors import DamagedError
 from mapga.records.audit import broken_stores
-from mapga.records.collect import Run, collect
+from mapga.records.collect import Run, collect, no_runs
 from mapga.records.columns import card_of, columns, estimate, metric_names
 from mapga.records.holder import Holder
 from mapga.records.journal import Journal
@@ -71,7 +71,11 @@ def standing(run: Run) -> Standing:
 
 
 def status_view(root: Path) -> tuple[Group, Counter[str]]:
-    """A picture of all runs below a folder for a terminal, and how many are in which state."""
+    """A picture of all runs below a folder for a terminal, and how many are in which state.
+
+    Raises:
+        ConfigError: It holds none, and none was submitted to it.
+    """
     runs, troubles = collect(root)
     troubles += dict.fromkeys(line for run in runs for line in broken_stores(run.folder, run.problem_folder))
     standings = [standing(run) for run in runs]
@@ -90,6 +94,8 @@ def status_view(root: Path) -> tuple[Group, Counter[str]]:
                 escape(spec.run_id), "pending", f"0/{'?' if spec.images is None else spec.images}", "", "", ""
             )
             counts["pending"] += 1
+    if not counts and not troubles:
+        raise no_runs(root, "runs")
     lossy = sum(one.losses is not None and one.losses.lost > 0 for one in standings)
     line = ", ".join(f"{n} {state}" for state, n in counts.items()) or "no runs"
     line += f" ({lossy} of them lost images)" if lossy else ""
