@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 import mapga
 from mapga.metrics.statistics import bootstrap_interval
+from mapga.posteriors.estimates import gap_to_mmse
+from mapga.posteriors.exact import exact_posterior
 from mapga.priors import MixturePrior, PatchesPrior, Prior
 from mapga.problem import Problem, measure
 
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 SIDE, COMPONENTS, CONTRAST, STD = 16, 64, 0.2, 0.2
+NETWORK = "network"  # among the names of priors: the shipped networks of digits
 VALIDATION = 1000  # draws from this index on choose settings; those before it are reported
+LOST = 1e9  # dB, of what diverged
 
 
 def small_digits(split: str, limit: int | None = None) -> Tensor:
@@ -52,18 +56,51 @@ def patches_prior(ode_steps: int = 32) -> PatchesPrior:
     return prior
 
 
-def prior_of(name: str, ode_steps: int = 16) -> MixturePrior | PatchesPrior:
-    """``digits`` or ``patches``, both exact."""
+@cache
+def network_prior() -> Prior:
+    """``prior=mnist``, at 32x32; in float32, since on a CPU bfloat16 takes fifteen times as long."""
+    return mapga.load_prior("mnist", precision="float32").to("cpu", torch.float32)
+
+
+def exact_prior(name: str, ode_steps: int = 16) -> MixturePrior | PatchesPrior:
+    """``digits`` or ``patches``."""
     return digits_prior(ode_steps) if name == "digits" else patches_prior(ode_steps)
 
 
-def drawn(
-    prior: MixturePrior | PatchesPrior, task: str, sigma_y: float, indices: Sequence[int]
-) -> tuple[Tensor, Problem]:
-    """Draws of a prior, and what is measured of them."""
-    truth = prior.sample(indices, seed=0)
-    operator = mapga.load_task(task).operator(prior.image_shape)
+def prior_of(name: str, ode_steps: int = 16) -> Prior:
+    """Those, or ``network``."""
+    return network_prior() if name == NETWORK else exact_prior(name, ode_steps)
+
+
+def truths(name: str, indices: range) -> Tensor:
+    """What a prior knows: draws of an exact one; digits that the networks never saw, test or validation ones."""
+    if name == NETWORK:
+        choosing = indices.start >= VALIDATION
+        skip = indices.start - VALIDATION * choosing
+        split = "validation" if choosing else "test"
+        return torch.Tensor.as_subclass(mapga.load_images("mnist", split=split, skip=skip, limit=len(indices)), Tensor)
+    return exact_prior(name).sample(indices, seed=0)
+
+
+def drawn(name: str, task: str, sigma_y: float, indices: range) -> tuple[Tensor, Problem]:
+    """What a prior knows, and what is measured of it."""
+    truth = truths(name, indices)
+    operator = mapga.load_task(task).operator((1, *truth.shape[2:]))
     return truth, measure(truth, operator, sigma_y, seed=0, indices=indices)
+
+
+def psnr(x: Tensor, truth: Tensor) -> Tensor:
+    """dB, (B,); 0 of what diverged."""
+    return (10 * (4 / (x.clamp(-1, 1) - truth).square().flatten(1).mean(1)).log10()).nan_to_num(0.0)
+
+
+def scored(problem: Problem, prior: Prior, x: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """How good answers are: PSNR, and where the posterior is known how far they are above its least squared error."""
+    found = {"psnr": psnr(x, truth)}
+    if not isinstance(prior, MixturePrior | PatchesPrior):
+        return found
+    gap = gap_to_mmse(exact_posterior(problem, prior), x)
+    return {"mmse_gap_db": gap.nan_to_num(LOST).clamp(max=LOST)} | found
 
 
 def solve(name: str, problem: Problem, prior: Prior, passes: int, seed: int = 0, **settings: Any) -> Tensor:
@@ -133,8 +170,8 @@ def read(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def options(**defaults: Any) -> argparse.Namespace:
-    """What a study takes from its command line; ``--quick`` is for trying it."""
+def options(*, data: str = "", **defaults: Any) -> argparse.Namespace:
+    """What a study takes from its command line; ``data`` says what it makes of images of another dataset."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--jobs", type=int, help="processes; default: one a core")
     parser.add_argument("--quick", action="store_true", help="few images and settings, to see that it runs")
@@ -142,7 +179,28 @@ def options(**defaults: Any) -> argparse.Namespace:
     parser.add_argument("--to", type=Path, help="folder of the tables and figures; default: the study's own")
     for name, value in defaults.items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
-    return parser.parse_args()
+    if data:
+        parser.add_argument("--dataset", default="", help=f"of conf/dataset, in place of the study's own: {data}")
+        parser.add_argument("--root", default="", help="where that dataset lies, if not where its file says")
+    given = parser.parse_args()
+    if data and given.dataset and given.to is None:
+        parser.error(f"--dataset {given.dataset}: say --to FOLDER as well; the study's own tables are of its own data")
+    given.data = Data(given.dataset, given.root, given.prior if "prior" in defaults else "") if data else Data()
+    return given
+
+
+class Data(NamedTuple):
+    """What is asked in the place of a study's own, by its names in conf/; no dataset: nothing is."""
+
+    dataset: str = ""
+    root: str = ""
+    prior: str = ""
+
+    def images(self, limit: int, skip: int = 0) -> Tensor:
+        """(N, C, H, W) in float64."""
+        root = {"root": self.root} if self.root else {}
+        images = mapga.load_images(self.dataset, limit=limit, skip=skip, dtype=torch.float64, **root)
+        return torch.Tensor.as_subclass(images, Tensor)
 
 
 def _listed(work: Callable[[Row], Iterable[Row]], cell: Row) -> list[Row]:

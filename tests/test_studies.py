@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from mapga.errors import ConfigError
+from mapga.metrics import Flicker
 from mapga.operators import CentralBox
+from mapga.operators.masks import Identity
+from mapga.pixels import from_uint8
+from mapga.problem import Problem
+from mapga.schedules import Geometric
+from mapga.testing.exact import standard
 
 ROOT = Path(__file__).parents[1]
+INTERVAL = re.compile(
+    r"(?<![\w.,\[-])(-?\d[\d,.]*(?:e-?\d+)?)(?:\*\*)?( %)? \[(-?\d[\d,.]*(?:e-?\d+)?), (-?\d[\d,.]*(?:e-?\d+)?)\]"
+)
 RUNS = sorted(path.parent.name for path in (ROOT / "experiments").glob("*/run.py"))
 
 
@@ -31,6 +42,30 @@ def test_the_index_is_what_the_studies_say():
     rows = [line for line in index.page().splitlines() if "/figure.png) |" in line]
     assert rows and all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows), "three cells each"
     assert set(index.studies()) <= {path.name for path in (ROOT / "experiments").iterdir()}
+
+
+def _rounds_to(text: str, value: float) -> bool:
+    """Whether a number is written like that, "1,014" or "12.5" or "1.8e-6"."""
+    said, decimals = float(text.replace(",", "")), len(text.partition(".")[2])
+    return abs(said - value) <= (0.05 * said if "e" in text else 0.5 * 10.0**-decimals + 1e-9)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_interval_of_a_page_is_a_row_of_its_tables(name: str):
+    folder, rows = ROOT / "experiments" / name, []
+    for table in folder.glob("*.csv"):
+        with table.open(newline="") as file:
+            rows += [
+                [float(row[key]) for key in ("mean", "low", "high")] for row in csv.DictReader(file) if row["mean"]
+            ]
+    said = INTERVAL.findall(" ".join((folder / "README.md").read_text().split()))
+    assert said, "a finding carries its intervals"
+    for mean, percent, low, high in said:
+        scale = 100 if percent else 1
+        written = [(mean, 0), (low, 1), (high, 2)]
+        assert any(all(_rounds_to(text, scale * row[k]) for text, k in written) for row in rows), (
+            f"{mean} [{low}, {high}]"
+        )
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -86,6 +121,13 @@ def test_flicker_is_of_the_error_and_not_of_the_content():
     assert study.flicker(truth + swings, truth) == pytest.approx(0.2, rel=1e-4)
 
 
+def test_the_studys_flicker_is_the_suites_of_images_that_need_no_rounding():
+    study = importlib.import_module("experiments.time_varying.run")
+    restored, truth = np.random.default_rng(0).integers(0, 256, (2, 4, 8, 8, 1), dtype=np.uint8)
+    found = study.flicker(from_uint8(restored).double(), from_uint8(truth).double())
+    assert found == pytest.approx(Flicker(frames=4).number(restored, truth))
+
+
 def test_a_sequence_with_one_frame_is_refused_by_name():
     study = importlib.import_module("experiments.time_varying.run")
     study.check(2)
@@ -99,3 +141,54 @@ def test_a_band_is_drawn_of_the_rows_that_have_a_mean():
     _, axes = common.canvas(1, 1, 2, 2)
     common.band(axes[0, 0], rows, "x")
     assert axes[0, 0].lines[0].get_xydata().tolist() == [[9.0, 1.0], [10.0, 2.0]]
+
+
+def test_a_noisy_image_beside_the_measurement_is_one_more_measurement():
+    told = importlib.import_module("experiments.noise_schedule.told")
+    operator, y, z = Identity((1, 4, 4)).to("cpu", torch.float64), *torch.randn(2, 3, 1, 4, 4).double()
+    posterior = told.beside(Problem(y, operator, 0.5), standard((1, 4, 4)), y, z, 0.2)
+    precision = 1 + 1 / 0.25 + 1 / 0.04
+    torch.testing.assert_close(posterior.mean(), (y / 0.25 + z / 0.04) / precision)
+    torch.testing.assert_close(posterior.mmse(), torch.full((3,), 1 / precision).double())
+
+
+def test_levels_that_the_posterior_tells_share_the_variance_and_have_the_least_bound():
+    told = importlib.import_module("experiments.noise_schedule.told")
+    table = ROOT / "experiments" / "noise_schedule" / "levels.csv"
+    for prior, task in (("digits", "box50"), ("digits", "supres4x"), ("patches", "box50")):
+        grid, m = told.variances(told.read(table), prior, task)
+        levels = told.told("equal_variance", prior, task, table, 20).levels(21)
+        at = np.interp(-levels.log().numpy(), -grid.log().numpy(), m.numpy())
+        np.testing.assert_allclose(-np.diff(at), (m[0] - m[-1]).item() / 20, rtol=0.05)
+        bounds = [
+            float(told.bound(schedule.levels(21), grid, m[None], 256))
+            for schedule in (told.told("equal_error", prior, task, table, 20), Geometric(20))
+        ]
+        assert bounds[0] < bounds[1] / 2
+
+
+def test_the_bound_of_a_gaussian_is_the_integral_by_hand():
+    told = importlib.import_module("experiments.noise_schedule.told")
+    grid = torch.logspace(1, -2, 2001, dtype=torch.float64)
+    m = grid.square() / (1 + grid.square())  # of x ~ N(0, 1)
+    found = float(told.bound(torch.tensor([2.0, 0.5]), grid, m[None], 1))
+    low, high = 0.5, 2.0  # integral of (m(2) - m(u)) u^{-3}: m(2) / 2 [u^{-2}] and 1/2 log((1 + u^-2))
+    wanted = 0.8 / 2 * (low**-2 - high**-2) - 0.5 * np.log((1 + low**-2) / (1 + high**-2))
+    assert found == pytest.approx(wanted, rel=1e-4)
+
+
+def test_a_study_of_another_dataset_asks_where_to_write(monkeypatch, capsys, tmp_path):
+    common = importlib.import_module("experiments.common")
+    monkeypatch.setattr("sys.argv", ["run.py", "--dataset", "mnist"])
+    with pytest.raises(SystemExit) as ended:
+        common.options(data="pictures")
+    assert ended.value.code == 2 and "say --to FOLDER as well" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["run.py", "--dataset", "mnist", "--to", str(tmp_path)])
+    data = common.options(data="pictures", prior="mnist").data
+    assert data == ("mnist", "", "mnist") and data.images(2, skip=3).shape == (2, 1, 32, 32)
+    tiny, moving = (importlib.import_module(f"experiments.{name}.run") for name in ("tiny_data", "time_varying"))
+    parts = [tiny.pictures(part, 2, data) for part in ("test", "validation", "train")]
+    assert all(part.shape == (2, 1, 32, 32) for part in parts) and not torch.equal(parts[0], parts[1])
+    assert moving.frames_of("mnist", 1, 3, data).shape == (3, 1, 32, 32)
+    for kind in moving.OPERATORS:
+        assert {operator.image_shape for operator in moving.operators_of(kind, 3, (3, 8, 8))} == {(3, 8, 8)}

@@ -36,7 +36,7 @@ def cell(asked: Row, *, count: int) -> Iterator[Row]:
     kind = asked["kind"]
     heun = 1 if kind == "D" else int(kind)
     prior = prior_of(asked["prior"], heun)
-    _, problem = drawn(prior, asked["task"], SIGMA_Y, range(count))
+    _, problem = drawn(asked["prior"], asked["task"], SIGMA_Y, range(count))
     solver = mapga.load_solver(
         "map_ga_d_np" if kind == "D" else "map_ga_np",
         steps=asked["steps"],

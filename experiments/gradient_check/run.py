@@ -1,6 +1,7 @@
 """The gradient through C and D by reverse mode, against forward mode and central differences, at every noise level.
 
     python -m experiments.gradient_check.run  # three core-minutes; writes table.csv and figure.png beside this file
+    python -m experiments.gradient_check.run --dataset imagenet64 --prior imagenet64 --to FOLDER
 
 J^T v is compared in K random directions d: <J^T v, d> with <v, J d> (forward mode) and with differences of
 <v, f(x + h d)> of fourth order (float64), and as a whole with J^T v of float64. v is fixed, of the same image.
@@ -13,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import torch
-from experiments.common import Row, band, canvas, interval, of, options, run
+from experiments.common import Data, Row, band, canvas, interval, of, options, run
 from torch import Tensor
 
 import mapga
@@ -29,8 +30,10 @@ _SMALL = 2e-5  # h, as a share of the level
 Function = Callable[[Tensor], Tensor]
 
 
-def truths(name: str, count: int, device: str) -> Tensor:
-    """Images that a prior knows: draws of an exact one, digits for the networks."""
+def truths(name: str, count: int, device: str, data: Data) -> Tensor:
+    """Images that a prior knows: those that were named, draws of an exact one, or digits for the networks."""
+    if data.dataset:
+        return data.images(count).to(device)
     if name == "mnist":
         return torch.Tensor.as_subclass(mapga.load_images("mnist", limit=count, dtype=torch.float64), Tensor).to(device)
     return loaded(name, "float64").sample(range(count), seed=0).to(device)
@@ -62,10 +65,10 @@ def difference(f: Function, x: Tensor, d: Tensor, h: float) -> Tensor:
         return (8 * (f(x + h * d) - f(x - h * d)) - (f(x + 2 * h * d) - f(x - 2 * h * d))) / (12 * h)
 
 
-def cell(asked: Row, *, count: int, device: str) -> Iterator[Row]:
+def cell(asked: Row, *, count: int, device: str, data: Data) -> Iterator[Row]:
     name, function, sigma = asked["prior"], asked["function"], asked["sigma"]
-    images, directions = COUNTS[name]
-    x0 = truths(name, min(count, images), device)
+    images, directions = COUNTS.get(name, (2, 4))
+    x0 = truths(name, min(count, images), device, data)
     noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(device)
     x, v, draw = x0 + sigma * noise, torch.ones_like(x0), torch.Generator().manual_seed(1)
     v = torch.randn(x0.shape, generator=draw, dtype=torch.float64).to(device)
@@ -93,18 +96,16 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _row(precision: str, against: str, found: Tensor, wanted: Tensor) -> Row:
-    """Largest relative error and smallest cosine of all images; mean of the error's log10 with its interval."""
+    """Largest relative error and smallest cosine of all images; the error's geometric mean with its interval."""
     error = (found - wanted).norm(dim=1) / wanted.norm(dim=1)
     cosine = torch.nn.functional.cosine_similarity(found, wanted, dim=1)
-    spread = interval(error.log10(), 2)
+    spread = {key: f"{10**value:.1e}" for key, value in interval(error.log10(), 4).items()}
     return {
         "precision": precision,
         "against": against,
         "images": len(error),
         "worst_error": f"{float(error.max()):.1e}",
-        "mean": spread["mean"],
-        "low": spread["low"],
-        "high": spread["high"],
+        **spread,
         "worst_cosine": round(float(cosine.min()), 6),
     }
 
@@ -117,8 +118,7 @@ def figure(rows: list[Row], to: Path) -> None:
         for axis, prior in zip(line, PRIORS, strict=True):
             for precision, against in kinds:
                 here = of(rows, prior=prior, function=function, precision=precision, against=against)
-                made = [{"sigma": r["sigma"]} | {k: 10 ** float(r[k]) for k in ("mean", "low", "high")} for r in here]
-                band(axis, made, "sigma", label=f"{precision}, against {against}")
+                band(axis, here, "sigma", label=f"{precision}, against {against}")
             axis.set(title=f"{'C' if function == 'consistency' else 'D'}, prior={prior}", xscale="log", yscale="log")
     for axis in axes[1]:
         axis.set_xlabel("level sigma")
@@ -129,17 +129,19 @@ def figure(rows: list[Row], to: Path) -> None:
 
 
 if __name__ == "__main__":
-    asked = options()
+    asked = options(data="images that the prior knows", prior="mnist")
     to = asked.to or HERE
     to.mkdir(parents=True, exist_ok=True)
     priors, levels = (PRIORS[:2], LEVELS[3:5]) if asked.quick else (PRIORS, LEVELS)
+    if asked.dataset:
+        priors = (asked.prior,)
     cells = [
         {"prior": prior, "function": function, "sigma": sigma}
         for prior in priors
         for function in ("consistency", "denoise")
         for sigma in (levels if prior == "gaussian" or asked.quick else levels[1::2])
     ]
-    work = partial(cell, count=2 if asked.quick else 16, device=asked.device)
+    work = partial(cell, count=2 if asked.quick else 16, device=asked.device, data=asked.data)
     found = run(to / "table.csv", cells, work, 1 if asked.device != "cpu" else asked.jobs)
-    if not asked.quick:
+    if not asked.quick and not asked.dataset:
         figure(found, to / "figure.png")

@@ -25,6 +25,8 @@ _ASCENTS: list[Row] = [{"num_iter": 1}, _GROWN, _GROWN | {"learning_rate": 0.02}
 _DATA: Row = {"r_rule": "data", "sigma_data": 0.2}
 THROUGH_C: dict[str, list[Row]] = {
     "map_ga": _ASCENTS,
+    "map_ga_capped": _ASCENTS,
+    "map_ga_annealed": [{"num_iter": 1}],
     "map_ga_np": _ASCENTS,
     "map_ga_pgdm": [one | _DATA for one in _ASCENTS],
 }
@@ -43,7 +45,7 @@ KNOWN = ("mean", "mode")  # what the exact posterior itself answers
 @cache
 def reported(prior: str, task: str, sigma_y: float, count: int) -> tuple[Tensor, Problem, Exact]:
     """Truths, what is measured of them, and their posterior, whose modes cost more than most solvers."""
-    truth, problem = drawn(prior_of(prior, ODE_STEPS), task, sigma_y, range(count))
+    truth, problem = drawn(prior, task, sigma_y, range(count))
     return truth, problem, exact_posterior(problem, prior_of(prior, ODE_STEPS))
 
 
@@ -56,7 +58,7 @@ def cell(asked: Row, *, count: int, tuned_on: int) -> Iterator[Row]:
         settings: Row = {}
         x = known.mean() if name == "mean" else known.mode.image
     else:
-        true, other = drawn(prior, task, sigma_y, range(VALIDATION, VALIDATION + tuned_on))
+        true, other = drawn(asked["prior"], task, sigma_y, range(VALIDATION, VALIDATION + tuned_on))
         settings = CANDIDATES[name][0]
         if len(CANDIDATES[name]) > 1:
             settings = best(
@@ -76,7 +78,8 @@ def figure(rows: list[Row], to: Path) -> None:
     for axis, (prior, task) in zip(axes[0], PROBLEMS, strict=True):
         here = of(rows, prior=prior, task=task, measure="mmse_gap_db")
         for k, name in enumerate(CANDIDATES):
-            band(axis, of(here, solver=name), "sigma_y", label=name, marker="osD^v"[k % 5], color=f"C{k}")
+            style = {"marker": "osD^v"[k % 5], "color": f"C{k}", "linestyle": "-" if k < 10 else "-."}  # ten colours
+            band(axis, of(here, solver=name), "sigma_y", label=name, **style)
         band(
             axis, of(here, solver="mode"), "sigma_y", label="the posterior's mode", color="k", linestyle="--", marker=""
         )

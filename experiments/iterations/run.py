@@ -31,7 +31,7 @@ _TOP = 12  # dB, of the figure
 
 def cell(asked: Row, *, count: int) -> Iterator[Row]:
     prior = prior_of(asked["prior"], ODE_STEPS)
-    _, problem = drawn(prior, asked["task"], SIGMA_Y, range(count))
+    _, problem = drawn(asked["prior"], asked["task"], SIGMA_Y, range(count))
     settings = {"num_iter": asked["num_iter"], "learning_rate_growth": asked["growth"]}
     x = solve(asked["solver"], problem, prior, asked["passes"], **settings)
     gap = gap_to_mmse(exact_posterior(problem, prior), x)

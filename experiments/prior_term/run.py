@@ -9,11 +9,22 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import torch
-from experiments.common import Row, band, canvas, drawn, interval, of, options, prior_of, run, solve
+from experiments.common import (
+    NETWORK,
+    Row,
+    band,
+    canvas,
+    drawn,
+    interval,
+    of,
+    options,
+    prior_of,
+    psnr,
+    run,
+    solve,
+)
 from torch import Tensor
 
-import mapga
 from mapga.posteriors.estimates import gap_to_mmse, gap_to_mode
 from mapga.posteriors.exact import exact_posterior
 
@@ -28,31 +39,26 @@ KINDS: dict[str, Row] = {
 NOISES = {
     "digits": (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3),
     "patches": (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.3),
-    "network": (0.005, 0.02, 0.05, 0.1),
+    NETWORK: (0.005, 0.02, 0.05, 0.1),
 }
 PRIORS = {  # solver, passes, images; exact priors at 16x16, the network at 32x32
     "digits": ("map_ga", 150, 60),
     "patches": ("map_ga_d", 100, 24),
-    "network": ("map_ga_d", 60, 12),
+    NETWORK: ("map_ga_d", 60, 12),
 }
 
 
-def cell(asked: Row, *, quick: bool, device: str) -> Iterator[Row]:
+def cell(asked: Row, *, quick: bool) -> Iterator[Row]:
     sigma_y, name = asked["sigma_y"], asked["prior"]
     solver, passes, count = (PRIORS[name][0], 8, 3) if quick else PRIORS[name]
-    if name == "network":
-        prior = mapga.load_prior("mnist", precision="float32").to(device, torch.float32)
-        truth = mapga.load_images("mnist", limit=count).to(device)
-        problem = mapga.load_task(TASK, sigma_y=sigma_y).measure(truth, seed=0)
-    else:
-        prior = prior_of(name)
-        truth, problem = drawn(prior, TASK, sigma_y, range(count))
+    prior = prior_of(name)
+    truth, problem = drawn(name, TASK, sigma_y, range(count))
     x = solve(solver, problem, prior, passes, num_iter=1, **KINDS[asked["term"]])
     lost = ~(x.abs().flatten(1).amax(1) <= ABSURD)
     kept = (~lost).nonzero()[:, 0]
     found: dict[str, Tensor] = {"diverged": lost.double()}
-    found["psnr"] = 10 * (4 / (x.clamp(-1, 1) - truth).square().flatten(1).mean(1)).log10()[kept]
-    if name != "network":
+    found["psnr"] = psnr(x, truth)[kept]
+    if name != NETWORK:
         known = exact_posterior(problem, prior)
         found |= {"mmse_gap_db": gap_to_mmse(known, x)[kept], "mode_gap_nats": gap_to_mode(known, x)[kept]}
     for measured, values in found.items():
@@ -69,7 +75,7 @@ def figure(rows: list[Row], to: Path) -> None:
     quality = {
         "digits": ("mode_gap_nats", "nats below the mode"),
         "patches": ("mode_gap_nats", "nats below the mode"),
-        "network": ("psnr", "PSNR, dB"),
+        NETWORK: ("psnr", "PSNR, dB"),
     }
     shown, axes = canvas(2, 3, 12, 5.6, sharex="col", height_ratios=(2, 1))
     for (above, below), (prior, (measured, label)) in zip(axes.T, quality.items(), strict=True):
@@ -98,6 +104,6 @@ if __name__ == "__main__":
         for term in KINDS
         if (prior, sigma_y) not in {("digits", 0.15), ("digits", 0.25)} or term == "paper"  # where it begins to diverge
     ]
-    found = run(to / "table.csv", cells, partial(cell, quick=asked.quick, device=asked.device), asked.jobs)
+    found = run(to / "table.csv", cells, partial(cell, quick=asked.quick), asked.jobs)
     if not asked.quick:
         figure(found, to / "figure.png")

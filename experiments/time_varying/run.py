@@ -1,6 +1,7 @@
 """Sequences seen through an operator that changes from frame to frame, solved frame by frame and jointly.
 
     python -m experiments.time_varying.run   # four core-minutes; writes table.csv, figure.png and sequence.gif
+    python -m experiments.time_varying.run --dataset imagenet64 --prior imagenet64 --to FOLDER
 
 Frame by frame every frame has noise of its own. Jointly they share it, or a frame starts from the answer to the one
 before it, noised to a lower level. All have the same levels, gradient steps and passes; nothing is chosen.
@@ -16,13 +17,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from experiments.common import SIDE, Row, canvas, interval, of, options, patches_prior, run, small_digits
+from experiments.common import (
+    SIDE,
+    Data,
+    Row,
+    canvas,
+    interval,
+    of,
+    options,
+    patches_prior,
+    run,
+    small_digits,
+)
 from torch import Tensor
 
 import mapga
 from mapga.errors import ConfigError
 from mapga.operators import Diagonal, LinearOperator, SeparableBlur
-from mapga.priors import MixturePrior, PatchesPrior
+from mapga.priors import MixturePrior, Prior
 from mapga.problem import Problem, measure
 
 HERE = Path(__file__).parent
@@ -48,16 +60,21 @@ def check(frames: int) -> None:
 
 
 @cache
-def prior_of(content: str) -> MixturePrior | PatchesPrior:
-    """Of frames, none of which it saw: 200 training digits at every place of the circle, or natural patches."""
+def prior_of(content: str, data: Data) -> Prior:
+    """Of frames, none of which it saw: training digits at every place of the circle, natural patches, or as named."""
+    if data.dataset:
+        shape = tuple(data.images(1).shape[1:])
+        return mapga.load_prior(data.prior, image_shape=shape).to("cpu", torch.float64)
     if content == "window":
         return patches_prior()
     digits = small_digits("train")[::20]
     return MixturePrior.from_images(torch.cat([moved(digits, frame) for frame in range(len(_TURN))]), 0.25)
 
 
-def frames_of(content: str, number: int, frames: int) -> Tensor:
-    """The frames of a sequence, (F, 1, 16, 16)."""
+def frames_of(content: str, number: int, frames: int, data: Data) -> Tensor:
+    """The frames of a sequence, (F, C, H, W); of another dataset, an image that moves on the circle."""
+    if data.dataset:
+        return torch.cat([moved(data.images(1, skip=number), frame) for frame in range(frames)])
     if content == "digit":
         return torch.cat([moved(small_digits("test", number + 1)[number:], frame) for frame in range(frames)])
     from skimage import data
@@ -68,47 +85,53 @@ def frames_of(content: str, number: int, frames: int) -> Tensor:
     return torch.stack([picture[None, top + f : top + f + SIDE, left + f : left + f + SIDE] for f in range(frames)])
 
 
-def operators_of(kind: str, frames: int) -> list[LinearOperator]:
-    """A box of 8 x 8 that hides and wanders, or a kernel of 1 to 7 pixels that comes and goes."""
+def operators_of(kind: str, frames: int, shape: tuple[int, int, int]) -> list[LinearOperator]:
+    """A box of half the height that hides and wanders, or a kernel of 1 to 7 pixels that comes and goes."""
     found: list[LinearOperator] = []
+    side, width = shape[1:]
     for frame in range(frames):
         if kind == "mask":
-            seen, place = torch.ones(SIDE, SIDE), round(4 + 3 * math.sin(2 * math.pi * frame / FRAMES))
-            seen[place : place + 8, 8 - place : 16 - place] = 0
-            found.append(Diagonal(seen, (1, SIDE, SIDE)))
+            seen = torch.ones(side, width)
+            place = round(side / 4 + 3 * side / 16 * math.sin(2 * math.pi * frame / FRAMES))
+            seen[place : place + side // 2, side // 2 - place : side - place] = 0
+            found.append(Diagonal(seen, shape))
         else:
             size = 1 + 2 * round(1.5 - 1.5 * math.cos(2 * math.pi * frame / FRAMES))
-            found.append(SeparableBlur((1, SIDE, SIDE), size))
+            found.append(SeparableBlur(shape, size))
     return found
 
 
 def flicker(x: Tensor, truth: Tensor) -> float:
-    """Rms of what changes between frames and should not, (x' - x) - (truth' - truth), of frames (F, C, H, W)."""
+    """Rms of what changes between frames and should not, (x' - x) - (truth' - truth), of frames (F, C, H, W).
+
+    What ``metrics=sequence`` says of stored images, here of answers as they are, before they are clipped to 8 bits.
+    """
     return float((x - truth).diff(dim=0).square().mean().sqrt())
 
 
-def solved(name: str, how: str, content: str, problems: Sequence[Problem]) -> Tensor:
-    """The answers to problems of as many sequences, one a frame, (F, S, 1, 16, 16)."""
-    prior, count = prior_of(content), len(problems[0])
+def solved(name: str, how: str, prior: Prior, growth: float, problems: Sequence[Problem]) -> Tensor:
+    """The answers to problems of as many sequences, one a frame, (F, S, C, H, W)."""
+    count = len(problems[0])
     start, answers = HOW[how], []
     for frame, problem in enumerate(problems):
         numbers = range(count) if how != "own noise" else range(1000 * frame, 1000 * frame + count)
         warm = {"sigma_max": start} if start and answers else {}
-        grown = {"learning_rate_growth": GROWTH[content]} if name == "map_ga_d_np" else {}
+        grown = {"learning_rate_growth": growth} if name == "map_ga_d_np" else {}
         solver = mapga.load_solver(name, steps=STEPS, **SOLVERS[name], **grown, **warm)
         own = Problem(problem.y, problem.operator, problem.sigma_y, numbers)
         answers.append(solver.restore(own, prior, 0, batch_size=count, start=answers[-1] if warm else None))
     return torch.stack(answers)
 
 
-def cell(asked: Row, *, sequences: int, frames: int, to: Path) -> Iterator[Row]:
+def cell(asked: Row, *, sequences: int, frames: int, data: Data, to: Path) -> Iterator[Row]:
     content, kind = asked["content"], asked["operator"]
-    truth = torch.stack([frames_of(content, number, frames) for number in range(sequences)], 1)
+    prior = prior_of(content, data)
+    truth = torch.stack([frames_of(content, number, frames, data) for number in range(sequences)], 1)
     problems = [
         measure(x, operator, SIGMA_Y, seed=frame, indices=range(sequences))
-        for frame, (x, operator) in enumerate(zip(truth, operators_of(kind, frames), strict=True))
+        for frame, (x, operator) in enumerate(zip(truth, operators_of(kind, frames, prior.image_shape), strict=True))
     ]
-    x = solved(asked["solver"], asked["how"], content, problems)
+    x = solved(asked["solver"], asked["how"], prior, GROWTH.get(content, 0.0), problems)
     if (content, kind, asked["solver"]) == _KEPT:
         np.save(to / f"{asked['how'].replace(' ', '-')}.npy", x[:, :4].numpy())
         np.save(to / "truth.npy", truth[:, :4].numpy())
@@ -164,7 +187,7 @@ def animation(kept: Path, to: Path) -> None:
 
 
 if __name__ == "__main__":
-    asked = options(frames=FRAMES)
+    asked = options(data="images that move on a circle", prior="mnist", frames=FRAMES)
     try:
         check(asked.frames)
     except ConfigError as error:
@@ -174,6 +197,8 @@ if __name__ == "__main__":
     kept = to / "pictures"
     kept.mkdir(parents=True, exist_ok=True)
     contents, sequences = (list(CONTENTS)[:1], 4) if asked.quick else (list(CONTENTS), SEQUENCES)
+    if asked.dataset:
+        contents = [asked.dataset]
     cells = [
         {"content": content, "operator": kind, "solver": name, "how": how}
         for content in contents
@@ -181,8 +206,9 @@ if __name__ == "__main__":
         for name in (list(SOLVERS)[:1] if asked.quick else SOLVERS)
         for how in HOW
     ]
-    work = partial(cell, sequences=sequences, frames=asked.frames, to=kept)
+    work = partial(cell, sequences=sequences, frames=asked.frames, data=asked.data, to=kept)
     found = run(to / "table.csv", cells, work, asked.jobs)
-    if not asked.quick:
+    if not asked.quick and not asked.dataset:
         figure(found, to / "figure.png")
-    animation(kept, to / "sequence.gif")
+    if not asked.dataset:
+        animation(kept, to / "sequence.gif")

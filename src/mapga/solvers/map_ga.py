@@ -161,7 +161,7 @@ class MAPGA(Solver):
             return (
                 f"a step of it is {overshoot:.2g} times what is stable at sigma_y = {sigma_y:g} where the prior's "
                 f"standard deviation is {prior.least_std:.2g}, so that images may diverge; map_ga_annealed and "
-                f"map_ga_d_annealed are stable, map_ga_capped and map_ga_d_capped {ways}"
+                f"map_ga_d_annealed do not, map_ga_capped and map_ga_d_capped {ways}"
             )
         if (weight := rate / prior.sigma_min**2) <= _STABLE:
             return None
