@@ -6,7 +6,7 @@ import importlib.metadata
 import importlib.util
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -31,7 +31,8 @@ _PARTS = {"lpips": "metrics", "cleanfid": "metrics", "torchvision": "metrics", "
           "accelerate": "train", "wandb": "wandb", "lmdb": "lsun",
           "submitit": "slurm", "joblib": "joblib", "optuna": "optuna", "ray": "ray",
           "pyarrow": "parquet"}  # fmt: skip
-_WIDE = 400  # columns where there is no terminal: a task each
+_VERDICTS = ("yes", "noisy only", "noiseless only", "no")
+_WIDE = 400  # columns where there is no terminal
 _VERSIONS = ("torch", "numpy", "hydra-core", "omegaconf", "diffusers")
 
 
@@ -77,11 +78,13 @@ def examine(overrides: Sequence[str], found: Sequence[Need]) -> None:
     dataset = make_dataset(spec)
     matrix = support_matrix(spec, dataset, make_prior(spec, dataset))
     solvers, tasks = list(dict.fromkeys(s for s, _ in matrix)), list(dict.fromkeys(t for _, t in matrix))
-    table = Table(
-        "solver", *tasks, title=f"who can serve what: dataset={spec.names['dataset']} prior={spec.names['prior']}"
-    )
+    console.print(f"tasks: {' '.join(tasks)}")
+    title = f"who can serve which task: dataset={spec.names['dataset']} prior={spec.names['prior']}"
+    known = {solver: {task: _verdict(*matrix[solver, task]) for task in tasks} for solver in solvers}
+    verdicts = [one for one in _VERDICTS if any(one in of.values() for of in known.values())]
+    table = Table("solver", *verdicts, title=title)
     for solver in solvers:
-        table.add_row(solver, *(_verdict(*matrix[solver, task]) for task in tasks))
+        table.add_row(solver, *_told(known[solver], verdicts))
     console.print(table)
     reasons: dict[str, dict[str, None]] = {}
     for (solver, _), pair in matrix.items():
@@ -134,6 +137,14 @@ def _cached() -> list[str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
     sizes = [f"  {path.relative_to(folder)} {path.stat().st_size / 1e6:,.1f} MB" for path in files]
     return [f"cache {folder}: {len(files) or 'no'} files", *sizes]
+
+
+def _told(found: Mapping[str, str], verdicts: Sequence[str]) -> list[str]:
+    """The tasks of each verdict, those of the commonest as what is left."""
+    of = {verdict: [task for task, one in found.items() if one == verdict] for verdict in verdicts}
+    commonest = max(of, key=lambda verdict: len(of[verdict]))
+    rest = "all" if len(of[commonest]) == len(found) else "all others"
+    return [rest if verdict == commonest else " ".join(tasks) for verdict, tasks in of.items()]
 
 
 def _verdict(noiseless: str | None, noisy: str | None) -> str:

@@ -80,6 +80,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     strange = [text for text in rest if text.startswith("-")]
     if rest and (overrides is None or strange):
         command, first = commands.get(arguments.command, whole), (strange or rest)[0]
+        if first in options(command):
+            command.error(f"{first} stands after the command: mapga {arguments.command} {first}")
         command.refuse(f"unrecognized arguments: {' '.join(rest)}", first, options(command))
     if rest:
         arguments.overrides = [*(overrides or []), *rest]
