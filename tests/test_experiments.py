@@ -248,3 +248,12 @@ def test_entropies_and_shares_in_the_document_are_those_that_were_measured():
         written = [line for line in lines if line.startswith(f"| {std} |")]
         texts = [", ".join(parts) for parts in cells.values()]
         assert written == [f"| {std} | {' | '.join(texts[:5])} |", f"| {std} | {' | '.join(texts[5:])} |"]
+
+
+def test_tables_of_solvers_and_of_the_lag_are_of_what_was_measured():
+    text = (Path(__file__).parents[1] / "experiments/exactness/README.md").read_text()
+    tables = _script("exactness/tables.py")
+    made = [*tables.tables(), *tables.lags()]
+    assert len(made) == 9
+    for table in made:
+        assert table in text, table

@@ -1,4 +1,4 @@
-"""The tables of README.md on solvers, from solvers.csv beside this file.
+"""The tables of README.md, from what was measured, which is stored beside this file.
 
 python experiments/exactness/tables.py
 """
@@ -11,12 +11,25 @@ from pathlib import Path
 
 Line = dict[str, str]
 
+HERE = Path(__file__).parent
+
 TASKS = ("box50", "half", "supres4x", "deblur", "denoise")
 SHOWN = {
     "gap_to_mmse": "dB above the least error",
     "variance_ratio": "variance ratio",
     "mode_weights_tv": "component weights: total variation",
     "mass_reached": "mass of the component reached",
+}
+LAGS: dict[str, list[tuple[str, str, str]]] = {  # which of their lines are shown; []: all
+    "lag.csv": [
+        *(("D", "0", "1"), ("C8", "0", "1"), ("C64", "0", "1"), ("D", "1", "1"), ("C64", "1", "1"), ("D", "3", "1")),
+        *(("C64", "3", "1"), ("D", "10", "1"), ("E2", "10", "1"), ("C8", "10", "1"), ("C64", "10", "1")),
+    ],
+    "lag_others.csv": [
+        *(("D", "0", "1"), ("C8", "0", "1"), ("D", "10", "1"), ("C8", "10", "1"), ("D>1", "10", "1"), ("D", "30", "1")),
+        *(("C8", "30", "1"), ("D>1", "30", "1"), ("D", "100", "1"), ("C8", "100", "1"), ("D", "300", "1")),
+    ],
+    "lag_iterations.csv": [],
 }
 SOLVERS = (
     *("exact", "pgdm_full", "pgdm", "ddrm", "dps", "ct_zsie", "map_gn_fast", "map_gn"),
@@ -26,7 +39,7 @@ SOLVERS = (
 
 def lines(few: bool = False) -> list[Line]:
     """What was measured with 100 passes: of a problem that was run twice with more truths, or with 8 alone."""
-    with (Path(__file__).parent / "solvers.csv").open(newline="", encoding="utf-8") as file:
+    with (HERE / "solvers.csv").open(newline="", encoding="utf-8") as file:
         measured = [line for line in csv.DictReader(file) if int(line["passes"] or 0) <= 100]
     measured = [line for line in measured if not few or line["images"] == "8"]
     measured.sort(key=lambda line: int(line["images"]))
@@ -72,5 +85,32 @@ def tables() -> Iterator[str]:
         yield table(f"{prior}, 8 truths", own, lambda line: line["task"], TASKS, list(SHOWN))
 
 
+def lags() -> Iterator[str]:
+    """Share of images that end in their component, and RMSE: a table a file of lag.py."""
+    for name, rows in LAGS.items():
+        with (HERE / name).open(newline="", encoding="utf-8") as file:
+            found = {(line["task"], *_of(line)): line for line in csv.DictReader(file)}
+        tasks = list(dict.fromkeys(place[0] for place in found))
+        several = len({place[3] for place in found}) > 1
+        yield "\n".join(
+            [
+                f"| map, growth{', steps' if several else ''} | {' | '.join(tasks)} |",
+                f"| {' | '.join(['---'] * (1 + len(tasks)))} |",
+                *(
+                    f"| {', '.join(row[: 2 + several])} | {' | '.join(_lag(found[task, *row]) for task in tasks)} |"
+                    for row in rows or dict.fromkeys(place[1:] for place in found)
+                ),
+            ]
+        )
+
+
+def _of(line: Line) -> tuple[str, str, str]:
+    return line["map"], f"{float(line['growth']):g}", line["iterations"]
+
+
+def _lag(line: Line) -> str:
+    return f"{float(line['right']):.2f}, {float(line['rmse']):.3f} ± {float(line['error_95']):.3f}"
+
+
 if __name__ == "__main__":
-    print("\n\n".join(tables()))
+    print("\n\n".join([*tables(), *lags()]))
