@@ -1,0 +1,104 @@
+"""Quality against passes where the posterior is known: tuned methods on draws of prior=overlapping.
+
+    mapga run -m experiment=few_passes_mixture results_dir=RESULTS "metrics=[basic,posterior]" \\
+        task=box50,half,supres4x task.sigma_y=0,0.05 passes=10,20,50,100,200
+    python experiments/few_passes/exact.py store RESULTS    # exact.csv, beside this file
+    python experiments/few_passes/exact.py show             # the table of README.md, and exact.png
+
+Settings are those of 20 passes at any number of them. A line of exact.csv is a method on a task with a noise and so
+many passes, with half a 95 % interval beside each mean over draws: dB above the least error possible, nats of the
+log-posterior below
+the certified mode, posterior mass of the component reached.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+from mapga.records.collect import collect
+
+HERE = Path(__file__).parent
+METRICS = ("gap_to_mmse", "gap_to_mode", "mass_reached")
+PLACE = ("task", "sigma_y", "method", "passes")
+
+
+def store(results: Path) -> None:
+    runs = [run for run in collect(results)[0] if run.status == "done" and not run.spec.objective]
+    lines = []
+    for run in runs:
+        cells = {name: run.metrics["metrics"][name] for name in METRICS}
+        place = (run.names["task"], f"{run.spec.sigma_y:g}", run.names["solver"], run.spec.config["passes"])
+        line = dict(zip(PLACE, place, strict=True)) | {
+            "images": run.metrics["n_images"],
+            "lost": run.metrics["n_failed"],
+        }
+        for name, cell in cells.items():
+            line |= {name: f"{cell['mean']:.4g}", f"{name}_error": f"{1.96 * cell['sem']:.2g}"}
+        lines.append(line)
+    with (HERE / "exact.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(lines[0]))
+        writer.writeheader()
+        writer.writerows(sorted(lines, key=lambda line: tuple(line[key] for key in PLACE)))
+
+
+def measured() -> dict[tuple[str, str, str, int], dict[str, str]]:
+    with (HERE / "exact.csv").open(newline="", encoding="utf-8") as file:
+        return {(*(line[key] for key in PLACE[:3]), int(line["passes"])): line for line in csv.DictReader(file)}
+
+
+def show() -> str:
+    """With 20 passes: dB above the least error, and the mass reached."""
+    found = measured()
+    columns = list(dict.fromkeys(place[:2] for place in found))
+    rows = [f"| 20 passes | {' | '.join(f'{task}, {noise}' for task, noise in columns)} |"]
+    rows.append(f"| --- {'| ---: ' * len(columns)}|")
+    for method in dict.fromkeys(place[2] for place in found):
+        cells = []
+        for column in columns:
+            line = found.get((*column, method, 20))
+            told = line and "{gap_to_mmse} ± {gap_to_mmse_error}, {mass_reached}".format(**line)
+            cells.append(told or "–")
+        rows.append(f"| `{method}` | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def draw() -> None:
+    import matplotlib.pyplot as plt
+
+    found = measured()
+    columns = list(dict.fromkeys(place[:2] for place in found))
+    methods = list(dict.fromkeys(place[2] for place in found))
+    titles = {"gap_to_mmse": "dB above the least error", "mass_reached": "mass of the component reached"}
+    figure, panels = plt.subplots(
+        len(titles), len(columns), figsize=(2.3 * len(columns), 5), sharex=True, sharey="row", squeeze=False
+    )
+    for across, (metric, title) in zip(panels, titles.items(), strict=True):
+        across[0].set_ylabel(title)
+        for axis, (task, noise) in zip(across, columns, strict=True):
+            for method in methods:
+                own = {k[3]: line for k, line in found.items() if k[:3] == (task, noise, method)}
+                passes = sorted(own)
+                values, errors = ([float(own[n][f"{metric}{end}"]) for n in passes] for end in ("", "_error"))
+                axis.errorbar(passes, values, yerr=errors, marker="o", ms=3, lw=1.2, label=method)
+            axis.set(xscale="log", xticks=(10, 20, 50, 100, 200))
+            axis.minorticks_off()
+            axis.xaxis.set_major_formatter("{x:g}")
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.grid(color="0.92")
+    for axis, (task, noise) in zip(panels[0], columns, strict=True):
+        axis.set_title(f"{task}, noise {noise}", fontsize=9)
+    for axis in panels[-1]:
+        axis.set_xlabel("passes")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="upper center", ncols=len(methods), frameon=False)
+    figure.tight_layout(rect=(0, 0, 1, 0.94))
+    figure.savefig(HERE / "exact.png", dpi=110)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["store"]:
+        store(Path(sys.argv[2]))
+    else:
+        print(show())
+        draw()
