@@ -1,14 +1,13 @@
-"""Quality against passes where the posterior is known: tuned methods on draws of prior=overlapping.
+r"""Quality against passes where the posterior is known: tuned methods on draws of prior=overlapping.
 
-    mapga run -m experiment=few_passes_mixture results_dir=RESULTS "metrics=[basic,posterior]" \\
+    mapga run -m experiment=few_passes_mixture results_dir=RESULTS "metrics=[basic,posterior]" \
         task=box50,half,supres4x task.sigma_y=0,0.05 passes=10,20,50,100,200
     python experiments/few_passes/exact.py store RESULTS    # exact.csv, beside this file
     python experiments/few_passes/exact.py show             # the table of README.md, and exact.png
 
 Settings are those of 20 passes at any number of them. A line of exact.csv is a method on a task with a noise and so
 many passes, with half a 95 % interval beside each mean over draws: dB above the least error possible, nats of the
-log-posterior below
-the certified mode, posterior mass of the component reached.
+log-posterior below the certified mode, posterior mass of the component reached.
 """
 
 from __future__ import annotations
