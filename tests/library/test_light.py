@@ -30,6 +30,7 @@ truth = mapga.load_images("mnist", limit=2)
 prior = mapga.load_prior("mixture", components=20, ode_steps=2)
 restored = solver.restore(task.measure(truth, seed=0), prior, seed=0)
 assert metrics(restored, truth)["psnr"].shape == (2,)
+assert {*mapga.__all__, "priors", "solvers"} <= set(dir(mapga)), "what may be asked for is listed"
 assert mapga.priors.Prior and mapga.pixels.to_uint8  # rooms, without being imported
 assert not {"hydra", "omegaconf"} & set(sys.modules)
 """

@@ -56,7 +56,7 @@ def test_quiet_says_what_is_wrong_alone(tmp_path, capsys):
 def test_a_shard_says_that_it_is_one(tmp_path, capsys):
     said = mapga(capsys, "run", *tiny(tmp_path, "solver=pinv", "shard=0/2"))
     assert said.code == 0 and said.err == (
-        f"this shard is done; the run is when the others are: mapga status {tmp_path}\n"
+        f"this shard is done, 1 of 2 images are; the run is when the others are: mapga status {tmp_path}\n"
     )
 
 

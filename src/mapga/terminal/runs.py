@@ -47,10 +47,20 @@ def run(arguments: argparse.Namespace) -> int:
     if outcome.status in ("done", "lossy"):
         _say_summary(Path(outcome.folder), before=outcome.before)
     if outcome.status == "partial":
-        note(f"this shard is done; the run is when the others are: mapga status {Path(outcome.folder).parent}")
+        note(_share(Path(outcome.folder)))
     if outcome.status in ("done", "partial", "lossy"):
         print(outcome.folder)
     return _BAD.get(outcome.status, DONE)
+
+
+def _share(folder: Path) -> str:
+    """What is said where this shard of a run is done, and others are not."""
+    from mapga.commands.status import standing
+    from mapga.records.collect import read_run
+
+    far = standing(read_run(folder))
+    done = f"this shard is done, {far.images} of {far.total} images are"
+    return f"{done}; the run is when the others are: mapga status {folder.parent}"
 
 
 def _say_summary(folder: Path, *, before: bool) -> None:
