@@ -186,6 +186,10 @@ def options(*, data: str = "", **defaults: Any) -> argparse.Namespace:
     if data and given.dataset and given.to is None:
         parser.error(f"--dataset {given.dataset}: say --to FOLDER as well; the study's own tables are of its own data")
     given.data = Data(given.dataset, given.root, given.prior if "prior" in defaults else "") if data else Data()
+    try:
+        given.data.check()
+    except ValueError as error:
+        parser.error(str(error))
     return given
 
 
@@ -195,6 +199,13 @@ class Data(NamedTuple):
     dataset: str = ""
     root: str = ""
     prior: str = ""
+
+    def check(self) -> None:
+        """Raise ValueError if images, or the prior's weights, are not there."""
+        if self.dataset:
+            channels, height, width = self.images(1).shape[1:]
+            if self.prior:
+                mapga.load_prior(self.prior, image_shape=(channels, height, width))
 
     def images(self, limit: int, skip: int = 0) -> Tensor:
         """(N, C, H, W) in float64."""

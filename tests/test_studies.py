@@ -183,9 +183,14 @@ def test_a_study_of_another_dataset_asks_where_to_write(monkeypatch, capsys, tmp
     with pytest.raises(SystemExit) as ended:
         common.options(data="pictures")
     assert ended.value.code == 2 and "say --to FOLDER as well" in capsys.readouterr().err
+    for more, absent in ((["--dataset", "lsun_cat"], "dataset.root"), (["--prior", "lsun_cat256"], "prior.denoiser")):
+        monkeypatch.setattr("sys.argv", ["run.py", "--dataset", "mnist", "--to", str(tmp_path), *more])
+        with pytest.raises(SystemExit) as ended:
+            common.options(data="pictures", prior="none")
+        assert ended.value.code == 2 and absent in capsys.readouterr().err
     monkeypatch.setattr("sys.argv", ["run.py", "--dataset", "mnist", "--to", str(tmp_path)])
-    data = common.options(data="pictures", prior="mnist").data
-    assert data == ("mnist", "", "mnist") and data.images(2, skip=3).shape == (2, 1, 32, 32)
+    data = common.options(data="pictures", prior="none").data
+    assert data == ("mnist", "", "none") and data.images(2, skip=3).shape == (2, 1, 32, 32)
     tiny, moving = (importlib.import_module(f"experiments.{name}.run") for name in ("tiny_data", "time_varying"))
     parts = [tiny.pictures(part, 2, data) for part in ("test", "validation", "train")]
     assert all(part.shape == (2, 1, 32, 32) for part in parts) and not torch.equal(parts[0], parts[1])
