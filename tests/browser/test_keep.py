@@ -59,4 +59,8 @@ def test_paper_has_every_metric_and_nothing_to_press(page):
     assert page.evaluate("getComputedStyle(document.body).colorScheme") == "light"
     assert page.locator(".sheet:not([open]):visible").count() == 0
     assert page.locator(".board .notes li:not(.unprinted)").first.is_visible()
+    table = page.locator(".board:visible table").first
+    table.evaluate("one => one.classList.add('many')")  # as one of more than five tasks, which is no larger on paper
+    assert table.evaluate("one => getComputedStyle(one).fontSize") == "10px"
+    table.evaluate("one => one.classList.remove('many')")
     assert page.locator("#grid img").first.is_visible()
