@@ -76,7 +76,8 @@ def full() -> Iterator[list[str]]:
         yield from _solvers(["task=box50", "task.sigma_y=0.05", f"prior.std={std}", *TRUTHS], std=std)
     few = ["task=box50,supres4x", "task.sigma_y=0.05", "dataset.limit=8"]
     yield [*few, *FULL_SHIFT, f"solver.sigma_data={SIZES['0.2']}", "passes=400,1600"]
-    yield from _solvers([*PATCHES, "task=box50,half,supres4x,denoise", "task.sigma_y=0.05"], WITHOUT_C)
+    able = [solver for solver in WITHOUT_C if solver != "map_ga_d"]  # its prior term diverges: the narrowest patches
+    yield from _solvers([*PATCHES, "task=box50,half,supres4x,denoise", "task.sigma_y=0.05"], able)
 
 
 def _solvers(place: list[str], solvers: Sequence[str] = SOLVERS, std: str = "0.2") -> Iterator[list[str]]:
