@@ -222,12 +222,12 @@ def test_doctor_lists_the_cache_and_what_is_missing(
 ):
     assert main(["doctor", *config(server, tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "no files" in out and out.count("MISSING") == 3 and "who can serve what" not in out
+    assert "no files" in out and out.count("MISSING") == 3 and "who can serve which task" not in out
     assert main(["prefetch", *config(server, tmp_path)]) == 0
     capsys.readouterr()
     assert main(["doctor", *config(server, tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "edm_tiny.pt" in out and "MISSING" not in out and "who can serve what" in out
+    assert "edm_tiny.pt" in out and "MISSING" not in out and "who can serve which task" in out
 
 
 def test_a_sweep_is_looked_at_as_a_whole(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
