@@ -155,7 +155,7 @@ def test_nothing_is_left_beside_the_results(tmp_path):
         )
     }
     assert {path.name for path in job.folder.problem_path.iterdir()} == {
-        *("truth.npy", "measurement.npy", "checksums.jsonl", "provenance.json")
+        *("truth.npy", "measurement.npy", "unseen.npy", "checksums.jsonl", "provenance.json")
     }
 
 
