@@ -1,6 +1,6 @@
 """Operators that are not linear: MAP-GA by the likelihood's own gradient, and DPS, on exact priors and on a network.
 
-    python -m experiments.nonlinear.run      # eight core-minutes; writes table.csv, figure.png and pictures/*.npy
+    python -m experiments.nonlinear.run      # ten core-minutes; writes table.csv, figure.png and pictures/*.npy
 
 Settings are chosen by PSNR on other images than those reported, as many for each solver.
 """
@@ -48,7 +48,7 @@ CANDIDATES: dict[str, list[Row]] = {
 }
 PRIORS = {
     "mixture": (100, 48, 20),
-    "network": (36, 10, 4),
+    "network": (36, 32, 4),
     "patches": (100, 24, 10),
 }  # passes, images: reported, tuned on
 MARKS = (("mixture", "o", True), ("network", "o", False), ("patches", "s", True))
