@@ -138,6 +138,7 @@ FOUND = {  # experiments whose trials are stored: tasks, and images of a trial
     "mnist": (5, "20"),
     "few_passes": (6, "8"),
     "few_passes_200": (8, "16"),
+    "few_passes_mixture": (6, "8"),
 }
 every_found = pytest.mark.parametrize("name", FOUND)
 
