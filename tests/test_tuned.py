@@ -179,3 +179,9 @@ def test_the_tables_of_few_passes_are_those_of_the_stored_numbers(table):
     folder = EXPERIMENTS / "few_passes"
     shown = script("few_passes", "tables").show(folder / table).strip()
     assert shown in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_table_on_the_exact_prior_is_that_of_the_stored_numbers():
+    assert script("few_passes", "exact").show() in (EXPERIMENTS / "few_passes" / "README.md").read_text(
+        encoding="utf-8"
+    )
