@@ -18,6 +18,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -79,8 +80,6 @@ class MixturePrior(Prior):
         self.means = means.double().flatten(1)
         self.half_norms = self.means.square().sum(1) / 2
         self.log_weights = (weights.double() / weights.double().sum()).log()
-        count, values = self.means.shape
-        self.span = torch.linalg.qr(self.means.T)[0] if count < values else None  # orthonormal, (values, count)
 
     @classmethod
     @carded(PriorCard(given=("images",)))
@@ -113,6 +112,17 @@ class MixturePrior(Prior):
     def denoise(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         ratio = self.std**2 / self._variance(sigma, x)
         return ratio * x + (1 - ratio) * self._expected_mean(x, sigma)
+
+    @cached_property
+    def span(self) -> Tensor | None:
+        """An orthonormal basis of the span of the means, (values, count); None where they are not fewer than values.
+
+        Worked out when C is first asked for: of thousands of large images it takes a while.
+        """
+        count, values = self.means.shape
+        if count >= values:
+            return None
+        return torch.linalg.qr(self.means.cpu().double().T)[0].to(self.means)
 
     def _shrunk(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         """D of what is orthogonal to every mean."""
