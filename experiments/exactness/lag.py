@@ -5,10 +5,14 @@
         --growths 0 10 30 100 300 --to experiments/exactness/lag_others.csv          # other truths, larger steps
     python experiments/exactness/lag.py --skip 128 --images 32 --fine 16 --maps D C8 "D>0.3" --growths 0 1 10 \
         --iterations 1 10 50 --to experiments/exactness/lag_iterations.csv           # more gradient steps at a level
+    python experiments/exactness/lag.py --prior overlapping --images 32 --fine 32 --maps D C32 "learned D" "learned C" \
+        --growths 0 1 10 30 100 300 --to experiments/exactness/lag_learned.csv       # beside networks of the same prior
 
 The prior is exact, so that nobody's training is to blame: 400 training digits, a Gaussian of standard deviation 0.1
 around each, truths drawn from it, nothing rounded. MAP-GA without its prior term, 20 Karras levels from 80 to 0.002, no
 noise in y:
+
+``--prior overlapping`` is that prior in its place, 64 pale digits with a Gaussian of 0.2, of which networks are shipped.
 
 * ``map``: what stands for the image in the ascent. D; C in so many Heun steps (C8, C16, C64), or Euler steps, which
   lead from D (one) to C (E2, E4, E16); C8 with an error of 0.3 times the spread of x given z if there were one
@@ -28,7 +32,7 @@ import argparse
 import copy
 import csv
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -39,15 +43,20 @@ from mapga.datasets import MNIST
 from mapga.operators import BlockMean, CentralBox, HalfMask
 from mapga.pixels import from_uint8
 from mapga.posteriors import exact_posterior
-from mapga.priors import MixturePrior, Prior
+from mapga.priors import MixturePrior, NetworkPrior, Prior
 from mapga.problem import Problem, measure
 from mapga.rng import NoiseSource, standard_normal
 from mapga.schedules import Karras
 from mapga.solvers import MAPGA
 from mapga.solvers.steps import posterior_residual, vjp
 
-SHAPE, COMPONENTS, STD, LEVELS = (1, 32, 32), 400, 0.1, 20
+SHAPE, LEVELS = (1, 32, 32), 20
+PRIORS = {
+    "digits": partial(MixturePrior.from_images, std=0.1, components=400),
+    "overlapping": partial(MixturePrior.from_images, std=0.2, components=64, contrast=0.1),
+}
 TASKS = {"box50": CentralBox(SHAPE, 0.5), "half": HalfMask(SHAPE), "supres4x": BlockMean(SHAPE, 4)}
+LEARNED = {"learned D": "denoise", "learned C": "consistency"}
 MAPS = ("D", "E2", "E4", "E16", "C8", "C16", "C64")
 COLUMNS = ("task", "map", "growth", "iterations", "commit", "residual", "gain", "right", "mass", "rmse", "error_95")
 GROWTHS = (0.0, 1.0, 3.0, 10.0)
@@ -61,6 +70,8 @@ class Through(MAPGA):
         self.name = name
 
     def image(self, prior: Prior, z: Tensor, t: float) -> Tensor:
+        if self.name in LEARNED:
+            return getattr(learned(), LEARNED[self.name])(z, t)
         assert isinstance(prior, MixturePrior)
         name, _, number = self.name.partition(">")
         if name == "D" and (not number or t > float(number)):
@@ -72,7 +83,13 @@ class Through(MAPGA):
         if not error:
             return x
         wrong = standard_normal(1, "error", range(len(z)), z.shape[1:], round(1000 * t)).to(z)
-        return x + float(error) * t * STD / (t**2 + STD**2) ** 0.5 * wrong
+        return x + float(error) * t * prior.std / (t**2 + prior.std**2) ** 0.5 * wrong
+
+
+@cache
+def learned() -> NetworkPrior:
+    """Networks of ``prior=overlapping``."""
+    return NetworkPrior.shipped("overlapping")
 
 
 def in_steps(prior: MixturePrior, steps: int) -> MixturePrior:
@@ -113,13 +130,17 @@ def looked_at(problem: Problem, prior: MixturePrior, solver: Through, device: st
 
 
 def lines(
-    indices: range, tasks: list[str], maps: list[str], steps: list[tuple[float, int]], device: str, fine: int
+    exact: MixturePrior,
+    indices: range,
+    tasks: list[str],
+    maps: list[str],
+    steps: list[tuple[float, int]],
+    device: str,
+    fine: int,
 ) -> Iterator[list[object]]:
-    digits = from_uint8(MNIST(limit=1).training())
-    exact = MixturePrior.from_images(digits, STD, COMPONENTS)
     shares = torch.rand(indices.stop, generator=torch.manual_seed(0))[indices.start :]
-    drawn = (shares * COMPONENTS).long()
-    truth = exact.means[drawn].reshape(-1, *SHAPE) + STD * standard_normal(0, "truth", indices, SHAPE)
+    drawn = (shares * len(exact.means)).long()
+    truth = exact.means[drawn].reshape(-1, *SHAPE) + exact.std * standard_normal(0, "truth", indices, SHAPE)
     prior = exact.to(device, torch.float32)
     for task in tasks:
         operator = TASKS[task]
@@ -155,6 +176,7 @@ def _short(value: Tensor) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--prior", choices=PRIORS, default="digits")
     parser.add_argument("--images", type=int, default=96)
     parser.add_argument("--skip", type=int, default=0)
     parser.add_argument("--maps", nargs="+", default=MAPS)
@@ -164,12 +186,13 @@ if __name__ == "__main__":
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--to", type=Path, default=Path(__file__).parent / "lag.csv")
     told = parser.parse_args()
+    prior = PRIORS[told.prior](from_uint8(MNIST(limit=1).training()))
     with told.to.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         indices = range(told.skip, told.skip + told.images)
         steps = list(product(told.growths, told.iterations))
-        for line in lines(indices, told.tasks, told.maps, steps, told.device, told.fine):
+        for line in lines(prior, indices, told.tasks, told.maps, steps, told.device, told.fine):
             writer.writerow(line)
             file.flush()
             print(*line, flush=True)

@@ -1,6 +1,6 @@
 """How far learned D and C of prior=overlapping are from the exact ones.
 
-    python experiments/exactness/networks.py checkpoints/overlapping        # networks.csv, beside this file
+    python experiments/exactness/networks.py        # networks.csv, beside this file
 
 At each noise level, over 512 noised draws of the prior that no network has seen: RMSE a pixel of the learned D from
 the exact one, and of the exact one from the clean draw; RMSE of the learned C from the flow's end in 128 Heun steps,
@@ -9,7 +9,6 @@ and the share of starts from which it answers with another component.
 
 from __future__ import annotations
 
-import argparse
 import csv
 from pathlib import Path
 
@@ -25,11 +24,10 @@ FIRST = 30_000  # training draws its images from another place
 
 
 @torch.no_grad()
-def compared(folder: Path) -> list[list[float]]:
+def compared() -> list[list[float]]:
     exact = MixturePrior.from_images(from_uint8(MNIST(limit=1).training()), 0.2, 64, contrast=0.1, ode_steps=128)
     exact = exact.to("cpu", torch.float32)
-    denoiser, consistency = (str(folder / name / f"{name}.safetensors") for name in ("denoiser", "distillation"))
-    learned = NetworkPrior.from_files(denoiser, consistency, precision="float32")
+    learned = NetworkPrior.shipped("overlapping")
     clean = exact.sample(range(FIRST, FIRST + DRAWS), seed=9).float()
     noise = torch.randn(clean.shape, generator=torch.manual_seed(0))
     rows = []
@@ -51,10 +49,7 @@ def component(prior: MixturePrior, x: Tensor) -> Tensor:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    rows = compared(parser.parse_args().folder)
     with (Path(__file__).parent / "networks.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["sigma", "denoiser", "denoiser_exact", "consistency", "astray"])
-        writer.writerows(rows)
+        writer.writerows(compared())

@@ -2,12 +2,11 @@
 
     python experiments/exactness/study.py small RESULTS    # minutes on two cores; goes on where it was stopped
     python experiments/exactness/study.py full RESULTS [--jobs N] [--device cuda]
-    python experiments/exactness/study.py learned RESULTS --networks FOLDER [...]    # in the exact prior's place
+    python experiments/exactness/study.py learned RESULTS [...]    # shipped networks in the exact prior's place
     python experiments/exactness/study.py store RESULTS    # solvers.csv, beside this file
 
 A run is a line of the table: prior, task, noise and solver, and of each metric the value, half its 95 % interval, and
-of several samples what as many exact ones score. Solver "exact" is one exact sample of each measurement. Networks are
-those of ``mapga train train=overlapping output=FOLDER``.
+of several samples what as many exact ones score. Solver "exact" is one exact sample of each measurement.
 """
 
 from __future__ import annotations
@@ -43,6 +42,7 @@ SIZES = {"0.05": "0.105", "0.1": "0.136", "0.2": "0.22", "0.3": "0.314"}  # root
 WITHOUT_C = ("map_ga_d_np", "map_ga_d", "map_gn_fast", "pgdm", "dps", "ddrm")
 TRUTHS = ("dataset.limit=32", "batch_size=304")  # 608 samples
 PATCHES = ("prior=patches", "+prior.contrast=0.4", "dataset.limit=32", "samples=9", "batch_size=288")
+NETWORKS = ("overlapping_networks", "trained")
 OVERLAPPING = (
     "dataset.prior={_target_: mapga.priors.MixturePrior.from_images, std: 0.2, components: 64, contrast: 0.1, "
     "ode_steps: 32, chunk: 8192}"
@@ -86,13 +86,12 @@ def _solvers(place: list[str], solvers: Sequence[str] = SOLVERS, std: str = "0.2
     yield [*place, *FULL_SHIFT, f"solver.sigma_data={SIZES[std]}"]
 
 
-def learned(networks: Path) -> Iterator[list[str]]:
+def learned() -> Iterator[list[str]]:
     """Solvers with learned networks on the first 8 truths of the default prior, and with the exact D and C on them."""
-    denoiser, consistency = (networks / name / f"{name}.safetensors" for name in ("denoiser", "distillation"))
-    prior = [OVERLAPPING, "prior=trained", f"prior.denoiser={denoiser}", f"prior.consistency={consistency}"]
-    place = [f"task={','.join(TASKS)}", "task.sigma_y=0.05", "dataset.limit=8"]
-    yield from _solvers(place)
-    yield from _solvers([*prior, *place])
+    for prior in ([], [OVERLAPPING, "prior=overlapping_networks"]):
+        place = [*prior, "dataset.limit=8"]
+        yield from _solvers([*place, f"task={','.join(TASKS[:-1])}", f"task.sigma_y={','.join(NOISES)}"])
+        yield from _solvers([*place, "task=denoise", "task.sigma_y=0.05,0.2"])
 
 
 def launch(results: Path, every: Sequence[list[str]], jobs: int, device: str) -> None:
@@ -124,7 +123,7 @@ def _line(run: Run) -> dict[str, object]:
     drawn = run.spec.config["dataset"]["prior"]
     full = getattr(run.spec.node(SOLVER).namespace, "guidance", "") == "posterior_mean"
     line: dict[str, object] = {
-        "prior": "learned" if run.names["prior"] == "trained" else run.names["prior"],
+        "prior": "learned" if run.names["prior"] in NETWORKS else run.names["prior"],
         "std": drawn.get("std", ""),
         "task": run.names["task"],
         "sigma_y": f"{run.spec.sigma_y:g}",
@@ -174,12 +173,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("small", "full", "learned", "store"))
     parser.add_argument("results", nargs="?", type=Path, default=Path("results/exactness"))
-    parser.add_argument("--networks", type=Path, default=Path("checkpoints/overlapping"))
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--device", default="auto")
     told = parser.parse_args()
     if told.what == "store":
         store(told.results, HERE / "solvers.csv")
     else:
-        every = {"small": small, "full": full, "learned": lambda: learned(told.networks.resolve())}[told.what]()
+        every = {"small": small, "full": full, "learned": learned}[told.what]()
         launch(told.results, list(every), told.jobs, told.device)

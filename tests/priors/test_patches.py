@@ -241,7 +241,7 @@ def test_a_run_is_pinned_to_the_mixture_and_moved_files_are_the_same_run(tmp_pat
 
 
 def test_a_pair_of_networks_is_not_asked_for_a_mixture():
-    with pytest.raises(ValueError, match=r"prior.name='patches': the package ships mnist$"):
+    with pytest.raises(ValueError, match=r"prior.name='patches': the package ships mnist, overlapping$"):
         NetworkPrior.shipped("patches")
 
 
