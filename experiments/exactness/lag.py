@@ -12,7 +12,7 @@ The prior is exact, so that nobody's training is to blame: 400 training digits, 
 around each, truths drawn from it, nothing rounded. MAP-GA without its prior term, 20 Karras levels from 80 to 0.002, no
 noise in y:
 
-``--prior overlapping`` is that prior in its place, 64 pale digits with a Gaussian of 0.2, of which networks are shipped.
+With ``--prior overlapping`` it is that prior: 64 pale digits, a Gaussian of 0.2, of which networks are shipped.
 
 * ``map``: what stands for the image in the ascent. D; C in so many Heun steps (C8, C16, C64), or Euler steps, which
   lead from D (one) to C (E2, E4, E16); C8 with an error of 0.3 times the spread of x given z if there were one

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from mapga.errors import ConfigError
 from mapga.node import Node
-from mapga.schedules import MOST_STEPS
+from mapga.schedules.base import MOST_STEPS
 
 __all__ = ["Budget"]
 

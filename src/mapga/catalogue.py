@@ -48,11 +48,8 @@ def unexported(package: str, name: str) -> str | None:
 
 
 def _modules(package: str) -> Iterator[ModuleType]:
-    room = _imported(package)
-    inside = [found.name for found in pkgutil.iter_modules(getattr(room, "__path__", ())) if not found.ispkg]
-    yield from (_imported(f"{package}.{name}") for name in inside)
-    if not inside:  # a small room is one module
-        yield room
+    inside = pkgutil.iter_modules(_imported(package).__path__)
+    yield from (_imported(f"{package}.{found.name}") for found in inside if not found.ispkg)
 
 
 def _imported(name: str) -> ModuleType:

@@ -19,7 +19,7 @@ from mapga.priors.published import PublishedPrior
 
 PRIORS = Path(__file__).parents[2] / "src/mapga/priors"
 MODULES = [f"mapga.priors.{path.stem}" for path in PRIORS.glob("[a-z]*.py")]
-MODULES += ["mapga.schedules", "mapga.priors.networks.shipped"]
+MODULES += [*(f"mapga.schedules.{name}" for name in ("ddpm", "explicit", "spaced")), "mapga.priors.networks.shipped"]
 MODULES += [f"mapga.priors.checkpoints.{name}" for name in ("architecture", "manifest", "sources", "files")]
 
 

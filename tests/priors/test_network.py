@@ -205,7 +205,7 @@ def test_shipped_weights_are_small_and_whole(name: str, most: float) -> None:
 
 @shipped
 def test_networks_of_the_mixture_are_near_its_exact_maps() -> None:
-    """Within what the model card says of sigma = 1: 0.0142 of D, 0.0324 of C, where D's own distance to a draw is 0.2."""
+    """What the model card says of sigma = 1: 0.0142 of D, 0.0324 of C, where the exact D is 0.2 off a draw."""
     exact = MixturePrior.from_images(from_uint8(MNIST(limit=1).training()), 0.2, 64, contrast=0.1, ode_steps=32)
     exact, learned = exact.to("cpu", torch.float32), NetworkPrior.shipped("overlapping")
     clean = exact.sample(range(30_000, 30_032), seed=9).float()

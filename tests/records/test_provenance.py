@@ -68,7 +68,7 @@ def test_provenance_does_without_git(monkeypatch):
     ("edited", "counts"),
     [
         *((name, True) for name in ("solvers/pgdm.py", "priors/networks/unet.py", "metrics/pixel.py", "run/batch.py")),
-        *((name, True) for name in ("rng.py", "pixels.py", "problem.py", "schedules.py", "operators/blur.py")),
+        *((name, True) for name in ("rng.py", "pixels.py", "problem.py", "schedules/ddpm.py", "operators/blur.py")),
         *((name, True) for name in ("datasets/mnist.py", "datasets/data/imagenet64_label_map.csv")),
         *((name, False) for name in ("report/table.py", "cli.py", "commands/status.py", "records/collect.py")),
         *((name, False) for name in ("tracking/mirror.py", "training/loop.py", "../../conf/solver/pgdm.yaml")),
@@ -90,12 +90,30 @@ def test_a_sweep_is_held_to_its_configs_too(package):
 
 def test_every_module_of_the_rooms_counts(package):
     """A room that is added without a word here would change results unseen."""
-    quiet = {"budget", "card", "catalogue", "errors", "identity", "kind", "lazy", "node", "plugins", "slot", "spec"}
+    quiet = {
+        "budget",
+        "card",
+        "catalogue",
+        "errors",
+        "identity",
+        "kind",
+        "lazy",
+        "node",
+        "plugins",
+        "settings",
+        "slot",
+        "spec",
+    }
     quiet |= {"commands", "config", "files", "library", "posteriors", "records", "report", "tracking", "training"}
     quiet |= {"__init__", "__main__", "cli", "conf", "published", "shown", "terminal", "testing", "units"}
     counted = {*module._RESULTS, *(Path(name).stem for name in module._RESULTS_ALONE)}
     found = {path.stem for path in package.iterdir() if path.is_dir() or path.suffix == ".py"}
     assert found == (counted | quiet) & found and counted <= found
+
+
+def test_every_module_that_scores_counts_as_scoring(package):
+    found = {f"run/{path.name}" for path in (package / "run").glob("*scor*.py")}
+    assert found - {"run/rescore.py"} == {name for name in module._SCORES_ALONE if name.startswith("run/")}
 
 
 def test_versions_are_of_all_that_is_required():

@@ -15,7 +15,8 @@ from mapga.records.collect import collect
 from mapga.records.image_scores import read_scores
 from mapga.records.influence import keep_influence
 from mapga.report.boards import Board, boards
-from mapga.report.sheets import board_table, pairs_csv
+from mapga.report.csvs import pairs_csv
+from mapga.report.sheets import board_table
 from mapga.report.studies import studies
 
 DIFFICULTY = np.random.default_rng(0).normal(20, 5, 40)

@@ -14,8 +14,9 @@ from helpers.tables import measured
 from mapga.records.collect import collect
 from mapga.report import write_report
 from mapga.report.boards import Board, boards
+from mapga.report.csvs import beside_csv
 from mapga.report.published import beside, kendall_tau, orders, published_dir, published_runtime
-from mapga.report.sheets import beside_csv, beside_tables, order_table, runtime_table
+from mapga.report.sheets import beside_tables, order_table, runtime_table
 from mapga.report.studies import studies
 
 DRAW = np.random.default_rng(0)

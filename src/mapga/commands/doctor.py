@@ -21,7 +21,8 @@ from mapga.errors import ConfigError
 from mapga.files.fetch import cache_folder
 from mapga.files.need import Need
 from mapga.node import DATASET, OPERATOR, PRIOR, SOLVER, metric
-from mapga.run.assemble import make_dataset, make_prior, support_matrix
+from mapga.run.assemble import make_dataset, make_prior
+from mapga.run.support import support_matrix
 from mapga.tracking.credentials import find_key
 
 __all__ = ["examine"]

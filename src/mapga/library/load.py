@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mapga.datasets.base import Dataset
     from mapga.library.images import Images
     from mapga.priors.base import Prior
-    from mapga.schedules import Schedule
+    from mapga.schedules.base import Schedule
     from mapga.solvers.base import Solver
 
 __all__ = ["load_images", "load_metrics", "load_prior", "load_solver", "load_task"]

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mapga.errors import ConfigError
 from mapga.lazy import torch
-from mapga.schedules import SIGMA_MIN
+from mapga.schedules.base import SIGMA_MIN
 from mapga.shown import Shown
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from mapga.lazy import torch
 from mapga.pixels import to_sym, to_unit
 from mapga.priors.base import Prior, expand_sigma
 from mapga.priors.networks.trial import tried, with_gradient
-from mapga.schedules import SIGMA_MIN
+from mapga.schedules.base import SIGMA_MIN
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mapga.priors.base import expand_sigma
-from mapga.schedules import karras_levels
+from mapga.schedules.spaced import karras_levels
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -17,7 +17,7 @@ from mapga.card import PriorCard, carded
 from mapga.lazy import torch
 from mapga.priors.base import Prior, check_contrast, expand_sigma
 from mapga.rng import standard_normal
-from mapga.schedules import SIGMA_MIN
+from mapga.schedules.base import SIGMA_MIN
 
 if TYPE_CHECKING:
     from torch import Tensor

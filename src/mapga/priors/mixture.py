@@ -28,7 +28,7 @@ from mapga.lazy import torch
 from mapga.priors.base import Prior, check_contrast, expand_sigma
 from mapga.priors.flow import heun_flow
 from mapga.rng import generator, standard_normal
-from mapga.schedules import SIGMA_MIN
+from mapga.schedules.base import SIGMA_MIN
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,9 +2,8 @@ r"""A prior made of networks: a denoiser, a consistency function, or both, of on
 
     D(x, sigma) = edm scalings around F_D,    C(x, sigma) = consistency scalings around F_C
 
-(``mapga.priors.networks.preconditioning`` has the formulas; ``processes`` beside it has those of other conventions, for
-networks of diffusers.) The networks are frozen and in evaluation mode: a
-gradient with respect to x costs no gradient with respect to the weights.
+(``mapga.priors.networks.preconditioning``; ``processes`` beside it has other conventions, for networks of diffusers).
+The networks are frozen and in evaluation mode: a gradient with respect to x costs none with respect to the weights.
 
 Sources: Karras et al., 2022, arXiv 2206.00364; Song et al., 2023, arXiv 2303.01469.
 """

@@ -29,7 +29,7 @@ from mapga.priors.mixtures.file import read_mixture
 from mapga.priors.mixtures.gaussians import GaussianMixture
 from mapga.priors.networks.shipped import shipped_digests, shipped_paths
 from mapga.rng import generator, standard_normal
-from mapga.schedules import SIGMA_MIN
+from mapga.schedules.base import SIGMA_MIN
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -27,10 +27,13 @@ _PACKAGE = Path(__file__).parents[1]
 # What an image passes on its way to a number: the rooms with their data, and a run at work. Not: how configs are
 # composed (their values are in the run's id), what is shown, reported, tracked or trained. A comment counts: whether a
 # change matters is not for a program to say.
-_RESULTS = ("datasets", "metrics", "operators", "posteriors", "priors", "solvers", "run")
-_RESULTS_ALONE = ("pixels.py", "problem.py", "rng.py", "schedules.py")
+_RESULTS = ("datasets", "metrics", "operators", "posteriors", "priors", "schedules", "solvers", "run")
+_RESULTS_ALONE = ("pixels.py", "problem.py", "rng.py")
 _SCORES = ("metrics", "operators", "posteriors")  # of these what a number passes on its way, from stored pixels on
-_SCORES_ALONE = ("pixels.py", "problem.py", "rng.py", "run/scoring.py", "run/set_scores.py", "run/spread_scores.py")
+_SCORES_ALONE = (
+    *("pixels.py", "problem.py", "rng.py"),
+    *("run/scoring.py", "run/sequence_scores.py", "run/set_scores.py", "run/spread_scores.py"),
+)
 _READ = (".py", ".csv", ".json", ".safetensors", ".yaml")
 
 _HOST = "MAPGA_RECORD_HOST"

@@ -6,11 +6,12 @@ from typing import Any
 
 from mapga.report.boards import Board
 from mapga.report.choices import Cell
+from mapga.report.csvs import board_csv
 from mapga.report.latex import latex_table
 from mapga.report.layout import number
 from mapga.report.plots import plots, strips
 from mapga.report.ranks import shades
-from mapga.report.sheets import board_csv, board_table
+from mapga.report.sheets import board_table
 
 __all__ = ["copies", "key_of", "shown_board"]
 

@@ -1,30 +1,24 @@
-"""Boards, published numbers and orders as tables and CSV."""
+"""Boards, published numbers and orders as tables."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from mapga.report.about import about
 from mapga.report.boards import Board
 from mapga.report.choices import Cell
 from mapga.report.coverage import perfect_note
 from mapga.report.layout import Entry, Table, number
-from mapga.report.passes import NFE, passes_of, passes_text
+from mapga.report.passes import NFE, passes_text
 from mapga.report.published import beside, orders, published_runtime
 from mapga.report.studies import Study
 
 __all__ = [
-    "beside_csv",
     "beside_tables",
-    "board_csv",
     "board_table",
     "has_ablation",
     "order_table",
-    "pairs_csv",
     "runtime_table",
 ]
 
@@ -81,17 +75,6 @@ def board_table(board: Board, *, intervals: bool = True) -> Table:
     return Table(header, lines, groups, notes, title, left=2 if fixed else 1, about=about(board.study))
 
 
-def board_csv(board: Board) -> str:
-    """A line a cell, unrounded."""
-    head = ["study", "metric", "protocol", "selection", "task", "method", "setting", "passes", "value", "low", "high"]
-    rows: list[list[Any]] = []
-    for (task, method), cell in board.cells.items():
-        start = [board.study.title, board.metric, board.protocol, board.selection, task, method, cell.setting]
-        numbers = [passes_of(cell.run), cell.mean, cell.low, cell.high, cell.spread, cell.coverage.n]
-        rows.append([*start, *numbers, int(cell.best), cell.stars])
-    return _csv([*head, "spread", "n", "best", "stars"], rows)
-
-
 def beside_tables(made: Sequence[Board]) -> list[Table]:
     """For each board that the paper has numbers for: ours, its interval, what won, one setting for all, the paper's."""
     tables = []
@@ -131,35 +114,6 @@ def beside_tables(made: Sequence[Board]) -> list[Table]:
     return tables
 
 
-def beside_csv(made: Sequence[Board]) -> str:
-    """Every published number with ours, unrounded."""
-    head = [
-        "study",
-        "metric",
-        "table",
-        "task",
-        "method",
-        "selection",
-        "setting",
-        "passes",
-        "value",
-        "low",
-        "high",
-        "spread",
-        "n",
-    ]
-    rows: list[list[Any]] = []
-    for board in made:
-        for one in beside(board):
-            cell = one.ours
-            run = " ".join(run.folder.name for run in cell.runs)
-            row = [board.study.title, board.metric, one.table, one.task, one.method, board.selection, cell.setting]
-            row.append(passes_of(cell.run))
-            row += [cell.mean, cell.low, cell.high, cell.spread, cell.coverage.n]
-            rows.append([*row, one.value if not one.reason else None, one.difference, one.reason, run])
-    return _csv([*head, "published", "difference", "reason", "run_id"], rows)
-
-
 def order_table(made: Sequence[Board]) -> Table | None:
     """Kendall's tau of every column that the paper has too; None if there is none."""
     lines, groups = [], []
@@ -177,21 +131,6 @@ def order_table(made: Sequence[Board]) -> Table | None:
         NFE,
     ]
     return Table(header, lines, groups, notes, "Order of the methods against the paper's", left=6)
-
-
-def pairs_csv(made: Iterable[Board]) -> str:
-    """Every pair of methods of every column: difference, interval, corrected p, effect size, share of wins."""
-    head = ["study", "metric", "protocol", "selection", "task", "first", "second"]
-    head += ["first_passes", "second_passes", "difference", "low", "high", "p_holm", "d_z", "wins", "n"]
-    rows: list[list[Any]] = []
-    for board in made:
-        for task, found in board.pairs.items():
-            for first, second, pair in found:
-                names = [board.study.title, board.metric, board.protocol, board.selection, task, first, second]
-                numbers = [pair.difference, pair.low, pair.high, pair.p, pair.effect, pair.wins, pair.n]
-                passes = [passes_of(board.cells[task, method].run) for method in (first, second)]
-                rows.append([*names, *passes, *numbers])
-    return _csv(head, rows)
 
 
 def runtime_table(study: Study) -> Table | None:
@@ -263,11 +202,3 @@ def _sibling(made: Sequence[Board], best: Board) -> Board:
         if one.study is best.study
         and (one.metric, one.protocol, one.selection) == (best.metric, best.protocol, "fixed")
     )
-
-
-def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
-    return out.getvalue()

@@ -15,7 +15,7 @@ from mapga.operators.base import LinearOperator, Operator, SpectralOperator
 from mapga.priors.base import Prior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource
-from mapga.schedules import Schedule
+from mapga.schedules.base import Schedule
 from mapga.shown import Shown
 from mapga.solvers.answering import answering
 

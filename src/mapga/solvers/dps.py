@@ -29,7 +29,7 @@ from mapga.lazy import torch
 from mapga.priors.base import Prior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource
-from mapga.schedules import Schedule
+from mapga.schedules.base import Schedule
 from mapga.solvers.base import Solver, State
 from mapga.solvers.steps import check_share, vjp
 

@@ -51,7 +51,7 @@ from mapga.card import Needs, SolverCard
 from mapga.priors.base import Prior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource
-from mapga.schedules import Schedule
+from mapga.schedules.base import Schedule
 from mapga.solvers.ascents.base import Level, Step, passes_of
 from mapga.solvers.base import Solver, State
 from mapga.solvers.pgdm import posterior_variance

@@ -13,7 +13,7 @@ from mapga.operators.base import Operator
 from mapga.priors.base import Prior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource
-from mapga.schedules import Schedule
+from mapga.schedules.base import Schedule
 from mapga.solvers.base import Solver, State
 from mapga.solvers.map_ga import MAPGA
 from mapga.solvers.pgdm import RRule, check_r_rule, posterior_variance

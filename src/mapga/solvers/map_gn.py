@@ -45,7 +45,7 @@ from mapga.card import Needs, SolverCard
 from mapga.priors.base import Prior
 from mapga.problem import Problem
 from mapga.rng import NoiseSource
-from mapga.schedules import Schedule
+from mapga.schedules.base import Schedule
 from mapga.solvers.base import Solver, State
 from mapga.solvers.pgdm import posterior_variance
 from mapga.solvers.steps import bounded_ratio, check_share, inner, linear_operator, pullback, renoise

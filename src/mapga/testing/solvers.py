@@ -15,7 +15,7 @@ from mapga.operators.masks import CentralBox
 from mapga.priors.base import Prior
 from mapga.problem import Problem, measure
 from mapga.rng import NoiseSource
-from mapga.schedules import Schedule
+from mapga.schedules.base import Schedule
 from mapga.solvers.base import Solver, State
 from mapga.testing.exact import CountingPrior, gaussian, gaussian_posterior, mixture
 from mapga.testing.failure import close, require, travelled

@@ -25,7 +25,8 @@ from mapga.metrics.perceptual import LPIPS
 from mapga.priors.base import expand_sigma
 from mapga.priors.flow import heun_step
 from mapga.priors.networks.preconditioning import precondition, scalings
-from mapga.schedules import SIGMA_MAX, SIGMA_MIN, karras_levels
+from mapga.schedules.base import SIGMA_MAX, SIGMA_MIN
+from mapga.schedules.spaced import karras_levels
 from mapga.training.config import TrainingConfig
 from mapga.training.data import ImageSource, step_generator
 from mapga.training.trajectories import Denoiser, integrate_multistep

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from mapga.files.durable import replacing
 from mapga.pixels import to_uint8
-from mapga.schedules import SIGMA_MAX, SIGMA_MIN, Karras
+from mapga.schedules.base import SIGMA_MAX, SIGMA_MIN
+from mapga.schedules.spaced import Karras
 from mapga.training.data import step_generator
 from mapga.training.trajectories import Denoiser, integrate
 

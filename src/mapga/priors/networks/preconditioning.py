@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from mapga.lazy import torch
 from mapga.priors.base import expand_sigma
-from mapga.schedules import SIGMA_MIN
+from mapga.schedules.base import SIGMA_MIN
 
 if TYPE_CHECKING:
     from torch import Tensor

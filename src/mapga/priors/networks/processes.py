@@ -26,7 +26,7 @@ from mapga.lazy import torch
 from mapga.pixels import to_sym, to_unit
 from mapga.priors.base import expand_sigma
 from mapga.priors.networks.preconditioning import SIGMA_DATA, Kind, precondition
-from mapga.schedules import SIGMA_MAX, SIGMA_MIN
+from mapga.schedules.base import SIGMA_MAX, SIGMA_MIN
 
 if TYPE_CHECKING:
     from torch import Tensor
