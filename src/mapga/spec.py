@@ -55,7 +55,9 @@ class RunSpec(Settings):
         if budget is not None:
             bought = budget.steps(names["solver"], spec.node(SOLVER), spec.steps)
             steps = {"schedule": {**config["schedule"], "steps": bought}}
-        return cls({**config, **steps, **spec._known}, names, config)
+        made = cls({**config, **steps, **spec._known}, names, config)
+        made._nodes.update({k: one for k, one in spec._nodes.items() if made._value(one.slot) == spec._value(one.slot)})
+        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.config, self.names, self.composed)  # what was worked out is not sent along

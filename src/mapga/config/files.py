@@ -36,6 +36,7 @@ __all__ = [
 OWN_CONF = "MAPGA_CONF"
 
 
+@cache
 def conf_dir() -> Path:
     """The folder of config groups: in the package of an installed wheel, at the top of a checkout."""
     package = Path(__file__).parents[1]

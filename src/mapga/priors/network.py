@@ -94,9 +94,8 @@ class NetworkPrior(Prior):
         self.has_denoiser, self.has_consistency = denoiser is not None, consistency is not None
         self._denoiser, self._consistency = _frozen(denoiser), _frozen(consistency)
         self.processes = {role: Preconditioned(kind) for role, kind in ROLES.items()} | dict(processes or {})
-        of_networks = [
-            self.processes[role] for role, one in zip(ROLES, (denoiser, consistency), strict=True) if one is not None
-        ]
+        pair = zip(ROLES, (denoiser, consistency), strict=True)
+        of_networks = [self.processes[role] for role, network in pair if network is not None]
         self.sigma_min = max(process.sigma_min for process in of_networks)
         self.sigma_max = min(process.sigma_max for process in of_networks)
         self._labels: Tensor | None = None
