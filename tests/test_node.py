@@ -70,11 +70,14 @@ SLOT = Slot("lamp", "things", "Thing")
 
 
 @pytest.fixture(autouse=True)
-def _package(monkeypatch):
-    package = types.ModuleType("things")
-    package.__all__ = ["Lamp", "Stranger", "Thing", "text"]
-    package.Lamp, package.Stranger, package.Thing, package.text, package.Hidden = Lamp, Stranger, Thing, "text", Lamp
+def _package(monkeypatch, tmp_path):
+    package, lamps = types.ModuleType("things"), types.ModuleType("things.lamps")
+    (tmp_path / "lamps.py").touch()
+    package.__path__ = [str(tmp_path)]
+    lamps.__all__ = ["Lamp", "Stranger", "Thing", "text"]
+    lamps.Lamp, lamps.Stranger, lamps.Thing, lamps.text, lamps.Hidden = Lamp, Stranger, Thing, "text", Lamp
     monkeypatch.setitem(sys.modules, "things", package)
+    monkeypatch.setitem(sys.modules, "things.lamps", lamps)
     _forget()
     yield
     _forget()
@@ -225,7 +228,7 @@ class Given(Lamp):
 
 
 def test_given_arguments_are_handed_over_where_the_card_asks_and_cannot_be_set(monkeypatch):
-    monkeypatch.setattr(sys.modules["things"], "Lamp", Given)
+    monkeypatch.setattr(sys.modules["things.lamps"], "Lamp", Given)
     _forget()
     assert build(SLOT, {"_target_": "things.Lamp"}, {"bright": 4.0, "unknown": 1}).given["bright"] == 4.0
     with pytest.raises(ConfigError, match=r"unknown key 'lamp\.bright'"):
@@ -266,7 +269,7 @@ def test_an_incomplete_card_is_refused_with_what_it_lacks(monkeypatch):
     }.items():
         thing.__qualname__ = thing.__name__
         assert incomplete(thing) == flaws
-        monkeypatch.setattr(sys.modules["things"], "Lamp", thing)
+        monkeypatch.setattr(sys.modules["things.lamps"], "Lamp", thing)
         _forget()
         with pytest.raises(ConfigError, match=flaws[0]):
             build(SLOT, {"_target_": "things.Lamp", "bright": 1.0})

@@ -15,6 +15,7 @@ from mapga.records.columns import metric_names, scored_under
 from mapga.records.losses import Losses
 from mapga.records.origins import mixtures, origins
 from mapga.report.boards import Board, boards
+from mapga.report.csvs import beside_csv, pairs_csv
 from mapga.report.curves import draw_convergence, draw_passes
 from mapga.report.figures import draw_ranks, file_name, leading
 from mapga.report.gathered import gathered, name_of
@@ -24,15 +25,7 @@ from mapga.report.layout import Table, latex_document
 from mapga.report.page import render_page
 from mapga.report.pictures import draw_grid
 from mapga.report.printed import print_report
-from mapga.report.sheets import (
-    beside_csv,
-    beside_tables,
-    board_table,
-    has_ablation,
-    order_table,
-    pairs_csv,
-    runtime_table,
-)
+from mapga.report.sheets import beside_tables, board_table, has_ablation, order_table, runtime_table
 from mapga.report.studies import studies
 from mapga.report.table import csv_text, make_table
 from mapga.report.trials import check_disjoint, is_trial, trials_table
