@@ -40,6 +40,7 @@ SOLVERS = (
 FULL_SHIFT = ("solver=pgdm", "solver.guidance=posterior_mean", "solver.r_rule=data")
 SIZES = {"0.05": "0.105", "0.1": "0.136", "0.2": "0.22", "0.3": "0.314"}  # root mean square of a value of draws, by std
 WITHOUT_C = ("map_ga_d_np", "map_ga_d", "map_gn_fast", "pgdm", "dps", "ddrm")
+THROUGH_C = ("map_ga_np", "map_gn", "ct_zsie")
 TRUTHS = ("dataset.limit=32", "batch_size=304")  # 608 samples
 PATCHES = ("prior=patches", "+prior.contrast=0.4", "dataset.limit=32", "samples=9", "batch_size=288")
 NETWORKS = ("overlapping_networks", "trained")
@@ -77,8 +78,10 @@ def full() -> Iterator[list[str]]:
     few = ["task=box50,supres4x", "task.sigma_y=0.05", "dataset.limit=8"]
     yield [*few, *FULL_SHIFT, f"solver.sigma_data={SIZES['0.2']}", "passes=400,1600"]
     # MAP-GA with its prior term was 5.6 dB off on box50 of patches: some components are far narrower than sigma_y.
-    able = [solver for solver in WITHOUT_C if solver != "map_ga_d"]
-    yield from _solvers([*PATCHES, "task=box50,half,supres4x,denoise", "task.sigma_y=0.05"], able)
+    able, place = [solver for solver in WITHOUT_C if solver != "map_ga_d"], "task=box50,half,supres4x,denoise"
+    yield from _solvers([*PATCHES, place, "task.sigma_y=0.05"], able)
+    few = ["prior=patches", "+prior.contrast=0.4", "dataset.limit=8", "samples=3"]  # C takes 192 evaluations of D
+    yield [*few, place, "task.sigma_y=0.05", f"solver={','.join(THROUGH_C)}"]
 
 
 def _solvers(place: list[str], solvers: Sequence[str] = SOLVERS, std: str = "0.2") -> Iterator[list[str]]:
@@ -90,8 +93,10 @@ def learned() -> Iterator[list[str]]:
     """Solvers with learned networks on the first 8 truths of the default prior, and with the exact D and C on them."""
     for prior in ([], [OVERLAPPING, "prior=overlapping_networks"]):
         place = [*prior, "dataset.limit=8"]
-        yield from _solvers([*place, f"task={','.join(TASKS[:-1])}", f"task.sigma_y={','.join(NOISES)}"])
-        yield from _solvers([*place, "task=denoise", "task.sigma_y=0.05,0.2"])
+        yield from _solvers([*place, f"task={','.join(TASKS)}", "task.sigma_y=0.05"])
+        place.append("samples=9")
+        yield from _solvers([*place, f"task={','.join(TASKS[:-1])}", "task.sigma_y=0,0.2"])
+        yield from _solvers([*place, "task=denoise", "task.sigma_y=0.2"])
 
 
 def launch(results: Path, every: Sequence[list[str]], jobs: int, device: str) -> None:
