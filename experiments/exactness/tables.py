@@ -6,7 +6,7 @@ python experiments/exactness/tables.py
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 Line = dict[str, str]
@@ -20,6 +20,7 @@ SHOWN = {
     "mode_weights_tv": "component weights: total variation",
     "mass_reached": "mass of the component reached",
 }
+BESIDE = ("gap_to_mmse", "mode_weights_tv", "mass_reached")
 LAGS: dict[str, list[tuple[str, str, str]]] = {  # which of their lines are shown; []: all
     "lag.csv": [
         *(("D", "0", "1"), ("C8", "0", "1"), ("C64", "0", "1"), ("D", "1", "1"), ("C64", "1", "1"), ("D", "3", "1")),
@@ -30,6 +31,7 @@ LAGS: dict[str, list[tuple[str, str, str]]] = {  # which of their lines are show
         *(("C8", "30", "1"), ("D>1", "30", "1"), ("D", "100", "1"), ("C8", "100", "1"), ("D", "300", "1")),
     ],
     "lag_iterations.csv": [],
+    "lag_learned.csv": [],
 }
 SOLVERS = (
     *("exact", "pgdm_full", "pgdm", "ddrm", "dps", "ct_zsie", "map_gn_fast", "map_gn"),
@@ -48,11 +50,11 @@ def lines(few: bool = False) -> list[Line]:
 
 
 def table(
-    head: str, found: Sequence[Line], across: Callable[[Line], str], columns: Sequence[str], metrics: Sequence[str]
+    head: str, found: Sequence[Line], across: Callable[[Line], str], columns: Sequence[str], metrics: Mapping[str, str]
 ) -> str:
-    """Solvers down, metrics across, and in each cell a number for each of ``columns``."""
+    """Solvers down, metrics across by their headings, and in each cell a number for each of ``columns``."""
     rows = [
-        f"| {' | '.join([head, *(SHOWN[metric] for metric in metrics)])} |",
+        f"| {' | '.join([head, *metrics.values()])} |",
         f"| {' | '.join(['---'] * (1 + len(metrics)))} |",
     ]
     for solver in SOLVERS:
@@ -61,6 +63,22 @@ def table(
         if any(cell.strip("–, ") for cell in cells):
             rows.append(f"| {' | '.join([f'`{solver}`', *cells])} |")
     return "\n".join(rows)
+
+
+def beside(noise: str, found: Sequence[Line]) -> str:
+    """Exact D and C and learned ones in columns side by side, each metric twice."""
+    maps = {"exact": "overlapping", "learned": "learned"}
+    of_maps = {
+        (of, line["task"], line["solver"]): line for of, own in maps.items() for line in found if line["prior"] == own
+    }
+    both = [
+        {"task": task, "solver": solver}
+        | {f"{metric}, {of}": of_maps.get((of, task, solver), {}).get(metric, "") for metric in BESIDE for of in maps}
+        for task in TASKS
+        for solver in SOLVERS
+    ]
+    heads = {f"{metric}, {of}": f"{SHOWN[metric]}, {of}" for metric in BESIDE for of in maps}
+    return table(f"8 truths, noise {noise}", both, lambda line: line["task"], TASKS, heads)
 
 
 def _number(text: str) -> str:
@@ -73,16 +91,15 @@ def tables() -> Iterator[str]:
     usual = [line for line in found if (line["prior"], line["std"]) == ("overlapping", "0.2")]
     for noise in ("0.05", "0", "0.2"):
         own = [line for line in usual if line["sigma_y"] == noise]
-        yield table(f"noise {noise}", own, lambda line: line["task"], TASKS, list(SHOWN))
+        yield table(f"noise {noise}", own, lambda line: line["task"], TASKS, SHOWN)
     family = [
         line for line in found if (line["prior"], line["task"], line["sigma_y"]) == ("overlapping", "box50", "0.05")
     ]
-    yield table("std", family, lambda line: line["std"], ("0.05", "0.1", "0.2", "0.3"), list(SHOWN))
+    yield table("std", family, lambda line: line["std"], ("0.05", "0.1", "0.2", "0.3"), SHOWN)
     patches = [line for line in found if line["prior"] == "patches"]
-    yield table("patches", patches, lambda line: line["task"], TASKS, [*SHOWN][:3])
-    for prior in ("overlapping", "learned"):
-        own = [line for line in lines(few=True) if (line["prior"], line["sigma_y"]) == (prior, "0.05")]
-        yield table(f"{prior}, 8 truths", own, lambda line: line["task"], TASKS, list(SHOWN))
+    yield table("patches", patches, lambda line: line["task"], TASKS, dict([*SHOWN.items()][:3]))
+    for noise in ("0.05", "0", "0.2"):
+        yield beside(noise, [line for line in lines(few=True) if line["sigma_y"] == noise])
 
 
 def lags() -> Iterator[str]:
