@@ -90,6 +90,14 @@ def test_a_password_that_is_typed_is_refused(command: tuple[str, ...], override:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command", [("run",), ("plan",), ("train",)])
+def test_a_token_that_is_typed_is_refused(command: tuple[str, ...], tmp_path: Path, capfd):
+    token = TYPED.replace(f"user:{SECRET}@", "") + f"?token={SECRET}"
+    said = mapga(capfd, *command, f"+x='{token}'", *([f"results_dir={tmp_path}"] if command[0] != "train" else []))
+    assert said.code == 2 and said.err.count("\n") == 1 and "holds a token" in said.err and "MAPGA_URL_" in said.err
+    assert SECRET not in said.out + said.err and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("command", [("run",), ("run", "-m"), ("plan",), ("prefetch",)])
 @pytest.mark.parametrize(
     "where", ["${oc.env:ADDRESS}", "experiment", "hydra"], ids=["interpolation", "experiment", "hydra"]

@@ -33,6 +33,23 @@ def test_a_text_without_one_stays_as_it_is(text: str):
     assert bare(text) == shown(text) == text
 
 
+@pytest.mark.parametrize(
+    "query", ["token=SECRET", "part=2&X-Amz-Signature=SECRET", "sig=SECRET&se=1", "api_key=SECRET", "auth=SECRET"]
+)
+def test_a_token_is_found_and_not_shown(query: str):
+    text = f"https://host/a/x.pt?{query}"
+    with pytest.raises(ConfigError, match=r"^prior\.source: the address holds a token, .*MAPGA_URL_") as refused:
+        refuse_password({"prior": {"source": text}}, "")
+    assert "SECRET" not in str(refused.value)
+    assert shown(f"fetch {text} or {text}") == "fetch https://host/a/x.pt or https://host/a/x.pt"
+    assert bare(text) == text  # as it is asked for
+
+
+@pytest.mark.parametrize("query", ["download=1", "part=2&ref=main", "name=a"])
+def test_other_queries_are_let_be(query: str):
+    refuse_password({"prior": {"source": f"https://host/x.pt?{query}"}}, "")
+
+
 def test_a_query_may_hold_a_token():
     assert shown("https://host/x.pt?token=SECRET") == "https://host/x.pt"
     assert bare("https://host/x.pt?part=2") == "https://host/x.pt?part=2"

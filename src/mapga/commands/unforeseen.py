@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 
 from mapga.errors import first_line
-from mapga.files.address import bare
+from mapga.files.address import shown
 
 __all__ = ["unforeseen", "without_secrets"]
 
@@ -36,7 +36,7 @@ def unforeseen(error: Exception, kept: Path | None = None) -> str:
 
 def without_secrets(text: str) -> str:
     """A text without the passwords of its addresses and the keys of the environment."""
-    text = bare(text)
+    text = shown(text)
     for name, value in os.environ.items():
         if _SECRET.search(name) and len(value) >= _SHORTEST:
             text = text.replace(value, "***")

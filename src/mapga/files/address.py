@@ -14,10 +14,15 @@ __all__ = ["bare", "login", "refuse_password", "shown"]
 
 # Up to the last @ stands a user's name, or a token; with a colon in it a password, whatever other signs that has.
 _USER = re.compile(r"(?<=://)(\S*:\S*|[^/?#\s]*)@")
+_QUERY = re.compile(r"(?<=://)([^\s?]*)\?\S*")
+_TOKEN = re.compile(
+    r"://[^\s?]*\?(\S*&)?[^\s=&]*(token|key|secret|signature|sig|credential|password|passwd|auth)[^\s=&]*=",
+    re.IGNORECASE,
+)
 
 
 def refuse_password(value: Any, key: str) -> None:
-    """Refuse an address with a user's name or a password in it, anywhere in a plain value of a config.
+    """Refuse an address with a user's name, a password or a token in it, anywhere in a plain value of a config.
 
     A config is written into a run's folder, into lists of submissions, by Hydra, by launchers and by trackers.
 
@@ -30,11 +35,11 @@ def refuse_password(value: Any, key: str) -> None:
     elif isinstance(value, list | tuple):
         for item in value:
             refuse_password(item, key)
-    elif isinstance(value, str) and _USER.search(value):
-        raise ConfigError(
-            f"{key}: the address holds a user's name or a password, which would be written down with the config; put "
-            "them into ~/.netrc, or the whole address into the environment as MAPGA_URL_<KEY>"
-        )
+    elif isinstance(value, str) and (_USER.search(value) or _TOKEN.search(value)):
+        what, where = "a token", "the whole address into the environment as MAPGA_URL_<KEY>"
+        if _USER.search(value):
+            what, where = "a user's name or a password", f"them into ~/.netrc, or {where}"
+        raise ConfigError(f"{key}: the address holds {what}, which would be written down with the config; put {where}")
 
 
 def bare(text: str) -> str:
@@ -42,9 +47,9 @@ def bare(text: str) -> str:
     return _USER.sub("", text)
 
 
-def shown(source: str) -> str:
-    """An address, or a path, as messages may show it: an address also without its query, which may hold a token."""
-    return bare(source).partition("?")[0] if "://" in source else source
+def shown(text: str) -> str:
+    """A text as messages may show it: its addresses also without their queries, which may hold tokens."""
+    return _QUERY.sub(r"\1", bare(text))
 
 
 def login(address: str) -> tuple[str, str] | None:

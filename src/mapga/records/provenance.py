@@ -18,7 +18,7 @@ from typing import Any
 
 from mapga import __version__, plugins
 from mapga.config.files import conf_dirs
-from mapga.files.address import bare
+from mapga.files.address import shown
 
 __all__ = ["code_identity", "provenance", "results_code", "scoring_code", "submitted_code"]
 
@@ -51,7 +51,7 @@ def provenance(machine: Mapping[str, Any], packages: Iterable[str] = ()) -> dict
     """
     return {
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "command": [bare(argument) for argument in sys.argv],
+        "command": [shown(argument) for argument in sys.argv],
         "mapga": __version__,
         "git": _git(),
         "code": results_code(packages),
