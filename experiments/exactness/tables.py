@@ -31,7 +31,9 @@ LAGS: dict[str, list[tuple[str, str, str]]] = {  # which of their lines are show
         *(("C8", "30", "1"), ("D>1", "30", "1"), ("D", "100", "1"), ("C8", "100", "1"), ("D", "300", "1")),
     ],
     "lag_iterations.csv": [],
-    "lag_learned.csv": [],
+    "lag_learned.csv": [
+        (of, growth, "1") for of in ("D", "C32", "learned D", "learned C") for growth in ("0", "10", "30", "100")
+    ],
 }
 SOLVERS = (
     *("exact", "pgdm_full", "pgdm", "ddrm", "dps", "ct_zsie", "map_gn_fast", "map_gn"),
