@@ -14,6 +14,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
     "overhead": ["--batch", "2", "--steps", "2", "--repeats", "1", "prior=gaussian"],
     "report": ["--runs", "9", "--images", "4", "--size", "8"],
+    "scale": ["--sizes", "6", "--digits", "0"],
     "passes": ["--batches", "1", "--repeats", "1", "--ways", "eager"],
     "metrics": ["--help"],  # it needs weights that are fetched
 }
@@ -26,7 +27,7 @@ def test_none_is_forgotten():
 
 @pytest.mark.parametrize("name", SMALL)
 def test_it_runs(name, tmp_path, monkeypatch):
-    where = ["--output", str(tmp_path / f"{name}.json")] if name in ("overhead", "passes") else []
+    where = ["--output", str(tmp_path / f"{name}.json")] if name in ("overhead", "passes", "scale") else []
     assert started(name, monkeypatch, *SMALL[name], *where) == 0
     if name == "overhead":
         assert len(json.loads((tmp_path / "overhead.json").read_text())["solvers"]) >= 9
