@@ -16,7 +16,7 @@ __all__ = ["Journal", "Row", "row_of", "seal"]
 _STATUSES = ("done", "diverged", "failed")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be 50,000
 class Row:
     """What is known of one image of a run.
 

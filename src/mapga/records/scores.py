@@ -160,8 +160,10 @@ def read_numbers(folder: Path, rows: Iterable[Row]) -> Numbers:
 
 
 def _lines(folder: Path) -> Iterator[Mapping[str, Any]]:
+    """How it was scored first, of shards the whole's may say it; read twice rather than kept, for there may be many."""
     paths = sorted(folder.glob(f"{_NAME}*.jsonl"))
     if not paths:
         yield from older_lines(folder)
-    records = [record for path in paths for record in JSONLines(path).read()]
-    yield from sorted(records, key=lambda line: "protocols" not in line)  # of shards the whole's may say how
+    for says_how in (True, False):
+        for path in paths:
+            yield from (line for line in JSONLines(path).read() if ("protocols" in line) == says_how)
