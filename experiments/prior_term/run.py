@@ -1,6 +1,6 @@
 """MAP-GA with its prior term, without it, capped and annealed, over the noise in y: exact denoisers, and a network.
 
-python -m experiments.prior_term.run     # five core-minutes; writes table.csv and figure.png
+python -m experiments.prior_term.run     # ten core-minutes; writes table.csv and figure.png
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ KINDS: dict[str, Row] = {
 NOISES = {
     "digits": (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3),
     "patches": (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.3),
-    NETWORK: (0.005, 0.02, 0.05, 0.1),
+    NETWORK: (0.02, 0.05, 0.1),
 }
 PRIORS = {  # solver, passes, images; exact priors at 16x16, the network at 32x32
     "digits": ("map_ga", 150, 60),
     "patches": ("map_ga_d", 100, 24),
-    NETWORK: ("map_ga_d", 60, 12),
+    NETWORK: ("map_ga_d", 60, 32),
 }
 
 
