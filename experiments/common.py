@@ -20,7 +20,7 @@ from torch import Tensor
 import mapga
 from mapga.metrics.statistics import bootstrap_interval
 from mapga.posteriors.estimates import gap_to_mmse
-from mapga.posteriors.exact import exact_posterior
+from mapga.posteriors.exact import Exact, exact_posterior
 from mapga.priors import MixturePrior, PatchesPrior, Prior
 from mapga.problem import Problem, measure
 
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 SIDE, COMPONENTS, CONTRAST, STD = 16, 64, 0.2, 0.2
-NETWORK = "network"  # among the names of priors: the shipped networks of digits
+NETWORK = "network"  # among the names of priors: the shipped networks of digits, at 32x32
+LEARNED = "learned"  # and those of prior=overlapping, whose posterior is known
+NETWORKS = {NETWORK: "mnist", LEARNED: "overlapping_networks"}
 VALIDATION = 1000  # draws from this index on choose settings; those before it are reported
 LOST = 1e9  # dB, of what diverged
 
@@ -57,19 +59,28 @@ def patches_prior(ode_steps: int = 32) -> PatchesPrior:
 
 
 @cache
-def network_prior() -> Prior:
-    """``prior=mnist``, at 32x32; in float32, since on a CPU bfloat16 takes fifteen times as long."""
-    return mapga.load_prior("mnist", precision="float32").to("cpu", torch.float32)
+def network_prior(name: str = NETWORK) -> Prior:
+    """Networks that ship; in float32, since on a CPU bfloat16 takes fifteen times as long."""
+    return mapga.load_prior(NETWORKS[name], precision="float32").to("cpu", torch.float32)
+
+
+@cache
+def learned_from(ode_steps: int = 16) -> MixturePrior:
+    """``prior=overlapping``, at 32x32."""
+    prior = mapga.load_prior("overlapping", ode_steps=ode_steps)
+    assert isinstance(prior, MixturePrior)
+    return prior
 
 
 def exact_prior(name: str, ode_steps: int = 16) -> MixturePrior | PatchesPrior:
-    """``digits`` or ``patches``."""
-    return digits_prior(ode_steps) if name == "digits" else patches_prior(ode_steps)
+    """``digits`` or ``patches``, or what the networks of ``learned`` have learned."""
+    known = {"digits": digits_prior, "patches": patches_prior, LEARNED: learned_from}
+    return known[name](ode_steps)
 
 
 def prior_of(name: str, ode_steps: int = 16) -> Prior:
-    """Those, or ``network``."""
-    return network_prior() if name == NETWORK else exact_prior(name, ode_steps)
+    """Those, or networks."""
+    return network_prior(name) if name in NETWORKS else exact_prior(name, ode_steps)
 
 
 def truths(name: str, indices: range) -> Tensor:
@@ -79,7 +90,8 @@ def truths(name: str, indices: range) -> Tensor:
         skip = indices.start - VALIDATION * choosing
         split = "validation" if choosing else "test"
         return torch.Tensor.as_subclass(mapga.load_images("mnist", split=split, skip=skip, limit=len(indices)), Tensor)
-    return exact_prior(name).sample(indices, seed=0)
+    drawn = exact_prior(name).sample(indices, seed=0)
+    return drawn.float() if name in NETWORKS else drawn
 
 
 def drawn(name: str, task: str, sigma_y: float, indices: range) -> tuple[Tensor, Problem]:
@@ -94,12 +106,17 @@ def psnr(x: Tensor, truth: Tensor) -> Tensor:
     return (10 * (4 / (x.clamp(-1, 1) - truth).square().flatten(1).mean(1)).log10()).nan_to_num(0.0)
 
 
-def scored(problem: Problem, prior: Prior, x: Tensor, truth: Tensor) -> dict[str, Tensor]:
+def posterior_of(name: str, problem: Problem) -> Exact:
+    """p(x | y), in float64; of networks that of the exact prior which they learned."""
+    return exact_posterior(problem.to("cpu", torch.float64), exact_prior(name))
+
+
+def scored(name: str, problem: Problem, x: Tensor, truth: Tensor) -> dict[str, Tensor]:
     """How good answers are: PSNR, and where the posterior is known how far they are above its least squared error."""
     found = {"psnr": psnr(x, truth)}
-    if not isinstance(prior, MixturePrior | PatchesPrior):
+    if name == NETWORK:
         return found
-    gap = gap_to_mmse(exact_posterior(problem, prior), x)
+    gap = gap_to_mmse(posterior_of(name, problem), x.double())
     return {"mmse_gap_db": gap.nan_to_num(LOST).clamp(max=LOST)} | found
 
 

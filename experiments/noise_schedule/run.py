@@ -141,7 +141,7 @@ def quality(asked: Row, *, most: int, table: Path) -> Iterator[Row]:
         settings = {"num_iter": 1, "learning_rate_growth": GROWTH[name]} if "map_ga" in asked["solver"] else {}
         solver = mapga.load_solver(asked["solver"], schedule=schedule, **settings)
         x, found = solver.restore(problem, prior, 0, batch_size=count), {}
-    for measured, values in (found | scored(problem, prior, x, truth)).items():
+    for measured, values in (found | scored(name, problem, x, truth)).items():
         yield {"measure": measured, "images": count} | interval(values)
 
 
