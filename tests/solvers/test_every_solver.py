@@ -158,6 +158,7 @@ COSTS = {  # known answers, of three steps and two gradient steps: calls of (D, 
     "pgdm": (3, 0, 3),
     "dps": (3, 0, 3),
     "ddrm": (3, 0, 0),
+    "ddnm": (3, 0, 0),
     "ct_zsie": (0, 3, 0),
     "pinv": (0, 0, 0),
 }
