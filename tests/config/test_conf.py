@@ -197,3 +197,12 @@ def test_the_readme_lists_every_choice():
         named |= {f"{stem}{k}" for stem, first, last in ranges for k in range(int(first), int(last) + 1)}
         assert line, f"README's table of choices has no line for {group}"
         assert not (missing := [name for name in options(group) if name not in named]), f"{group}: {missing}"
+
+
+def test_the_default_solver_brings_its_levels_and_a_step_the_solver_that_takes_it():
+    names = [spec_of(compose_run(given)).names for given in ([], ["step=adam"], ["step=adam", "solver=map_ga_d_np"])]
+    assert [(one["solver"], one["schedule"]) for one in names] == [
+        ("map_gn_fast", "few"),
+        ("map_ga_np", "karras"),
+        ("map_ga_d_np", "karras"),
+    ]

@@ -180,6 +180,23 @@ def test_its_ends_are_what_it_spends_on_derivatives(ends: float, passes: int, vj
     assert solver.card.passes(solver, 5) == passes and solver.card.needs(solver, 5).vjp == vjp
 
 
+@pytest.mark.parametrize("steps", [1, 2, 12])
+def test_a_final_level_takes_the_place_of_one_of_the_schedules(steps: int):
+    schedule = Karras(steps, 9.0, 0.15, 3.0)
+    problem = Problem(torch.zeros(1, 1, 4, 4).double(), CentralBox((1, 4, 4), 0.5), 0.0)
+    plain, other = MAPGN(schedule, consistency=False), MAPGN(schedule, consistency=False, final=0.01)
+    states = list(other.iterate(problem, gaussian((1, 4, 4))[0], ZeroNoise(problem.y)))
+    expected = [*schedule.levels(steps - 1).tolist(), 0.01] if steps > 1 else [9.0]
+    assert [state.sigma for state in states] == pytest.approx([*expected[1:], 0.0])
+    assert other.card.passes(other, steps) == plain.card.passes(plain, steps)
+
+
+@pytest.mark.parametrize("final", [0.0, 0.15, 1.0, math.nan])
+def test_a_final_level_that_is_not_below_the_others_is_refused(final: float):
+    with pytest.raises(ValueError, match=f"solver.final={final}: a level below schedule.sigma_min=0.15"):
+        MAPGN(Karras(12, 9.0, 0.15, 3.0), final=final)
+
+
 def test_a_pass_less_than_a_level_is_refused():
     with pytest.raises(ConfigError, match="passes=1: one step takes 2 passes"):
         spec_of(compose_run(["solver=map_gn_fast", "passes=1"]))

@@ -77,6 +77,8 @@ class MAPGN(Solver):
         noise_share: In [0, 1], of the noise of a level; 1 for all of it.
         projection: Whether the residual is taken away once more where there was a derivative.
         sigma_data: s > 0, the standard deviation of the data.
+        final: A last level below the schedule's, in the place of one of them: for measurements without noise that leave
+            nothing but fine detail open, as of a blur (0.03); None: none.
 
     Raises:
         ValueError: A value outside these ranges.
@@ -88,7 +90,7 @@ class MAPGN(Solver):
             denoiser=not a.consistency,
             consistency=a.consistency,
             vjp=sum(_free(a.ends, steps)) < steps,
-            levels=steps,
+            levels=_of_schedule(a.final, steps),
         ),
         ours=True,
     )
@@ -105,6 +107,7 @@ class MAPGN(Solver):
         noise_share: float = 0.4,
         projection: bool = True,
         sigma_data: float = 0.5,
+        final: float | None = None,
     ) -> None:
         super().__init__(schedule)
         if not 0 <= ends <= 0.5:
@@ -114,12 +117,16 @@ class MAPGN(Solver):
                 raise ValueError(f"solver.{name}={value}: 0 or more, and finite")
         if not 0 < sigma_data < math.inf:
             raise ValueError(f"solver.sigma_data={sigma_data}: a standard deviation is positive")
+        if final is not None and not 0 < final < schedule.sigma_min:
+            raise ValueError(f"solver.final={final}: a level below schedule.sigma_min={schedule.sigma_min:g}, or null")
         check_share(noise_share)
         self.consistency, self.ends, self.push, self.free_push = consistency, ends, push, free_push
-        self.noise_share, self.projection, self.sigma_data = noise_share, projection, sigma_data
+        self.noise_share, self.projection, self.sigma_data, self.final = noise_share, projection, sigma_data, final
 
     def iterate(self, problem: Problem, prior: Prior, noise: NoiseSource) -> Iterator[State]:
-        levels = self.schedule.levels(self.schedule.steps).tolist()
+        levels = self.schedule.levels(_of_schedule(self.final, self.schedule.steps)).tolist()
+        if self.final is not None and len(levels) < self.schedule.steps:
+            levels.append(self.final)
         first, last = _free(self.ends, len(levels))
         z = noise.start(levels[0])
         for i, (t, t_next) in enumerate(pairwise([*levels, 0.0])):
@@ -162,6 +169,11 @@ class MAPGN(Solver):
         """dD/dz, or dC/dz, of Gaussian data."""
         of_denoiser = self.sigma_data**2 / (self.sigma_data**2 + t**2)
         return math.sqrt(of_denoiser) if self.consistency else of_denoiser
+
+
+def _of_schedule(final: float | None, steps: int) -> int:
+    """How many of a solver's levels are the schedule's: one at least."""
+    return steps if final is None else max(steps - 1, 1)
 
 
 def _free(ends: float, levels: int) -> tuple[int, int]:
