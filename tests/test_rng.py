@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -80,6 +81,23 @@ def test_drawing_ahead_equals_drawing_directly():
         assert torch.equal(noise.start(1.0), standard_normal(3, "start", [4, 9], SHAPE).double())
         for step in range(6):
             assert torch.equal(noise.step(step), standard_normal(3, "step", [4, 9], SHAPE, step).double())
+
+
+@pytest.mark.parametrize(("cores", "ahead"), [(torch.get_num_threads(), False), (64, True)])
+def test_noise_is_drawn_ahead_where_a_core_is_free(cores: int, ahead: bool, monkeypatch):
+    by: dict[int, str] = {}
+
+    def draw(seed, stream, indices, shape, step, samples):
+        by[step] = threading.current_thread().name
+        return standard_normal(seed, stream, indices, shape, step, samples)
+
+    monkeypatch.setattr("mapga.rng.cores", lambda: cores)
+    monkeypatch.setattr("mapga.rng.standard_normal", draw)
+    with NoiseSource(3, [4], SHAPE) as noise:
+        for step in (0, 1, 2):
+            noise.step(step)
+    assert [by[step].startswith("mapga-noise") for step in (1, 2)] == [ahead, ahead]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mapga-noise")]
 
 
 def test_asking_in_any_order_and_twice_gives_the_same():

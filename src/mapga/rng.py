@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mapga.files.system import cores
 from mapga.lazy import torch
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def _drawer() -> tuple[np.random.Generator, Callable[..., None]]:
 class NoiseSource:
     """The start and step noise of one batch of images, as a solver asks for it.
 
-    For an accelerator the noise of the next step is drawn in a background thread while the solver works on the present
-    one, and copied without blocking; on the CPU it is drawn when it is asked for.
+    The noise of the next step is drawn in a background thread while the solver works on the present one, for an
+    accelerator copied without blocking; on a CPU whose cores are all torch's it is drawn when it is asked for.
 
     Args:
         seed: The run's seed.
@@ -104,6 +105,8 @@ class NoiseSource:
         self.around, self.samples = around, samples
         self.seed, self.indices, self.shape = seed, tuple(indices), tuple(shape)
         self.device, self.dtype = torch.device(device), dtype or torch.float32
+        # Where the solver itself keeps the cores busy, a second thread only makes its matrix products wait.
+        self._draws_ahead = self.device.type != "cpu" or torch.get_num_threads() < cores()
         self._drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mapga-noise")
         self._ahead: dict[int, Future[Tensor]] = {}
 
@@ -121,8 +124,8 @@ class NoiseSource:
         return self._deliver(noise)
 
     def close(self) -> None:
-        """End the background thread."""
-        self._drawer.shutdown(wait=False, cancel_futures=True)
+        """End the background thread, so that none is left where somebody forks."""
+        self._drawer.shutdown(cancel_futures=True)
 
     def __enter__(self) -> NoiseSource:
         return self
@@ -135,8 +138,7 @@ class NoiseSource:
         return noise.pin_memory() if self.device.type == "cuda" else noise
 
     def _draw_ahead(self, step: int) -> None:
-        # Where the solver itself keeps the cores busy, a second thread only makes its matrix products wait.
-        if self.device.type != "cpu" and step not in self._ahead:
+        if self._draws_ahead and step not in self._ahead:
             self._ahead[step] = self._drawer.submit(self._draw, "step", step)
 
     def _deliver(self, noise: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ __all__ = [
     "BINARY",
     "alone",
     "claim",
+    "cores",
     "forks",
     "in_forked_child",
     "lives",
@@ -120,9 +121,14 @@ def claim(path: Path, size: int) -> None:
             os.posix_fallocate(file.fileno(), 0, size)
 
 
+def cores() -> int:
+    """How many cores are ours."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def forks() -> int:
     """How many processes may be forked to work at once: the cores that are ours where a fork is cheap and sound."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    return cores() if sys.platform == "linux" else 1
 
 
 def in_forked_child(function: Callable[[], None]) -> None:
