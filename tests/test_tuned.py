@@ -136,7 +136,7 @@ def test_trials_are_made_of_images_that_nothing_reports(name):
 
 FOUND = {  # experiments whose trials are stored: tasks, and images of a trial
     "mnist": (5, "20"),
-    "few_passes": (6, "8"),
+    "few_passes": (2, "24"),
     "few_passes_200": (8, "16"),
     "few_passes_mixture": (6, "8"),
 }
@@ -174,7 +174,7 @@ def test_the_tables_are_those_of_the_stored_numbers():
     assert shown in (EXPERIMENTS / "mnist" / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("table", ["table.csv", "preset_beside_tuned.csv"])
+@pytest.mark.parametrize("table", ["table.csv", "table_10.csv"])
 def test_the_tables_of_few_passes_are_those_of_the_stored_numbers(table):
     folder = EXPERIMENTS / "few_passes"
     shown = script("few_passes", "tables").show(folder / table).strip()
@@ -185,3 +185,10 @@ def test_the_table_on_the_exact_prior_is_that_of_the_stored_numbers():
     assert script("few_passes", "exact").show() in (EXPERIMENTS / "few_passes" / "README.md").read_text(
         encoding="utf-8"
     )
+
+
+def test_the_table_of_steps_is_that_of_the_stored_numbers(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXPERIMENTS.parent))
+    steps = script("few_passes", "steps")
+    shown = steps.show(steps.read(EXPERIMENTS / "few_passes" / "steps.csv"))
+    assert shown in (EXPERIMENTS / "few_passes" / "README.md").read_text(encoding="utf-8")

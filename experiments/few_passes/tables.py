@@ -1,11 +1,12 @@
 """The tables of README.md, from what was measured, which is stored beside this file as table.csv.
 
-    python experiments/few_passes/tables.py store RESULTS...    # of finished runs of experiment=few_passes*
-    python experiments/few_passes/tables.py show [FILE]         # the tables, as README.md has them
+    python experiments/few_passes/tables.py store RESULTS... [--to FILE] [--passes 10]    # runs of few_passes*
+    python experiments/few_passes/tables.py means RESULTS...                              # default.csv
+    python experiments/few_passes/tables.py show [FILE]                                   # as README.md has them
 
 A line of table.csv is a method on a task: means with 95 % bootstrap intervals over images, and what map_gn_fast with
-20 passes is ahead of it, with the bootstrap-t interval of the paired differences and their p-value, corrected by Holm's
-procedure over all pairs of methods on that task.
+so many passes is ahead of it on the images that both have, with the bootstrap-t interval of the paired differences and
+their p-value, corrected by Holm's procedure over all pairs of methods on that task.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from mapga.report.compare import Column, compare
 
 TABLE = Path(__file__).parent / "table.csv"
 METRICS = {"psnr": False, "stlpips_alex": True}  # whether less is better
-OURS = ("map_gn_fast", 20)
+OURS = "map_gn_fast"
 COLUMNS = ["prior", "task", "sigma_y", "method", "passes", "images", "metric", "mean", "low", "high"]
 COLUMNS += ["ahead", "ahead_low", "ahead_high", "p"]
 
@@ -35,30 +36,31 @@ def place(run: Run) -> tuple[str, str, float]:
     return run.names["prior"], run.names["task"], run.spec.sigma_y
 
 
-def store(results: list[Path]) -> None:
+def store(results: list[Path], to: Path = TABLE, passes: int = 20) -> None:
     """Write down means, intervals and paired differences of every run that is done and no trial.
 
     Raises:
-        SystemExit: A task without map_gn_fast at 20 passes, or a run that lost images.
+        SystemExit: A task without map_gn_fast at so many passes, or a run that lost images.
     """
     runs = [one for folder in results for one in collect(folder)[0] if one.status == "done" and not one.spec.objective]
     if lost := [one.folder.name for one in runs if one.metrics["n_failed"]]:
         sys.exit(f"images were lost: {', '.join(lost)}")
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
+    with to.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         for where, of_it in groupby(sorted(runs, key=place), place):
-            table.writerows(_lines(where, sorted(of_it, key=_method)))
+            table.writerows(_lines(where, sorted(of_it, key=_method), passes))
 
 
-def _method(run: Run) -> tuple[bool, int, str]:
-    name, spent = run.names["solver"], run.spec.config["passes"]
-    return (name, spent) != OURS, spent, name
+def _method(run: Run) -> tuple[int, str]:
+    return run.spec.config["passes"] or 0, run.names["solver"]
 
 
-def _lines(where: tuple[str, str, float], runs: list[Run]) -> Iterator[dict[str, object]]:
-    if _method(runs[0])[0]:
-        sys.exit(f"{' '.join(map(str, where))}: no run of {OURS[0]} with {OURS[1]} passes to hold the others against")
+def _lines(where: tuple[str, str, float], runs: list[Run], passes: int) -> Iterator[dict[str, object]]:
+    ours = [run for run in runs if _method(run) == (passes, OURS)]
+    if not ours:
+        sys.exit(f"{' '.join(map(str, where))}: no run of {OURS} with {passes} passes to hold the others against")
+    runs = ours + [run for run in runs if run is not ours[0]]
     scores = [read_scores(run)[0] for run in runs]
     index = scores[0].index
     for metric, lower in METRICS.items():
@@ -67,11 +69,24 @@ def _lines(where: tuple[str, str, float], runs: list[Run]) -> Iterator[dict[str,
         for k, run in enumerate(runs):
             pair, sign = found.between(0, k) if k else None, -1 if lower else 1
             ends = sorted(sign * end for end in (pair.low, pair.high)) if pair else ("", "")
-            numbers = [column.values[:, k].mean(), *found.intervals[k]]
+            own = column.values[np.isfinite(column.values[:, k]), k]
+            numbers = [own.mean(), *found.intervals[k]]
             ahead = [sign * pair.difference, *ends, pair.p] if pair else [""] * 4
-            values = [*where, run.names["solver"], run.spec.config["passes"], len(index), metric]
+            values = [*where, *reversed(_method(run)), len(own), metric]
             values += [one if one == "" else f"{one:.5g}" for one in (*numbers, *ahead)]
             yield dict(zip(COLUMNS, values, strict=True))
+
+
+def means(results: list[Path], to: Path) -> None:
+    """Write down the means of every run that is done, with the ``final`` level of the default solver."""
+    runs = [one for folder in results for one in collect(folder)[0] if one.status == "done"]
+    with to.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["task", "sigma_y", "method", "final", "images", *METRICS])
+        for run in sorted(runs, key=lambda run: (*place(run)[1:], *_method(run))):
+            final, found = run.spec.config["solver"].get("final"), run.metrics["metrics"]
+            numbers = [f"{found[metric]['mean']:.5g}" if metric in found else "" for metric in METRICS]
+            table.writerow([*place(run)[1:], run.names["solver"], final, run.metrics["n_images"], *numbers])
 
 
 def show(table: Path = TABLE) -> str:
@@ -81,7 +96,7 @@ def show(table: Path = TABLE) -> str:
     parts = []
     for prior, of_prior in groupby(rows, lambda row: row["prior"]):
         lines = [
-            f"| {prior}: task, noise | map_gn_fast, 20 | rivals, by what it is ahead of them (dB) |",
+            f"| {prior}: task, noise | {OURS}, {rows[0]['passes']} | rivals, by what it is ahead of them (dB) |",
             "| --- | ---: | --- |",
         ]
         for (task, noise), of_task in groupby(of_prior, lambda row: (row["task"], row["sigma_y"])):
@@ -101,11 +116,17 @@ def _rival(row: dict[str, str]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)
-    commands.add_parser("store").add_argument("results", type=Path, nargs="+")
+    storing, means_of = commands.add_parser("store"), commands.add_parser("means")
+    for one, default in ((storing, TABLE), (means_of, TABLE.with_name("default.csv"))):
+        one.add_argument("results", type=Path, nargs="+")
+        one.add_argument("--to", type=Path, default=default)
+    storing.add_argument("--passes", type=int, default=20, help="of map_gn_fast, which the others are held against")
     commands.add_parser("show").add_argument("table", type=Path, nargs="?", default=TABLE)
     given = parser.parse_args()
     if given.what == "store":
-        store(given.results)
+        store(given.results, given.to, given.passes)
+    elif given.what == "means":
+        means(given.results, given.to)
     else:
         print(show(given.table))
     return 0

@@ -1,6 +1,6 @@
 """The settings of experiment=few_passes*: as many trials for each method, on images that nothing reports.
 
-    python experiments/few_passes/tune.py run RESULTS --of few_passes --jobs 7    # 28 trials of 6 runs, resumable
+    python experiments/few_passes/tune.py run RESULTS --of few_passes --jobs 2    # 32 trials of 2 runs, resumable
     python experiments/few_passes/tune.py choose RESULTS --of few_passes          # trials-few_passes.csv, conf/tuned
 
 Other experiments: few_passes_200, few_passes_mixture, few_passes_patches, each with RESULTS of its own.
