@@ -78,10 +78,11 @@ def full() -> Iterator[list[str]]:
     few = ["task=box50,supres4x", "task.sigma_y=0.05", "dataset.limit=8"]
     yield [*few, *FULL_SHIFT, f"solver.sigma_data={SIZES['0.2']}", "passes=400,1600"]
     # MAP-GA with its prior term was 5.6 dB off on box50 of patches: some components are far narrower than sigma_y.
-    able, place = [solver for solver in WITHOUT_C if solver != "map_ga_d"], "task=box50,half,supres4x,denoise"
-    yield from _solvers([*PATCHES, place, "task.sigma_y=0.05"], able)
+    able, place = [solver for solver in WITHOUT_C if solver != "map_ga_d"], "task=box50,half,supres4x"
+    yield from _solvers([*PATCHES, place, f"task.sigma_y={','.join(NOISES)}"], able)
+    yield from _solvers([*PATCHES, "task=denoise", "task.sigma_y=0.05,0.2"], able)
     few = ["prior=patches", "+prior.contrast=0.4", "dataset.limit=8", "samples=3"]  # C takes 192 evaluations of D
-    yield [*few, place, "task.sigma_y=0.05", f"solver={','.join(THROUGH_C)}"]
+    yield [*few, f"{place},denoise", "task.sigma_y=0.05", f"solver={','.join(THROUGH_C)}"]
 
 
 def _solvers(place: list[str], solvers: Sequence[str] = SOLVERS, std: str = "0.2") -> Iterator[list[str]]:

@@ -98,8 +98,9 @@ def tables() -> Iterator[str]:
         line for line in found if (line["prior"], line["task"], line["sigma_y"]) == ("overlapping", "box50", "0.05")
     ]
     yield table("std", family, lambda line: line["std"], ("0.05", "0.1", "0.2", "0.3"), SHOWN)
-    patches = [line for line in found if line["prior"] == "patches"]
-    yield table("patches", patches, lambda line: line["task"], TASKS, dict([*SHOWN.items()][:3]))
+    for noise in ("0.05", "0", "0.2"):
+        patches = [line for line in found if (line["prior"], line["sigma_y"]) == ("patches", noise)]
+        yield table(f"patches, noise {noise}", patches, lambda line: line["task"], TASKS, dict([*SHOWN.items()][:3]))
     for noise in ("0.05", "0", "0.2"):
         yield beside(noise, [line for line in lines(few=True) if line["sigma_y"] == noise])
 
