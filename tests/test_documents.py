@@ -23,7 +23,7 @@ IMAGES = ROOT / "docs/images"
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/*/README.md")])
 GALLERY = sorted(path.stem for path in ROOT.glob("docs/gallery/*.md") if path.stem != "index")
 TUTORIALS = sorted(path.stem for path in ROOT.glob("docs/tutorials/*.md") if blocks(path))
-ELSEWHERE = {"ddnm", "unet", "npy", "maskfile", "mae", "mine", "landweber", "site"}  # choices of a reader's own
+ELSEWHERE = {"diffpir", "unet", "npy", "maskfile", "mae", "mine", "landweber", "site"}  # choices of a reader's own
 
 
 @pytest.fixture

@@ -51,22 +51,22 @@ def test_it_runs_in_shards_goes_on_and_is_reported(environment, tmp_path):
     given = ["prior=unet", "prior.path=unet", "dataset=npy", "dataset.path=x.npy", "metrics=mae", "device=cpu"]
     given += ["task=maskfile", "task.operator.path=mask.npy", "schedule.steps=3", "batch_size=2"]
     given += ["schedule.sigma_max=1"]  # the network is random, and diverges from more
-    sweep = ["run", "-m", *given, "solver=ddnm,pinv", "shard=0/2,1/2"]
+    sweep = ["run", "-m", *given, "solver=diffpir,pinv", "shard=0/2,1/2"]
     commands = [
-        ["run", *given, "solver=ddnm", "shard=0/2"],
+        ["run", *given, "solver=diffpir", "shard=0/2"],
         sweep,
         sweep,
-        ["plan", *given, "solver=ddnm,pinv"],
-        ["check", *given, "solver=ddnm"],
+        ["plan", *given, "solver=diffpir,pinv"],
+        ["check", *given, "solver=diffpir"],
         ["report", "results"],
     ]
     run = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
     done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "WRONG" not in done.stdout and "solver=ddnm: counted passes: ok" in done.stdout
+    assert "WRONG" not in done.stdout and "solver=diffpir: counted passes: ok" in done.stdout
     assert "4 runs: 2 partial, 2 done" in done.stderr and "(4 were finished before)" in done.stderr, done.stderr
     assert "2 runs: 2 done" in done.stdout and "mae" in done.stdout
-    (folder,) = (tmp_path / "results").glob("npy-maskfile-ddnm-*")
+    (folder,) = (tmp_path / "results").glob("npy-maskfile-diffpir-*")
     record, scores = (json.loads((folder / name).read_text()) for name in ("provenance.json", "metrics.json"))
     config = yaml.safe_load((folder / "config.yaml").read_text())
     for node in (config["task"]["operator"], config["prior"]):
