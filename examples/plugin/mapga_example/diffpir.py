@@ -15,7 +15,7 @@ class DiffPIR(Solver):
     card = SolverCard(passes=lambda a, steps: steps, needs=lambda a, steps: Needs(denoiser=True, levels=steps))
     starts_from_noise = True
 
-    def __init__(self, schedule: Schedule, *, weight: float = 1.0, zeta: float = 0.3) -> None:
+    def __init__(self, schedule: Schedule, *, weight: float = 0.3, zeta: float = 0.3) -> None:
         super().__init__(schedule)
         if weight <= 0 or not 0 <= zeta <= 1:
             raise ValueError(
