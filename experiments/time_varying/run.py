@@ -1,10 +1,11 @@
 """Sequences seen through an operator that changes from frame to frame, solved frame by frame and jointly.
 
-    python -m experiments.time_varying.run   # four core-minutes; writes table.csv, figure.png and sequence.gif
+    python -m experiments.time_varying.run   # ten core-minutes; writes table.csv, figure.png and sequence.gif
     python -m experiments.time_varying.run --dataset imagenet64 --prior imagenet64 --to FOLDER
 
 Frame by frame every frame has noise of its own. Jointly they share it, or a frame starts from the answer to the one
-before it, noised to a lower level. All have the same levels, gradient steps and passes; nothing is chosen.
+before it, noised to a lower level. All have the same levels, gradient steps and passes. Whether MAP-GA's step grows
+with the level is chosen on other sequences, frame by frame.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from experiments.common import (
     SIDE,
     Data,
     Row,
+    best,
     canvas,
     interval,
     of,
@@ -38,11 +41,12 @@ from mapga.priors import MixturePrior, Prior
 from mapga.problem import Problem, measure
 
 HERE = Path(__file__).parent
-FRAMES, SEQUENCES, SIGMA_Y, STEPS = 8, 12, 0.05, 20
+FRAMES, SIGMA_Y, STEPS = 8, 0.05, 20
+FIRST, SEQUENCES, TUNED_ON = 12, 24, 6  # of sequences: those before the first one choose the step
 CONTENTS = {"digit": "a digit that moves on a circle", "window": "a window moving over a picture"}
 OPERATORS = ("mask", "blur")
-SOLVERS: dict[str, Row] = {"map_ga_d_np": {"num_iter": 1}, "map_gn_fast": {}, "pgdm": {}}
-GROWTH = {"digit": 1.0, "window": 0.0}  # of MAP-GA's step; grown it is too long for the mean of a natural patch
+SOLVERS = ("map_ga_d_np", "map_gn_fast", "pgdm")
+ASCENT, GROWTHS = "map_ga_d_np", (0.0, 1.0)  # of its step
 HOW: dict[str, float | None] = {"own noise": None, "shared noise": None, "warm from 2": 2.0, "warm from 0.5": 0.5}
 _TURN = [(2, 0), (1, 1), (0, 2), (-1, 1), (-2, 0), (-1, -1), (0, -2), (1, -1)]  # rows and columns, a circle
 _KEPT = ("digit", "mask", "map_ga_d_np")  # what the animated picture shows
@@ -80,8 +84,8 @@ def frames_of(content: str, number: int, frames: int, data: Data) -> Tensor:
     from skimage import data
 
     picture = torch.from_numpy(data.chelsea().mean(2) / 127.5 - 1)[None, None]
-    picture = torch.nn.functional.avg_pool2d(picture, 3)[0, 0]  # a cat, 100 x 150
-    top, left = 5 + 22 * (number % 3), 5 + 30 * (number // 3)
+    picture = torch.nn.functional.avg_pool2d(picture, 2)[0, 0]  # a cat, 150 x 225: 48 places that do not overlap
+    top, left = 2 + 24 * (number % 6), 4 + 26 * (number // 6 % 8)
     return torch.stack([picture[None, top + f : top + f + SIDE, left + f : left + f + SIDE] for f in range(frames)])
 
 
@@ -109,37 +113,57 @@ def flicker(x: Tensor, truth: Tensor) -> float:
     return float((x - truth).diff(dim=0).square().mean().sqrt())
 
 
-def solved(name: str, how: str, prior: Prior, growth: float, problems: Sequence[Problem]) -> Tensor:
+def measured(content: str, kind: str, numbers: range, frames: int, data: Data) -> tuple[Tensor, list[Problem]]:
+    """The frames of some sequences, (F, S, C, H, W), and what is measured of each."""
+    truth = torch.stack([frames_of(content, number, frames, data) for number in numbers], 1)
+    shape = (truth.shape[2], truth.shape[3], truth.shape[4])
+    problems = [
+        measure(x, operator, SIGMA_Y, seed=frame, indices=numbers)
+        for frame, (x, operator) in enumerate(zip(truth, operators_of(kind, frames, shape), strict=True))
+    ]
+    return truth, problems
+
+
+def solved(name: str, how: str, prior: Prior, problems: Sequence[Problem], **settings: Any) -> Tensor:
     """The answers to problems of as many sequences, one a frame, (F, S, C, H, W)."""
-    count = len(problems[0])
     start, answers = HOW[how], []
     for frame, problem in enumerate(problems):
-        numbers = range(count) if how != "own noise" else range(1000 * frame, 1000 * frame + count)
+        numbers = [number + 1000 * frame * (how == "own noise") for number in problem.numbers]
         warm = {"sigma_max": start} if start and answers else {}
-        grown = {"learning_rate_growth": growth} if name == "map_ga_d_np" else {}
-        solver = mapga.load_solver(name, steps=STEPS, **SOLVERS[name], **grown, **warm)
+        solver = mapga.load_solver(name, steps=STEPS, **settings, **warm)
         own = Problem(problem.y, problem.operator, problem.sigma_y, numbers)
-        answers.append(solver.restore(own, prior, 0, batch_size=count, start=answers[-1] if warm else None))
+        answers.append(solver.restore(own, prior, 0, batch_size=len(numbers), start=answers[-1] if warm else None))
     return torch.stack(answers)
 
 
-def cell(asked: Row, *, sequences: int, frames: int, data: Data, to: Path) -> Iterator[Row]:
-    content, kind = asked["content"], asked["operator"]
+@cache
+def settings_of(name: str, content: str, kind: str, count: int, frames: int, data: Data) -> Row:
+    """One gradient step a level, which grows with the level or not: what is better on other sequences."""
+    if name != ASCENT:
+        return {}
+    prior, (truth, problems) = prior_of(content, data), measured(content, kind, range(count), frames, data)
+    candidates: list[Row] = [{"num_iter": 1, "learning_rate_growth": growth} for growth in GROWTHS]
+    return best(
+        candidates,
+        lambda one: (solved(name, "own noise", prior, problems, **one) - truth).square().flatten(2).mean((0, 2)),
+    )
+
+
+def cell(asked: Row, *, count: int, tuned_on: int, frames: int, data: Data, to: Path) -> Iterator[Row]:
+    content, kind, name = asked["content"], asked["operator"], asked["solver"]
     prior = prior_of(content, data)
-    truth = torch.stack([frames_of(content, number, frames, data) for number in range(sequences)], 1)
-    problems = [
-        measure(x, operator, SIGMA_Y, seed=frame, indices=range(sequences))
-        for frame, (x, operator) in enumerate(zip(truth, operators_of(kind, frames, prior.image_shape), strict=True))
-    ]
-    x = solved(asked["solver"], asked["how"], prior, GROWTH.get(content, 0.0), problems)
-    if (content, kind, asked["solver"]) == _KEPT:
+    settings = settings_of(name, content, kind, tuned_on, frames, data)
+    truth, problems = measured(content, kind, range(FIRST, FIRST + count), frames, data)
+    x = solved(name, asked["how"], prior, problems, **settings)
+    if (content, kind, name) == _KEPT:
         np.save(to / f"{asked['how'].replace(' ', '-')}.npy", x[:, :4].numpy())
         np.save(to / "truth.npy", truth[:, :4].numpy())
         np.save(to / "measured.npy", torch.stack([one.y[:4] for one in problems]).numpy())
     error = (x.clamp(-1, 1) - truth).square().flatten(2).mean(2)
-    yield {"measure": "psnr", "sequences": sequences} | interval((10 * (4 / error).log10()).mean(0), 2)
-    changes = [flicker(x[:, i], truth[:, i]) for i in range(sequences)]
-    yield {"measure": "flicker", "sequences": sequences} | interval(changes, 4)
+    said = {"settings": " ".join(f"{key}={value}" for key, value in settings.items()), "sequences": count}
+    yield {"measure": "psnr"} | said | interval((10 * (4 / error).log10()).mean(0), 2)
+    changes = [flicker(x[:, i], truth[:, i]) for i in range(count)]
+    yield {"measure": "flicker"} | said | interval(changes, 4)
 
 
 def figure(rows: list[Row], to: Path) -> None:
@@ -196,17 +220,19 @@ if __name__ == "__main__":
     to = asked.to or HERE
     kept = to / "pictures"
     kept.mkdir(parents=True, exist_ok=True)
-    contents, sequences = (list(CONTENTS)[:1], 4) if asked.quick else (list(CONTENTS), SEQUENCES)
+    contents, size = list(CONTENTS), {"count": SEQUENCES, "tuned_on": TUNED_ON}
+    if asked.quick:
+        contents, size = contents[:1], {"count": 4, "tuned_on": 2}
     if asked.dataset:
         contents = [asked.dataset]
     cells = [
         {"content": content, "operator": kind, "solver": name, "how": how}
         for content in contents
         for kind in (OPERATORS[:1] if asked.quick else OPERATORS)
-        for name in (list(SOLVERS)[:1] if asked.quick else SOLVERS)
+        for name in (SOLVERS[:1] if asked.quick else SOLVERS)
         for how in HOW
     ]
-    work = partial(cell, sequences=sequences, frames=asked.frames, data=asked.data, to=kept)
+    work = partial(cell, **size, frames=asked.frames, data=asked.data, to=kept)
     found = run(to / "table.csv", cells, work, asked.jobs)
     if not asked.quick and not asked.dataset:
         figure(found, to / "figure.png")
