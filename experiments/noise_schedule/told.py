@@ -23,7 +23,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from experiments.common import Row, drawn, interval, of, prior_of, read
+from experiments.common import Row, drawn, exact_prior, interval, of, read
 from torch import Tensor
 
 from mapga.operators import LinearOperator
@@ -88,9 +88,10 @@ class Told(Spaced):
 def seen(asked: Row, indices: range, sigma_y: float) -> Iterator[tuple[float, Exact]]:
     """p(x | y, z) at every level of the grid, one z of each draw."""
     truth, problem = drawn(asked["prior"], asked["task"], sigma_y, indices)
+    problem, prior = problem.to("cpu", torch.float64), exact_prior(asked["prior"])
     noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     for sigma in GRID.tolist():
-        yield sigma, beside(problem, prior_of(asked["prior"]), problem.y, truth + sigma * noise, sigma)
+        yield sigma, beside(problem, prior, problem.y, truth + sigma * noise, sigma)
 
 
 def beside(problem: Problem, prior: Prior, y: Tensor, z: Tensor, sigma: float) -> Exact:
@@ -110,7 +111,7 @@ def bounds(asked: Row, *, indices: range, sigma_y: float, schedules: Mapping[str
     """The bound of every schedule, on other draws than those that told the levels."""
     levels, m = zip(*((sigma, posterior.mmse()) for sigma, posterior in seen(asked, indices, sigma_y)), strict=True)
     grid, by_draw = torch.tensor(levels, dtype=torch.float64), torch.stack(m, 1)
-    pixels = math.prod(prior_of(asked["prior"]).image_shape)
+    pixels = math.prod(exact_prior(asked["prior"]).image_shape)
     for name, schedule in schedules.items():
         own = bound(schedule.levels(schedule.steps + 1), grid, by_draw, pixels)
         yield {"schedule": name, "steps": schedule.steps, "draws": len(indices)} | interval(own, 1)
