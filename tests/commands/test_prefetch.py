@@ -62,7 +62,7 @@ def config(server: str, tmp_path: Path, *more: str) -> list[str]:
         "dataset.root=null",
         f"dataset.source={server}/whole/batch.npz",
     ]
-    return [*data, *tiny, *sources, "mode=smoke", f"results_dir={tmp_path / 'results'}", *more]
+    return [*data, *tiny, *sources, "solver=map_ga_np", "mode=smoke", f"results_dir={tmp_path / 'results'}", *more]
 
 
 def cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

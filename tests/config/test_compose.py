@@ -63,7 +63,7 @@ def test_the_last_override_wins():
         ("+extra=1", "unknown key 'extra'"),
         ("+task.sigma_yy=1", "unknown key 'task.sigma_yy'; did you mean 'sigma_y'?"),
         ("batch_size=1.5", "batch_size='1.5': a whole number is wanted"),
-        ("solver=ddrn", "solver=ddrn: there is none of that name; did you mean 'ddrm'? choose ct_zsie, ddrm"),
+        ("solver=ddrn", "solver=ddrn: there is none of that name; did you mean 'ddrm'? choose ct_zsie, ddnm, ddrm"),
         ("dataset=image_folder", "missing key 'dataset.root': write dataset.root=..."),
         ("seed=${nothing}", "nothing"),
         ("seed=[1", "seed=[1 cannot be read; a value with spaces, brackets, signs or letters beyond a to z is written"),
@@ -71,7 +71,7 @@ def test_the_last_override_wins():
         ("results_dir={a", """'results_dir="{a"'"""),
         ("half", "'half' is no override; write KEY=VALUE, such as task=half"),
         ("task=null", "task=null: choose one of altlines, box25"),
-        ("solver=", "solver=: choose one of ct_zsie, ddrm"),
+        ("solver=", "solver=: choose one of ct_zsie, ddnm, ddrm"),
         ("~seed", "missing key 'seed'"),
     ],
 )

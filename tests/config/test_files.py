@@ -37,15 +37,15 @@ def test_a_default_is_what_it_is_however_it_is_written(name):
 
 
 @pytest.mark.parametrize(
-    "overrides", [["~dataset.limit"], ["schedule.rho=6"], ["+solver.learning_rate_factor=2"], ["schedule=linear"]]
+    "overrides", [["~dataset.limit"], ["schedule.rho=6"], ["+solver.final=0.03"], ["schedule=linear"]]
 )
 def test_another_value_is_another_run(overrides):
     assert spec_of(compose_run(overrides)).run_id != spec_of(compose_run([])).run_id
 
 
 def test_a_sweep_spells_as_hydra_does():
-    found = runs(["~schedule.rho", "+metrics.ssim.border=mirror", "seed=1,2"])
-    assert [run.run_id for run in found] == [run.run_id for run in runs(["seed=1,2"])]
+    found = runs(["solver=pgdm", "~schedule.rho", "+metrics.ssim.border=mirror", "seed=1,2"])
+    assert [run.run_id for run in found] == [run.run_id for run in runs(["solver=pgdm", "seed=1,2"])]
 
 
 def test_what_is_written_in_no_file_of_ours_stays_as_it_is():

@@ -9,7 +9,7 @@ import yaml
 from mapga.config.files import conf_dir, options, paths
 from mapga.errors import ConfigError, closest
 
-__all__ = ["GROUPS", "about", "group_of", "keys", "stated_by"]
+__all__ = ["GROUPS", "about", "brought", "group_of", "keys", "stated_by", "usual"]
 
 GROUPS = (
     "dataset", "task", "solver", "step", "prior", "schedule",
@@ -47,6 +47,18 @@ def stated_by(group: str, name: str) -> dict[str, Any]:
         ConfigError: There is no such choice.
     """
     return yaml.safe_load(_text(group, name)) or {}
+
+
+def brought(group: str, by: str, name: str) -> str | None:
+    """The choice of a group that another group's choice brings along, as ``solver=map_gn_fast`` its levels."""
+    entries = [one for one in stated_by(by, name).get("defaults", ()) if isinstance(one, dict)]
+    return next((str(one[key]) for one in entries for key in one if key.startswith(f"override /{group}@")), None)
+
+
+def usual(group: str) -> str:
+    """What a run has of a group where nobody says otherwise."""
+    entries = yaml.safe_load((conf_dir() / "run.yaml").read_text(encoding="utf-8"))["defaults"]
+    return next(str(one[group]) for one in entries if isinstance(one, dict) and group in one)
 
 
 def keys() -> dict[str, str]:

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from mapga.config.compose import of_group
 from mapga.config.files import options
+from mapga.config.groups import brought, usual
 from mapga.datasets.base import Dataset
 from mapga.errors import ConfigError
 from mapga.node import OPERATOR, SCHEDULE, SOLVER, Node
@@ -41,9 +42,21 @@ def support_matrix(
 
 
 def solvers_of(spec: RunSpec) -> dict[str, Solver]:
-    """Every solver that has a file and can be made of it alone, on the run's schedule."""
-    schedule, found = spec.node(SCHEDULE).build(), {}
+    """Every solver that has a file and can be made of it alone, on the schedule that it would have there."""
+    found = {}
     for name in options("solver"):
         with suppress(ConfigError):  # one of another package may be broken, or want more: doctor says so
-            found[name] = Node.read(SOLVER, of_group("solver", name, spec)).build({"schedule": schedule})
+            node = Node.read(SOLVER, of_group("solver", name, spec))
+            found[name] = node.build({"schedule": _schedule(name, spec).build()})
     return found
+
+
+def _schedule(solver: str, spec: RunSpec) -> Node:
+    """The run's, unless that is what its own solver brought along."""
+    if spec.names["schedule"] != _brought(spec.names["solver"]):
+        return spec.node(SCHEDULE)
+    return Node.read(SCHEDULE, of_group("schedule", _brought(solver) or usual("schedule"), spec))
+
+
+def _brought(solver: str) -> str | None:
+    return brought("schedule", "solver", solver) if solver in options("solver") else None
