@@ -105,7 +105,8 @@ def test_a_whole_number_may_be_written_with_a_point():
 )
 def test_a_value_is_what_it_is_however_it_is_written(one, other, monkeypatch):
     monkeypatch.setenv("OURS", "3")
-    assert spec_of(compose_run([one])).run_id == spec_of(compose_run([other])).run_id
+    ids = {spec_of(compose_run(["solver=map_ga_np", text])).run_id for text in (one, other)}
+    assert len(ids) == 1
 
 
 def test_what_an_interpolation_brings_has_to_be_of_the_kind(monkeypatch):

@@ -56,6 +56,7 @@ def images(batch: int, seed: int = 0) -> torch.Tensor:
 
 def made(name: str, **arguments: float) -> Step:
     node = yaml.safe_load((conf_dir() / "step" / f"{name}.yaml").read_text())
+    del node["defaults"]  # the solver that takes steps
     make = kinds("mapga.solvers.ascents", "Step")[node.pop("_target_").rpartition(".")[2]]
     return make(**{key: value for key, value in node.items() if key != "title"} | arguments)
 
