@@ -5,6 +5,7 @@ Interpolations stand as they are written; they are filled in when leaves are mad
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import signal
@@ -42,8 +43,10 @@ def composing(points: Sequence[Point]) -> Iterator[Callable[[Point], Leaves]]:
         yield cache(leaves_of)
         return
     fork = multiprocessing.get_context("fork")
+    gc.freeze()  # or the first collection of each process copies all memory that it shares with this one
     with ProcessPoolExecutor(workers, fork, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         ahead = {point: pool.submit(leaves_of, point) for point in points}
+        gc.unfreeze()
         try:
             yield lambda point: ahead[point].result()
         finally:
