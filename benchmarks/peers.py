@@ -1,17 +1,20 @@
-"""Beside peers: seconds and PSNR of our solvers and of azula's and deepinv's, by the same network, levels and passes.
+"""Beside peers: seconds, memory and PSNR of our solvers and of azula's and deepinv's, by the same network and levels.
 
     .venv/bin/python benchmarks/peers.py [--batch 8] [--steps 10] [--sigma-y 0.1] [--repeats 5]
 
-One process; ours and theirs alternate, so that a drifting clock hits both, and medians are compared: a ratio below 1
-is ours ahead. The task is box50, whose mask all of them take. Peers are the extra ``peers``. Results go to the terminal
-and to benchmarks/results/peers.json.
+One process; ours and theirs alternate, so that a drifting clock hits both, and the ratio is the median over neighbours:
+below 1 ours is ahead. Memory is the most that a restoration takes beyond what was there, in a process of its own.
+The task is box50, whose mask all of them take. DiffPIR and MMPS are theirs alone. Peers are the extra ``peers``.
+Results go to the terminal and to benchmarks/results/peers.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import platform
+import resource
 import statistics
 import sys
 import time
@@ -34,8 +37,12 @@ from mapga.solvers import DDRM, DPS, PGDM, Solver
 
 try:
     from azula.denoise import Denoiser, DiracPosterior
+    from azula.guidance.diffpir import DiffPIRDenoiser
     from azula.guidance.dps import DPSSampler
+    from azula.guidance.mmps import MMPSDenoiser
     from azula.guidance.pgdm import PGDMSampler
+    from azula.linalg.covariance import IsotropicCovariance
+    from azula.sample import DDIMSampler
     from deepinv.physics import GaussianNoise, Inpainting
     from deepinv.sampling import DDRM as DeepinvDDRM
 except ImportError as error:
@@ -60,9 +67,8 @@ class AzulaDenoiser(Denoiser):
         return DiracPosterior(self.prior.denoise(x_t, float(self.levels[int(t)])))
 
 
-def azula(kind: Any, problem: Problem, prior: Prior, levels: list[float], **options: Any) -> Restore:
+def azula(sampler: Any, problem: Problem, levels: list[float]) -> Restore:
     """A sampler of azula, walked over all levels."""
-    sampler = kind(AzulaDenoiser(prior, levels), problem.y, problem.operator.apply, silent=True, **options)
     places = list(torch.arange(len(levels) + 1))
 
     def restore() -> Tensor:
@@ -87,21 +93,46 @@ def deepinv_ddrm(problem: Problem, prior: Prior, levels: list[float], solver: DD
     return lambda: to_sym(theirs(to_unit(problem.y) * mask, physics))
 
 
-def pairs(problem: Problem, prior: Prior, steps: int) -> dict[str, tuple[Solver, Restore, str]]:
-    """By name our solver, theirs, and whose it is."""
+def pairs(problem: Problem, prior: Prior, steps: int) -> dict[str, tuple[Solver | None, Restore, str]]:
+    """By name our solver where there is one, theirs, and whose it is."""
 
     def made(name: str) -> tuple[Solver, list[float]]:
         solver = mapga.load_solver(name, steps=steps)
         return solver, solver.schedule.levels(steps).tolist()
 
-    (pgdm, at_pgdm), (dps, at_dps), (ddrm, at_ddrm) = made("pgdm"), made("dps"), made("ddrm")
+    (pgdm, levels), (dps, at_dps), (ddrm, at_ddrm) = made("pgdm"), made("dps"), made("ddrm")
     assert isinstance(pgdm, PGDM) and isinstance(dps, DPS) and isinstance(ddrm, DDRM)
-    inverse = {"A_inv": problem.operator.pinv, "eta": pgdm.eta**2}  # type: ignore[attr-defined]
+    y, A, variance = problem.y, problem.operator.apply, problem.sigma_y**2
+    denoiser, dps_denoiser = AzulaDenoiser(prior, levels), AzulaDenoiser(prior, at_dps)
+    pinv = problem.operator.pinv  # type: ignore[attr-defined]
+    pgdm_of_azula = PGDMSampler(denoiser, y, A, A_inv=pinv, eta=pgdm.eta**2, silent=True)
+    dps_of_azula = DPSSampler(dps_denoiser, y, A, zeta=dps.scale, silent=True)
+    diffpir = DiffPIRDenoiser(denoiser, y, A, variance)
+    mmps = MMPSDenoiser(denoiser, y, A, IsotropicCovariance(torch.tensor(variance)))
     return {
-        "pgdm": (pgdm, azula(PGDMSampler, problem, prior, at_pgdm, **inverse), "azula"),
-        "dps": (dps, azula(DPSSampler, problem, prior, at_dps, zeta=dps.scale), "azula"),
+        "pgdm": (pgdm, azula(pgdm_of_azula, problem, levels), "azula"),
+        "dps": (dps, azula(dps_of_azula, problem, at_dps), "azula"),
         "ddrm": (ddrm, deepinv_ddrm(problem, prior, at_ddrm, ddrm), "deepinv"),
+        "diffpir": (None, azula(DDIMSampler(diffpir, silent=True), problem, levels), "azula"),
+        "mmps": (None, azula(DDIMSampler(mmps, silent=True), problem, levels), "azula"),
     }
+
+
+def mebibytes(work: Restore) -> float:
+    """The most memory that work takes beyond what is there, in a process of its own, which ends with it."""
+    fork = multiprocessing.get_context("fork")
+    answer = fork.SimpleQueue()
+
+    def measure() -> None:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        work()
+        answer.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+    process = fork.Process(target=measure)
+    process.start()
+    found = answer.get()
+    process.join()
+    return found
 
 
 def timed(work: Restore) -> tuple[float, Tensor]:
@@ -127,24 +158,30 @@ def main() -> None:
     prior = mapga.load_prior(arguments.prior).to("cpu", torch.float32)
     problem = mapga.load_task("box50", sigma_y=arguments.sigma_y).measure(truth, seed=0)
     psnr = mapga.load_metrics("basic")
+    found = pairs(problem, prior, arguments.steps)
+    sides: dict[str, dict[str, Restore]] = {
+        name: ({"ours": lambda ours=ours: ours.restore(problem, prior)} if ours else {}) | {"theirs": theirs}
+        for name, (ours, theirs, _) in found.items()
+    }
+    memory = {name: {side: mebibytes(work) for side, work in both.items()} for name, both in sides.items()}
     rows: dict[str, dict[str, Any]] = {}
-    for name, (solver, theirs, whose) in pairs(problem, prior, arguments.steps).items():
-        seconds: dict[str, list[float]] = {"ours": [], "theirs": []}
-        quality: dict[str, float] = {}
-        both: dict[str, Restore] = {"ours": lambda solver=solver: solver.restore(problem, prior), "theirs": theirs}
+    for name, both in sides.items():  # after all of memory, which a process that has worked hides
+        seconds: dict[str, list[float]] = {side: [] for side in both}
+        row = rows[name] = {"peer": found[name][2]}
         for repeat in range(arguments.repeats + 1):  # the first warms up
             for side, work in both.items():
                 taken, restored = timed(work)
-                quality[side] = float(psnr(restored, truth, problem=problem)["psnr"].mean())
-                if repeat:
-                    seconds[side].append(taken)
-        ours, other = (statistics.median(seconds[side]) for side in ("ours", "theirs"))
-        rows[name] = {"peer": whose, "ours_s": ours, "theirs_s": other, "ratio": ours / other,
-                      "ours_psnr": quality["ours"], "theirs_psnr": quality["theirs"]}  # fmt: skip
-    table = Table("solver", "peer", "ours (s)", "theirs (s)", "ratio", "ours (dB)", "theirs (dB)")
+                row[f"{side}_psnr"] = float(psnr(restored, truth, problem=problem)["psnr"].mean())
+                seconds[side] += [taken] if repeat else []
+        row |= {f"{side}_s": statistics.median(values) for side, values in seconds.items()}
+        row |= {f"{side}_mib": value for side, value in memory[name].items()}
+        if "ours" in both:
+            row["ratio"] = statistics.median(a / b for a, b in zip(seconds["ours"], seconds["theirs"], strict=True))
+        print(name, row, file=sys.stderr, flush=True)
+    numbers = {"ours_s": 3, "theirs_s": 3, "ratio": 3, "ours_mib": 0, "theirs_mib": 0, "ours_psnr": 2, "theirs_psnr": 2}
+    table = Table("solver", "peer", *numbers)
     for name, row in rows.items():
-        table.add_row(name, row["peer"], *(f"{row[key]:.3f}" for key in ("ours_s", "theirs_s", "ratio")),
-                      *(f"{row[key]:.2f}" for key in ("ours_psnr", "theirs_psnr")))  # fmt: skip
+        table.add_row(name, row["peer"], *(f"{row[k]:.{n}f}" if k in row else "–" for k, n in numbers.items()))
     Console().print(table)
     versions = {name: version(name) for name in ("mapga", "azula", "deepinv", "torch")}
     print(", ".join(f"{name} {found}" for name, found in versions.items()))
