@@ -1,9 +1,9 @@
-r"""Quality against passes where the posterior is known: tuned methods on draws of prior=overlapping.
+r"""Quality against passes where the posterior is known: tuned methods on draws of overlapping Gaussians and of patches.
 
     mapga run -m experiment=few_passes_mixture results_dir=RESULTS "metrics=[basic,posterior]" \
-        task=box50,half,supres4x task.sigma_y=0,0.05 passes=10,20,100
-    python experiments/few_passes/exact.py store RESULTS    # exact.csv, beside this file
-    python experiments/few_passes/exact.py show             # the table of README.md, and exact.png
+        task=box50,half,supres4x task.sigma_y=0,0.05 passes=5,10,20,100,1000
+    python experiments/few_passes/exact.py store RESULTS...    # exact.csv, beside this file
+    python experiments/few_passes/exact.py show                # the tables of README.md, and exact-<prior>.png
 
 Settings are those of 20 passes at any number of them. A line of exact.csv is a method on a task with a noise and so
 many passes, with half a 95 % interval beside each mean over draws: dB above the least error possible, nats of the
@@ -19,16 +19,18 @@ from pathlib import Path
 from mapga.records.collect import collect
 
 HERE = Path(__file__).parent
+PRIORS = ("overlapping", "patches")
 METRICS = ("gap_to_mmse", "gap_to_mode", "mass_reached")
-PLACE = ("task", "sigma_y", "method", "passes")
+PLACE = ("prior", "task", "sigma_y", "method", "passes")
 
 
-def store(results: Path) -> None:
-    runs = [run for run in collect(results)[0] if run.status == "done" and not run.spec.objective]
+def store(results: list[Path]) -> None:
+    runs = [one for folder in results for one in collect(folder)[0] if one.status == "done" and not one.spec.objective]
     lines = []
     for run in runs:
         cells = {name: run.metrics["metrics"][name] for name in METRICS}
-        place = (run.names["task"], f"{run.spec.sigma_y:g}", run.names["solver"], run.spec.config["passes"])
+        names, passes = run.names, run.spec.config["passes"]
+        place = (names["prior"], names["task"], f"{run.spec.sigma_y:g}", names["solver"], passes)
         line = dict(zip(PLACE, place, strict=True)) | {
             "images": run.metrics["n_images"],
             "lost": run.metrics["n_failed"],
@@ -42,14 +44,16 @@ def store(results: Path) -> None:
         writer.writerows(sorted(lines, key=lambda line: tuple(line[key] for key in PLACE)))
 
 
-def measured() -> dict[tuple[str, str, str, int], dict[str, str]]:
+def measured(prior: str) -> dict[tuple[str, str, str, int], dict[str, str]]:
+    """By task, noise, method and passes."""
     with (HERE / "exact.csv").open(newline="", encoding="utf-8") as file:
-        return {(*(line[key] for key in PLACE[:3]), int(line["passes"])): line for line in csv.DictReader(file)}
+        lines = [line for line in csv.DictReader(file) if line["prior"] == prior]
+    return {(*(line[key] for key in PLACE[1:4]), int(line["passes"])): line for line in lines}
 
 
-def show() -> str:
+def show(prior: str) -> str:
     """With 20 passes: dB above the least error, and the mass reached."""
-    found = measured()
+    found = measured(prior)
     columns = list(dict.fromkeys(place[:2] for place in found))
     rows = [f"| 20 passes | {' | '.join(f'{task}, {noise}' for task, noise in columns)} |"]
     rows.append(f"| --- {'| ---: ' * len(columns)}|")
@@ -63,10 +67,10 @@ def show() -> str:
     return "\n".join(rows)
 
 
-def draw() -> None:
+def draw(prior: str) -> None:
     import matplotlib.pyplot as plt
 
-    found = measured()
+    found = measured(prior)
     columns = list(dict.fromkeys(place[:2] for place in found))
     methods = list(dict.fromkeys(place[2] for place in found))
     titles = {"gap_to_mmse": "dB above the least error", "mass_reached": "mass of the component reached"}
@@ -81,7 +85,7 @@ def draw() -> None:
                 passes = sorted(own)
                 values, errors = ([float(own[n][f"{metric}{end}"]) for n in passes] for end in ("", "_error"))
                 axis.errorbar(passes, values, yerr=errors, marker="o", ms=3, lw=1.2, label=method)
-            axis.set(xscale="log", xticks=(10, 20, 100))
+            axis.set(xscale="log", xticks=sorted({place[3] for place in found}))
             axis.minorticks_off()
             axis.xaxis.set_major_formatter("{x:g}")
             axis.spines[["top", "right"]].set_visible(False)
@@ -92,12 +96,13 @@ def draw() -> None:
         axis.set_xlabel("passes")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="upper center", ncols=len(methods), frameon=False)
     figure.tight_layout(rect=(0, 0, 1, 0.94))
-    figure.savefig(HERE / "exact.png", dpi=110)
+    figure.savefig(HERE / f"exact-{prior}.png", dpi=110)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["store"]:
-        store(Path(sys.argv[2]))
+        store([Path(one) for one in sys.argv[2:]])
     else:
-        print(show())
-        draw()
+        for prior in PRIORS:
+            print(show(prior), end="\n\n")
+            draw(prior)

@@ -1,0 +1,62 @@
+"""PSNR against passes, tuned methods on digits: curve.png, from curve.csv beside this file.
+
+    mapga run -m experiment=few_passes dataset.limit=32 task.sigma_y=0 task=box50,supres4x,deblur \
+        solver=map_gn_fast,map_ga_d_np,pgdm,ddrm,ct_zsie passes=5,10,20,50,100,200,1000 results_dir=RESULTS
+    python experiments/few_passes/curve.py store RESULTS...
+    python experiments/few_passes/curve.py draw
+
+Settings are those of 20 passes at any number of them. A line of curve.csv is as of table.csv; who has no number of
+steps within 10 % of so many passes has no line.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tables import store
+
+CURVE = Path(__file__).with_name("curve.csv")
+STYLES = {
+    "map_gn_fast": ("#b2182b", "o"),
+    "map_ga_d_np": ("#2166ac", "s"),
+    "pgdm": ("#1b7837", "^"),
+    "ddrm": ("#e08214", "v"),
+    "ddnm": ("#8c6d31", "P"),
+    "ct_zsie": ("#762a83", "D"),
+}
+
+
+def draw(to: Path = CURVE.with_suffix(".png")) -> None:
+    import matplotlib.pyplot as plt
+
+    with CURVE.open(newline="", encoding="utf-8") as file:
+        lines = [line for line in csv.DictReader(file) if line["metric"] == "psnr"]
+    tasks = list(dict.fromkeys(line["task"] for line in lines))
+    figure, panels = plt.subplots(1, len(tasks), figsize=(3.4 * len(tasks), 3.6), sharex=True, squeeze=False)
+    for axis, task in zip(panels[0], tasks, strict=True):
+        for method, (colour, marker) in STYLES.items():
+            own = sorted((int(l["passes"]), l) for l in lines if (l["task"], l["method"]) == (task, method))
+            passes = [n for n, _ in own]
+            mean, low, high = ([float(line[key]) for _, line in own] for key in ("mean", "low", "high"))
+            axis.plot(passes, mean, color=colour, marker=marker, ms=4, lw=1.4, label=method)
+            axis.fill_between(passes, low, high, color=colour, alpha=0.1, lw=0)
+        axis.set(title=task, xlabel="passes", xscale="log", xticks=sorted({int(line["passes"]) for line in lines}))
+        axis.minorticks_off()
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(color="0.92")
+    panels[0, 0].set_ylabel("PSNR (dB)")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False)
+    figure.tight_layout(rect=(0, 0, 1, 0.92))
+    figure.savefig(to, dpi=110)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["store"]:
+        store([Path(one) for one in sys.argv[2:]], CURVE)
+    else:
+        draw()
