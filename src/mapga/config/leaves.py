@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mapga.config.compose import compose_run, spec_of
@@ -26,7 +26,7 @@ from mapga.errors import ConfigError
 from mapga.files.system import forks
 from mapga.spec import NAMED, RunSpec
 
-__all__ = ["GONE", "Leaves", "Point", "composing", "difference", "joined_spec", "leaves_of"]
+__all__ = ["GONE", "Leaves", "Point", "composing", "difference", "joined_spec", "leaves_in", "leaves_of"]
 
 Point = tuple[str, ...]  # an override of each axis
 Leaves = dict[tuple[str, ...], Any]
@@ -60,8 +60,12 @@ def difference(first: Leaves, found: Leaves) -> Leaves:
 
 
 def leaves_of(point: Point) -> Leaves:
+    """The leaves of a point's composition."""
+    return leaves_in(compose_run(point))
+
+
+def leaves_in(cfg: DictConfig) -> Leaves:
     """The values of a composition by their paths, interpolations as they are written, and its choices."""
-    cfg = compose_run(point)
     own: Any = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
     return dict(_walk({**own, _CHOICES: dict(cfg.hydra.runtime.choices)}))
 

@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 
 from mapga.config.axes import values
 from mapga.config.compose import compose_run, spec_of
-from mapga.config.leaves import GONE, Leaves, Point, composing, difference, joined_spec, leaves_of
+from mapga.config.leaves import GONE, Leaves, Point, composing, difference, joined_spec, leaves_in, leaves_of
 from mapga.config.messages import parsed
 from mapga.errors import ConfigError
 from mapga.node import DATASET
@@ -65,13 +65,15 @@ class Sweep:
     def __init__(self, overrides: Sequence[str]) -> None:
         self.given = tuple(overrides)
         given = parsed(overrides)
-        first = compose_run([values(one)[0] for one in given])  # some fixed values make sense only beside a swept one
+        begun = tuple(values(one)[0] for one in given)  # some fixed values make sense only beside a swept one
+        first = compose_run(begun)
         params: Any = OmegaConf.to_container(first.hydra.sweeper.params or OmegaConf.create({}))
         named = {one.get_key_element() for one in given}
         own = parsed(f"{key}={value}" for key, value in params.items() if key not in named)
         self.cfg = first
         axes = {one.get_key_element(): values(one) for one in (*own, *given)}  # of a key given twice the last one
         self.axes = list(axes.values())
+        self._begun = begun
         if own_of_hydra := [axis[0] for axis in self.axes if len(axis) > 1 and axis[0].lstrip("+").startswith("hydra")]:
             raise ConfigError(f"{own_of_hydra[0].partition('=')[0]}: what is Hydra's own takes one value, and no list")
         self.results_dir = _folder(first.results_dir, [axis[0] for axis in self.axes if len(axis) > 1])
@@ -152,7 +154,8 @@ class Sweep:
 
     @cached_property
     def _first(self) -> Leaves:
-        return leaves_of(tuple(axis[0] for axis in self.axes))
+        point = tuple(axis[0] for axis in self.axes)
+        return leaves_in(self.cfg) if point == self._begun else leaves_of(point)
 
     @cached_property
     def _alone(self) -> dict[tuple[int, str], Point]:
@@ -172,7 +175,7 @@ class Sweep:
         for place, axis in enumerate(self.axes):
             numbers = [re.fullmatch(r"([\w.]+)=(-?[1-9]\d*|0)", option) for option in axis]
             path = tuple(axis[0].partition("=")[0].split("."))
-            if type(self._first.get(path)) is int and all(numbers):
+            if all(numbers) and type(self._first.get(path)) is int:
                 found |= {(place, one[0]): {path: int(one[2])} for one in numbers[1:] if one}
         return found
 
