@@ -29,7 +29,7 @@ STYLES = {
 }
 
 
-def draw(to: Path = CURVE.with_suffix(".png")) -> None:
+def draw() -> None:
     import matplotlib.pyplot as plt
 
     with CURVE.open(newline="", encoding="utf-8") as file:
@@ -38,9 +38,12 @@ def draw(to: Path = CURVE.with_suffix(".png")) -> None:
     figure, panels = plt.subplots(1, len(tasks), figsize=(3.4 * len(tasks), 3.6), sharex=True, squeeze=False)
     for axis, task in zip(panels[0], tasks, strict=True):
         for method, (colour, marker) in STYLES.items():
-            own = sorted((int(l["passes"]), l) for l in lines if (l["task"], l["method"]) == (task, method))
-            passes = [n for n, _ in own]
-            mean, low, high = ([float(line[key]) for _, line in own] for key in ("mean", "low", "high"))
+            own = sorted(
+                (line for line in lines if (line["task"], line["method"]) == (task, method)),
+                key=lambda line: int(line["passes"]),
+            )
+            passes = [int(line["passes"]) for line in own]
+            mean, low, high = ([float(line[key]) for line in own] for key in ("mean", "low", "high"))
             axis.plot(passes, mean, color=colour, marker=marker, ms=4, lw=1.4, label=method)
             axis.fill_between(passes, low, high, color=colour, alpha=0.1, lw=0)
         axis.set(title=task, xlabel="passes", xscale="log", xticks=sorted({int(line["passes"]) for line in lines}))
@@ -52,7 +55,7 @@ def draw(to: Path = CURVE.with_suffix(".png")) -> None:
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False)
     figure.tight_layout(rect=(0, 0, 1, 0.92))
-    figure.savefig(to, dpi=110)
+    figure.savefig(CURVE.with_suffix(".png"), dpi=110)
 
 
 if __name__ == "__main__":
