@@ -50,6 +50,7 @@ except ImportError as error:
     sys.exit(2)
 
 Restore = Callable[[], Tensor]
+PEERS = {"pgdm": "azula", "dps": "azula", "ddrm": "deepinv", "diffpir": "azula", "mmps": "azula"}
 
 
 class AzulaDenoiser(Denoiser):
@@ -93,12 +94,15 @@ def deepinv_ddrm(problem: Problem, prior: Prior, levels: list[float], solver: DD
     return lambda: to_sym(theirs(to_unit(problem.y) * mask, physics))
 
 
-def pairs(problem: Problem, prior: Prior, steps: int) -> dict[str, tuple[Solver | None, Restore, str]]:
-    """By name our solver where there is one, theirs, and whose it is."""
+def sides_of(problem: Problem, prior: Prior, steps: int) -> dict[str, dict[str, Restore]]:
+    """By name our solver, where there is one, and theirs."""
 
     def made(name: str) -> tuple[Solver, list[float]]:
         solver = mapga.load_solver(name, steps=steps)
         return solver, solver.schedule.levels(steps).tolist()
+
+    def ours(solver: Solver) -> Restore:
+        return lambda: solver.restore(problem, prior)
 
     (pgdm, levels), (dps, at_dps), (ddrm, at_ddrm) = made("pgdm"), made("dps"), made("ddrm")
     assert isinstance(pgdm, PGDM) and isinstance(dps, DPS) and isinstance(ddrm, DDRM)
@@ -110,11 +114,11 @@ def pairs(problem: Problem, prior: Prior, steps: int) -> dict[str, tuple[Solver 
     diffpir = DiffPIRDenoiser(denoiser, y, A, variance)
     mmps = MMPSDenoiser(denoiser, y, A, IsotropicCovariance(torch.tensor(variance)))
     return {
-        "pgdm": (pgdm, azula(pgdm_of_azula, problem, levels), "azula"),
-        "dps": (dps, azula(dps_of_azula, problem, at_dps), "azula"),
-        "ddrm": (ddrm, deepinv_ddrm(problem, prior, at_ddrm, ddrm), "deepinv"),
-        "diffpir": (None, azula(DDIMSampler(diffpir, silent=True), problem, levels), "azula"),
-        "mmps": (None, azula(DDIMSampler(mmps, silent=True), problem, levels), "azula"),
+        "pgdm": {"ours": ours(pgdm), "theirs": azula(pgdm_of_azula, problem, levels)},
+        "dps": {"ours": ours(dps), "theirs": azula(dps_of_azula, problem, at_dps)},
+        "ddrm": {"ours": ours(ddrm), "theirs": deepinv_ddrm(problem, prior, at_ddrm, ddrm)},
+        "diffpir": {"theirs": azula(DDIMSampler(diffpir, silent=True), problem, levels)},
+        "mmps": {"theirs": azula(DDIMSampler(mmps, silent=True), problem, levels)},
     }
 
 
@@ -156,18 +160,18 @@ def main() -> None:
 
     truth = mapga.load_images("mnist", limit=arguments.batch)
     prior = mapga.load_prior(arguments.prior).to("cpu", torch.float32)
-    problem = mapga.load_task("box50", sigma_y=arguments.sigma_y).measure(truth, seed=0)
+    task = mapga.load_task("box50", sigma_y=arguments.sigma_y)
     psnr = mapga.load_metrics("basic")
-    found = pairs(problem, prior, arguments.steps)
-    sides: dict[str, dict[str, Restore]] = {
-        name: ({"ours": lambda ours=ours: ours.restore(problem, prior)} if ours else {}) | {"theirs": theirs}
-        for name, (ours, theirs, _) in found.items()
-    }
+    for both in sides_of(task.measure(truth[:1], seed=0), prior, arguments.steps).values():
+        for work in both.values():
+            work()  # imports what it needs, which is no part of its memory
+    problem = task.measure(truth, seed=0)
+    sides = sides_of(problem, prior, arguments.steps)
     memory = {name: {side: mebibytes(work) for side, work in both.items()} for name, both in sides.items()}
     rows: dict[str, dict[str, Any]] = {}
     for name, both in sides.items():  # after all of memory, which a process that has worked hides
         seconds: dict[str, list[float]] = {side: [] for side in both}
-        row = rows[name] = {"peer": found[name][2]}
+        row = rows[name] = {"peer": PEERS[name]}
         for repeat in range(arguments.repeats + 1):  # the first warms up
             for side, work in both.items():
                 taken, restored = timed(work)
