@@ -77,8 +77,8 @@ def _drawer() -> tuple[np.random.Generator, Callable[..., None]]:
 class NoiseSource:
     """The start and step noise of one batch of images, as a solver asks for it.
 
-    The noise of the next step is drawn in a background thread while the solver works on the present one, for an
-    accelerator copied without blocking; on a CPU whose cores are all torch's it is drawn when it is asked for.
+    The noise of the next step is drawn in a background thread from ``ahead`` on, for an accelerator copied without
+    blocking; on a CPU whose cores are all torch's it is drawn when it is asked for.
 
     Args:
         seed: The run's seed.
@@ -109,19 +109,22 @@ class NoiseSource:
         self._draws_ahead = self.device.type != "cpu" or torch.get_num_threads() < cores()
         self._drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mapga-noise")
         self._ahead: dict[int, Future[Tensor]] = {}
+        self._next = 0
 
     def start(self, sigma: float) -> Tensor:
         """sigma n (B, C, H, W), for the initial state at that level; the same tensor every time it is asked for."""
-        self._draw_ahead(0)
         noise = self._deliver(self._draw("start", 0))
         return sigma * (noise if self.around is None else noise + self.around / sigma)
 
     def step(self, step: int) -> Tensor:
         """Noise (B, C, H, W) for step ``step`` >= 0; the same tensor every time it is asked for."""
-        drawn = self._ahead.pop(step, None)
-        noise = self._draw("step", step) if drawn is None else drawn.result()
-        self._draw_ahead(step + 1)
-        return self._deliver(noise)
+        drawn, self._next = self._ahead.pop(step, None), step + 1
+        return self._deliver(self._draw("step", step) if drawn is None else drawn.result())
+
+    def ahead(self) -> None:
+        """Begin to draw what the next step will ask for; best just before a pass, during which no Python runs."""
+        if self._draws_ahead and self._next not in self._ahead:
+            self._ahead[self._next] = self._drawer.submit(self._draw, "step", self._next)
 
     def close(self) -> None:
         """End the background thread, so that none is left where somebody forks."""
@@ -136,10 +139,6 @@ class NoiseSource:
     def _draw(self, stream: str, step: int) -> Tensor:
         noise = standard_normal(self.seed, stream, self.indices, self.shape, step, self.samples)
         return noise.pin_memory() if self.device.type == "cuda" else noise
-
-    def _draw_ahead(self, step: int) -> None:
-        if self._draws_ahead and step not in self._ahead:
-            self._ahead[step] = self._drawer.submit(self._draw, "step", step)
 
     def _deliver(self, noise: Tensor) -> Tensor:
         return noise.to(self.device, self.dtype, non_blocking=True)

@@ -12,7 +12,7 @@ import torch
 from helpers.runs import tiny_prior
 from mapga.operators import CentralBox
 from mapga.problem import measure
-from mapga.rng import standard_normal
+from mapga.rng import NoiseSource
 from mapga.run.batch import solve
 from mapga.schedules import Karras
 from mapga.solvers import CTZSIE, DDRM, MAPGA, MAPGAPGDM, PGDM, Solver
@@ -26,16 +26,14 @@ SOLVERS = {
 }
 
 
-class Noise:
+class Noise(NoiseSource):
     """The noise of two images, drawn when asked for: no thread draws ahead while tensors are counted."""
 
-    shape = (1, 8, 8)
+    def __init__(self) -> None:
+        super().__init__(0, [0, 1], (1, 8, 8), dtype=torch.float64)
 
-    def start(self, sigma: float) -> torch.Tensor:
-        return sigma * standard_normal(0, "start", [0, 1], self.shape).double()
-
-    def step(self, step: int) -> torch.Tensor:
-        return standard_normal(0, "step", [0, 1], self.shape, step).double()
+    def ahead(self) -> None:
+        pass
 
 
 class Saved:

@@ -164,6 +164,7 @@ class Solver(Shown, ABC):
                 if state is None:
                     return
                 yield state
+                noise.ahead()
 
     def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
         """None if the solver can serve this problem, else the reason it cannot, for a person to read."""

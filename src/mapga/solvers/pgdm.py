@@ -100,8 +100,9 @@ class PGDM(Solver):
             w = 1.0 if self.guidance == "adaptive" else sigma**2 / r2
             k1 = self.eta * sigma_next * math.sqrt(1 - (sigma_next / sigma) ** 2)
             k2 = math.sqrt(max(sigma_next**2 - k1**2, 0.0))
-            estimate = x0 + w * shift
-            x = x0 + k2 / sigma * (x - x0) + w * shift
+            pull = w * shift
+            estimate = x0 + pull
+            x = x0 + k2 / sigma * (x - x0) + pull
             if k1 > 0:
                 x = x + self.noise_share * k1 * noise.step(i)
             yield State(i + 1, sigma_next, x, estimate)
