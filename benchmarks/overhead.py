@@ -6,7 +6,7 @@ A first solve records every pass of the prior (which function, at which sigma, w
 product). Then whole solves, whose passes are timed within them, and replays of exactly those passes alternate, which
 first too. The ratio is that of a solve to the passes within it, so that what else the machine does hits both; the
 replay tells whether passes are slower within a solve than alone. The floor is 1.0. Results go to the terminal and to
-benchmarks/results/overhead.json.
+benchmarks/results/overhead-<prior>-<threads>.json.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=11)
     parser.add_argument("--threads", type=int, default=1, help="of torch, on the CPU (default 1)")
     parser.add_argument("--solvers", nargs="+", help="of conf/solver; default: all that can serve the task")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "overhead.json")
+    parser.add_argument("--output", type=Path, help="default: benchmarks/results/overhead-<prior>-<threads>.json")
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -174,11 +174,13 @@ def main() -> None:
         "steps": arguments.steps,
         "repeats": arguments.repeats,
     }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(
+    name = f"overhead-{spec.names['prior']}-{arguments.threads}.json"
+    output = arguments.output or Path(__file__).parent / "results" / name
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(
         json.dumps(record | machine | {"machine": platform.machine(), "solvers": results}, indent=2) + "\n"
     )
-    print(arguments.output)
+    print(output)
 
 
 if __name__ == "__main__":
