@@ -98,7 +98,7 @@ def drawn(name: str, task: str, sigma_y: float, indices: range) -> tuple[Tensor,
     """What a prior knows, and what is measured of it."""
     truth = truths(name, indices)
     operator = mapga.load_task(task).operator((1, *truth.shape[2:]))
-    return truth, measure(truth, operator, sigma_y, seed=0, indices=indices).to("cpu", truth.dtype)
+    return truth, measure(truth.double(), operator, sigma_y, seed=0, indices=indices).to("cpu", truth.dtype)
 
 
 def psnr(x: Tensor, truth: Tensor) -> Tensor:

@@ -103,6 +103,14 @@ def test_a_budget_buys_the_most_steps(monkeypatch):
     assert asked == [4]
 
 
+@pytest.mark.parametrize("task", ["box50", "supres4x", "deblur"])
+@pytest.mark.parametrize(("prior", "dtype"), [("digits", torch.float64), ("network", torch.float32)])
+def test_what_a_study_measures_is_in_the_dtype_of_its_prior(prior, dtype, task):
+    truth, problem = importlib.import_module("experiments.common").drawn(prior, task, 0.05, range(2))
+    assert truth.dtype == problem.y.dtype == dtype
+    torch.testing.assert_close(problem.operator.apply(truth), problem.y, rtol=0, atol=0.4)
+
+
 def test_each_image_is_seen_through_its_own_operator():
     operators = [CentralBox((1, 8, 8), width) for width in (0.25, 0.75)]
     together, x = importlib.import_module("experiments.each").Each(operators), torch.randn(2, 1, 8, 8).double()

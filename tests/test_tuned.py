@@ -139,6 +139,7 @@ FOUND = {  # experiments whose trials are stored: tasks, and images of a trial
     "few_passes": (2, "24"),
     "few_passes_200": (8, "16"),
     "few_passes_mixture": (6, "8"),
+    "few_passes_patches": (6, "8"),
 }
 every_found = pytest.mark.parametrize("name", FOUND)
 
@@ -181,14 +182,15 @@ def test_the_tables_of_few_passes_are_those_of_the_stored_numbers(table):
     assert shown in (folder / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_table_on_the_exact_prior_is_that_of_the_stored_numbers():
-    assert script("few_passes", "exact").show() in (EXPERIMENTS / "few_passes" / "README.md").read_text(
-        encoding="utf-8"
-    )
+@pytest.mark.parametrize("prior", ["overlapping", "patches"])
+def test_the_tables_on_exact_priors_are_those_of_the_stored_numbers(prior):
+    shown = script("few_passes", "exact").show(prior)
+    assert shown in (EXPERIMENTS / "few_passes" / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_table_of_steps_is_that_of_the_stored_numbers(monkeypatch):
+@pytest.mark.parametrize("name", ["steps", "restarts"])
+def test_the_tables_of_steps_and_restarts_are_those_of_the_stored_numbers(name, monkeypatch):
     monkeypatch.syspath_prepend(str(EXPERIMENTS.parent))
-    steps = script("few_passes", "steps")
-    shown = steps.show(steps.read(EXPERIMENTS / "few_passes" / "steps.csv"))
+    found = script("few_passes", name)
+    shown = found.show(found.read(EXPERIMENTS / "few_passes" / f"{name}.csv"))
     assert shown in (EXPERIMENTS / "few_passes" / "README.md").read_text(encoding="utf-8")

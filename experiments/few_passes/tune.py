@@ -1,6 +1,6 @@
 """The settings of experiment=few_passes*: as many trials for each method, on images that nothing reports.
 
-    python experiments/few_passes/tune.py run RESULTS --of few_passes --jobs 2    # 32 trials of 2 runs, resumable
+    python experiments/few_passes/tune.py run RESULTS --of few_passes --jobs 2    # 36 trials of 2 runs, resumable
     python experiments/few_passes/tune.py choose RESULTS --of few_passes          # trials-few_passes.csv, conf/tuned
 
 Other experiments: few_passes_200, few_passes_mixture, few_passes_patches, each with RESULTS of its own.
@@ -16,9 +16,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tuning import Tuning, main
 
 HERE = Path(__file__).parent
+BY_D = ["map_gn_fast", "map_ga_d_np", "pgdm", "ddrm", "ddnm", "vml_map"]  # C of patches is 192 evaluations of D
 TUNINGS = {
-    name: Tuning(HERE, name, "psnr", trials=f"trials-{name}.csv")
-    for name in ("few_passes", "few_passes_mixture", "few_passes_patches")
+    name: Tuning(HERE, name, "psnr", methods, trials=f"trials-{name}.csv")
+    for name, methods in (("few_passes", None), ("few_passes_mixture", None), ("few_passes_patches", BY_D))
 }
 TUNINGS["few_passes_200"] = Tuning(
     HERE, "few_passes_200", "psnr", trials="trials-few_passes_200.csv", knobs="knobs_200.yaml"
