@@ -4,7 +4,8 @@
     python -m experiments.few_passes.steps --show   # README's table
 
 All have the levels from 9 to 0.15 and 0.4 of the noise. Four settings of each are tried on other images with 20 passes;
-that with the highest mean PSNR over tasks is reported.
+that with the highest mean PSNR over tasks is reported. The tables have Barzilai-Borwein and Adam too, which were behind
+a line search everywhere, and which there are no more.
 """
 
 from __future__ import annotations
@@ -28,10 +29,8 @@ STEPS: dict[str, list[dict[str, Any]]] = {
     "GaussNewton": [{"rate": 0.3}, {"rate": 1.0}, {"rate": 0.3, "num_iter": 2}, {"rate": 0.3, "num_iter": 4}],
     "LineSearch": [{"rate": 1.0}, {"rate": 0.5}, {"rate": 1.0, "num_iter": 2}, {"rate": 0.5, "num_iter": 2}],
     "Normalised": [{"rate": 1.0}, {"rate": 0.5}, {"rate": 2.0}, {"rate": 1.0, "num_iter": 2}],
-    "ConjugateGradients": [{"steps": 3}, {"steps": 2}, {"steps": 3, "damping": 0.1}, {"steps": 3, "rate": 0.5}],
-    "BarzilaiBorwein": [{"rate": rate, "num_iter": n} for rate, n in ((0.3, 2), (1.0, 2), (0.3, 3), (0.3, 4))],
     "Anderson": [{"rate": rate, "num_iter": n} for rate, n in ((0.3, 2), (1.0, 2), (0.3, 3), (0.3, 4))],
-    "Adam": [{"rate": 0.05}, {"rate": 0.2}, {"rate": 0.05, "num_iter": 2}, {"rate": 0.05, "num_iter": 4}],
+    "ConjugateGradients": [{"steps": 3}, {"steps": 2}, {"steps": 3, "damping": 0.1}, {"steps": 3, "rate": 0.5}],
 }
 
 
@@ -82,7 +81,7 @@ def show(rows: list[Row]) -> str:
     places = list(dict.fromkeys((row["prior"], row["task"], row["passes"]) for row in rows))
     names = [f"{'mixture' if prior == 'digits' else 'digits'}, {task}, {passes}" for prior, task, passes in places]
     lines = [f"| dB, behind the best | {' | '.join(names)} |", f"| --- {'| ---: ' * len(places)}|"]
-    for step in STEPS:
+    for step in dict.fromkeys(row["step"] for row in rows):
         cells = []
         for prior, task, passes in places:
             (row,) = of(rows, prior=prior, task=task, passes=passes, step=step)

@@ -200,7 +200,8 @@ def test_the_readme_lists_every_choice():
 
 
 def test_the_default_solver_brings_its_levels_and_a_step_the_solver_that_takes_it():
-    names = [spec_of(compose_run(given)).names for given in ([], ["step=adam"], ["step=adam", "solver=map_ga_d_np"])]
+    step = "step=line_search"
+    names = [spec_of(compose_run(given)).names for given in ([], [step], [step, "solver=map_ga_d_np"])]
     assert [(one["solver"], one["schedule"]) for one in names] == [
         ("map_gn_fast", "few"),
         ("map_ga_np", "karras"),
