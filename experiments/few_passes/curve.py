@@ -1,12 +1,12 @@
 """PSNR against passes, tuned methods on digits: curve.png, from curve.csv beside this file.
 
     mapga run -m experiment=few_passes dataset.limit=32 task.sigma_y=0 task=box50,supres4x,deblur \
-        solver=map_gn_fast,map_ga_d_np,pgdm,ddrm,ct_zsie passes=5,10,20,50,100,200,1000 results_dir=RESULTS
+        solver=map_gn_fast,map_ga_d_np,pgdm,ddnm,ct_zsie passes=5,10,20,50,100,200 equal_passes=0.25 results_dir=RESULTS
     python experiments/few_passes/curve.py store RESULTS...
     python experiments/few_passes/curve.py draw
 
-Settings are those of 20 passes at any number of them. A line of curve.csv is as of table.csv; who has no number of
-steps within 10 % of so many passes has no line.
+Settings are those of 20 passes at any number of them. A line of curve.csv is as of table.csv; a run that lost images
+has none.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from tables import store
 
 CURVE = Path(__file__).with_name("curve.csv")
 STYLES = {
-    "map_gn_fast": ("#b2182b", "o"),
-    "map_ga_d_np": ("#2166ac", "s"),
-    "pgdm": ("#1b7837", "^"),
-    "ddrm": ("#e08214", "v"),
-    "ddnm": ("#8c6d31", "P"),
-    "ct_zsie": ("#762a83", "D"),
+    "map_gn_fast": {"color": "#b2182b", "marker": "o"},
+    "map_gn": {"color": "#ef8a8a", "marker": "o"},
+    "map_ga_d_np": {"color": "#2166ac", "marker": "s"},
+    "map_ga_np": {"color": "#7fb3d9", "marker": "s"},
+    "pgdm": {"color": "#1b7837", "marker": "^"},
+    "ddrm": {"color": "#fdb863", "marker": "v"},
+    "ddnm": {"color": "#e08214", "marker": "v"},
+    "ct_zsie": {"color": "#762a83", "marker": "D"},
+    "vml_map": {"color": "0.45", "marker": "P"},
 }
 
 
@@ -37,15 +40,16 @@ def draw() -> None:
     tasks = list(dict.fromkeys(line["task"] for line in lines))
     figure, panels = plt.subplots(1, len(tasks), figsize=(3.4 * len(tasks), 3.6), sharex=True, squeeze=False)
     for axis, task in zip(panels[0], tasks, strict=True):
-        for method, (colour, marker) in STYLES.items():
+        for method, style in STYLES.items():
             own = sorted(
                 (line for line in lines if (line["task"], line["method"]) == (task, method)),
                 key=lambda line: int(line["passes"]),
             )
             passes = [int(line["passes"]) for line in own]
             mean, low, high = ([float(line[key]) for line in own] for key in ("mean", "low", "high"))
-            axis.plot(passes, mean, color=colour, marker=marker, ms=4, lw=1.4, label=method)
-            axis.fill_between(passes, low, high, color=colour, alpha=0.1, lw=0)
+            if own:
+                axis.plot(passes, mean, **style, ms=4, lw=1.4, label=method)
+                axis.fill_between(passes, low, high, color=style["color"], alpha=0.1, lw=0)
         axis.set(title=task, xlabel="passes", xscale="log", xticks=sorted({int(line["passes"]) for line in lines}))
         axis.minorticks_off()
         axis.xaxis.set_major_formatter("{x:g}")
@@ -60,6 +64,6 @@ def draw() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["store"]:
-        store([Path(one) for one in sys.argv[2:]], CURVE)
+        store([Path(one) for one in sys.argv[2:]], CURVE, leave_out=True)
     else:
         draw()

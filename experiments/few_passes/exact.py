@@ -16,6 +16,9 @@ import csv
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))
+from curve import STYLES
+
 from mapga.records.collect import collect
 
 HERE = Path(__file__).parent
@@ -72,7 +75,7 @@ def draw(prior: str) -> None:
 
     found = measured(prior)
     columns = list(dict.fromkeys(place[:2] for place in found))
-    methods = list(dict.fromkeys(place[2] for place in found))
+    methods = [method for method in STYLES if any(place[2] == method for place in found)]
     titles = {"gap_to_mmse": "dB above the least error", "mass_reached": "mass of the component reached"}
     figure, panels = plt.subplots(
         len(titles), len(columns), figsize=(2.3 * len(columns), 5), sharex=True, sharey="row", squeeze=False
@@ -84,8 +87,8 @@ def draw(prior: str) -> None:
                 own = {k[3]: line for k, line in found.items() if k[:3] == (task, noise, method)}
                 passes = sorted(own)
                 values, errors = ([float(own[n][f"{metric}{end}"]) for n in passes] for end in ("", "_error"))
-                axis.errorbar(passes, values, yerr=errors, marker="o", ms=3, lw=1.2, label=method)
-            axis.set(xscale="log", xticks=sorted({place[3] for place in found}))
+                axis.errorbar(passes, values, yerr=errors, **STYLES[method], ms=3.5, lw=1.2, label=method)
+            axis.set(xscale="log", xticks=[n for n in (5, 20, 100, 1000) if any(place[3] >= n for place in found)])
             axis.minorticks_off()
             axis.xaxis.set_major_formatter("{x:g}")
             axis.spines[["top", "right"]].set_visible(False)

@@ -36,15 +36,19 @@ def place(run: Run) -> tuple[str, str, float]:
     return run.names["prior"], run.names["task"], run.spec.sigma_y
 
 
-def store(results: list[Path], to: Path = TABLE, passes: int = 20) -> None:
+def store(results: list[Path], to: Path = TABLE, passes: int = 20, *, leave_out: bool = False) -> None:
     """Write down means, intervals and paired differences of every run that is done and no trial.
 
     Raises:
-        SystemExit: A task without map_gn_fast at so many passes, or a run that lost images.
+        SystemExit: A task without map_gn_fast at so many passes; a run that lost images, unless those are left out.
     """
     runs = [one for folder in results for one in collect(folder)[0] if one.status == "done" and not one.spec.objective]
     if lost := [one.folder.name for one in runs if one.metrics["n_failed"]]:
-        sys.exit(f"images were lost: {', '.join(lost)}")
+        said = f"images were lost: {', '.join(lost)}"
+        if not leave_out:
+            sys.exit(said)
+        print(said)
+    runs = [one for one in runs if not one.metrics["n_failed"]]
     with to.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
