@@ -3,7 +3,7 @@ r"""Quality against passes where the posterior is known: tuned methods on draws 
     mapga run -m experiment=few_passes_mixture results_dir=RESULTS "metrics=[basic,posterior]" \
         task=box50,half,supres4x task.sigma_y=0,0.05 passes=5,10,20,100,1000
     python experiments/few_passes/exact.py store RESULTS...    # exact.csv, beside this file
-    python experiments/few_passes/exact.py show                # the tables of README.md, and exact-<prior>.png
+    python experiments/few_passes/exact.py show                # the tables of README.md, and exact.png
 
 Settings are those of 20 passes at any number of them. A line of exact.csv is a method on a task with a noise and so
 many passes, with half a 95 % interval beside each mean over draws: dB above the least error possible, nats of the
@@ -99,7 +99,7 @@ def draw(prior: str) -> None:
         axis.set_xlabel("passes")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="upper center", ncols=len(methods), frameon=False)
     figure.tight_layout(rect=(0, 0, 1, 0.94))
-    figure.savefig(HERE / f"exact-{prior}.png", dpi=110)
+    figure.savefig(HERE / "exact.png", dpi=110)
 
 
 if __name__ == "__main__":
@@ -108,4 +108,4 @@ if __name__ == "__main__":
     else:
         for prior in PRIORS:
             print(show(prior), end="\n\n")
-            draw(prior)
+        draw(PRIORS[0])
