@@ -125,16 +125,17 @@ def sides_of(problem: Problem, prior: Prior, steps: int) -> dict[str, dict[str, 
 def mebibytes(work: Restore) -> float:
     """The most memory that work takes beyond what is there, in a process of its own, which ends with it."""
     fork = multiprocessing.get_context("fork")
-    answer = fork.SimpleQueue()
+    receiver, sender = fork.Pipe(duplex=False)
 
     def measure() -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         work()
-        answer.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+        sender.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
     process = fork.Process(target=measure)
     process.start()
-    found = answer.get()
+    sender.close()  # or nobody would hear that the process has died
+    found: float = receiver.recv()
     process.join()
     return found
 
