@@ -3,7 +3,7 @@
     python experiments/few_passes/tune.py run RESULTS --of few_passes --jobs 2    # 36 trials of 2 runs, resumable
     python experiments/few_passes/tune.py choose RESULTS --of few_passes          # trials-few_passes.csv, conf/tuned
 
-Other experiments: few_passes_200, few_passes_mixture, few_passes_patches, each with RESULTS of its own.
+Other experiments: few_passes_10, few_passes_200, few_passes_mixture, few_passes_patches, each with RESULTS of its own.
 A setting's score is its mean PSNR over tasks and noise.
 """
 
@@ -17,13 +17,12 @@ from tuning import Tuning, main
 
 HERE = Path(__file__).parent
 BY_D = ["map_gn_fast", "map_ga_d_np", "pgdm", "ddrm", "ddnm", "vml_map"]  # C of patches is 192 evaluations of D
+DIGITS = ["few_passes", "few_passes_10", "few_passes_200"]  # 20, 10 and 200 passes
 TUNINGS = {
     name: Tuning(HERE, name, "psnr", methods, trials=f"trials-{name}.csv")
-    for name, methods in (("few_passes", None), ("few_passes_mixture", None), ("few_passes_patches", BY_D))
+    for names, methods in (([*DIGITS, "few_passes_mixture"], None), (["few_passes_patches"], BY_D))
+    for name in names
 }
-TUNINGS["few_passes_200"] = Tuning(
-    HERE, "few_passes_200", "psnr", trials="trials-few_passes_200.csv", knobs="knobs_200.yaml"
-)
 
 if __name__ == "__main__":
     sys.exit(main(TUNINGS, __doc__))
