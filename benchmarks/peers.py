@@ -3,7 +3,8 @@
     .venv/bin/python benchmarks/peers.py [--batch 8] [--steps 10] [--sigma-y 0.1] [--repeats 5]
 
 One process; ours and theirs alternate, so that a drifting clock hits both, and the ratio is the median over neighbours:
-below 1 ours is ahead. Memory is the most that a restoration takes beyond what was there, in a process of its own.
+below 1 ours is ahead. Memory is the most that its tensors hold at a time: that of the process, most of which is code of
+libraries that its first use loads, said more of the order of calls than of a solver.
 The task is box50, whose mask all of them take. DiffPIR and MMPS are theirs alone. Peers are the extra ``peers``.
 Results go to the terminal and to benchmarks/results/peers.json.
 """
@@ -12,22 +13,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
+import os
 import platform
-import resource
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # torch's profiler says what it looks for in vain
 
 import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 import mapga
 from mapga.pixels import to_sym, to_unit
@@ -123,21 +127,15 @@ def sides_of(problem: Problem, prior: Prior, steps: int) -> dict[str, dict[str, 
 
 
 def mebibytes(work: Restore) -> float:
-    """The most memory that work takes beyond what is there, in a process of its own, which ends with it."""
-    fork = multiprocessing.get_context("fork")
-    receiver, sender = fork.Pipe(duplex=False)
-
-    def measure() -> None:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """The most that tensors hold at a time, of those that work makes."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         work()
-        sender.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
-
-    process = fork.Process(target=measure)
-    process.start()
-    sender.close()  # or nobody would hear that the process has died
-    found: float = receiver.recv()
-    process.join()
-    return found
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace.json"
+        profiled.export_chrome_trace(str(trace))
+        events = json.loads(trace.read_text())["traceEvents"]
+    taken = sorted((event["ts"], event["args"]["Bytes"]) for event in events if event["name"] == "[memory]")
+    return max(accumulate(size for _, size in taken)) / 2**20
 
 
 def timed(work: Restore) -> tuple[float, Tensor]:
@@ -163,14 +161,9 @@ def main() -> None:
     prior = mapga.load_prior(arguments.prior).to("cpu", torch.float32)
     task = mapga.load_task("box50", sigma_y=arguments.sigma_y)
     psnr = mapga.load_metrics("basic")
-    for both in sides_of(task.measure(truth[:1], seed=0), prior, arguments.steps).values():
-        for work in both.values():
-            work()  # imports what it needs, which is no part of its memory
     problem = task.measure(truth, seed=0)
-    sides = sides_of(problem, prior, arguments.steps)
-    memory = {name: {side: mebibytes(work) for side, work in both.items()} for name, both in sides.items()}
     rows: dict[str, dict[str, Any]] = {}
-    for name, both in sides.items():  # after all of memory, which a process that has worked hides
+    for name, both in sides_of(problem, prior, arguments.steps).items():
         seconds: dict[str, list[float]] = {side: [] for side in both}
         row = rows[name] = {"peer": PEERS[name]}
         for repeat in range(arguments.repeats + 1):  # the first warms up
@@ -179,11 +172,11 @@ def main() -> None:
                 row[f"{side}_psnr"] = float(psnr(restored, truth, problem=problem)["psnr"].mean())
                 seconds[side] += [taken] if repeat else []
         row |= {f"{side}_s": statistics.median(values) for side, values in seconds.items()}
-        row |= {f"{side}_mib": value for side, value in memory[name].items()}
+        row |= {f"{side}_mib": mebibytes(work) for side, work in both.items()}
         if "ours" in both:
             row["ratio"] = statistics.median(a / b for a, b in zip(seconds["ours"], seconds["theirs"], strict=True))
         print(name, row, file=sys.stderr, flush=True)
-    numbers = {"ours_s": 3, "theirs_s": 3, "ratio": 3, "ours_mib": 0, "theirs_mib": 0, "ours_psnr": 2, "theirs_psnr": 2}
+    numbers = {"ours_s": 3, "theirs_s": 3, "ratio": 3, "ours_mib": 1, "theirs_mib": 1, "ours_psnr": 2, "theirs_psnr": 2}
     table = Table("solver", "peer", *numbers)
     for name, row in rows.items():
         table.add_row(name, row["peer"], *(f"{row[k]:.{n}f}" if k in row else "–" for k, n in numbers.items()))

@@ -1,12 +1,12 @@
 """PSNR against passes, tuned methods on digits: curve.png, from curve.csv beside this file.
 
-    mapga run -m experiment=few_passes dataset.limit=32 task.sigma_y=0 task=box50,supres4x,deblur \
-        solver=map_gn_fast,map_ga_d_np,pgdm,ddnm,ct_zsie passes=5,10,20,50,100,200 equal_passes=0.25 results_dir=RESULTS
+    for each number of passes, with the settings of the nearest that has trials (README.md):
+    mapga run -m experiment=few_passes passes=20 dataset.limit=32 task.sigma_y=0,0.05 equal_passes=0.25 \
+        results_dir=RESULTS
     python experiments/few_passes/curve.py store RESULTS...
     python experiments/few_passes/curve.py draw
 
-Settings are those of 20 passes at any number of them. A line of curve.csv is as of table.csv; a run that lost images
-has none.
+A line of curve.csv is as of table.csv.
 """
 
 from __future__ import annotations
@@ -37,33 +37,35 @@ def draw() -> None:
 
     with CURVE.open(newline="", encoding="utf-8") as file:
         lines = [line for line in csv.DictReader(file) if line["metric"] == "psnr"]
-    tasks = list(dict.fromkeys(line["task"] for line in lines))
-    figure, panels = plt.subplots(1, len(tasks), figsize=(3.4 * len(tasks), 3.6), sharex=True, squeeze=False)
-    for axis, task in zip(panels[0], tasks, strict=True):
+    places = sorted({(float(line["sigma_y"]), line["task"]) for line in lines})
+    ticks = sorted({int(line["passes"]) for line in lines})
+    figure, panels = plt.subplots(-(-len(places) // 3), 3, figsize=(11, 3 * -(-len(places) // 3)), sharex=True)
+    for axis, (sigma_y, task) in zip(panels.flat, places, strict=True):
+        of_it = [line for line in lines if (float(line["sigma_y"]), line["task"]) == (sigma_y, task)]
         for method, style in STYLES.items():
-            own = sorted(
-                (line for line in lines if (line["task"], line["method"]) == (task, method)),
-                key=lambda line: int(line["passes"]),
-            )
+            own = sorted((line for line in of_it if line["method"] == method), key=lambda line: int(line["passes"]))
             passes = [int(line["passes"]) for line in own]
             mean, low, high = ([float(line[key]) for line in own] for key in ("mean", "low", "high"))
             if own:
                 axis.plot(passes, mean, **style, ms=4, lw=1.4, label=method)
-                axis.fill_between(passes, low, high, color=style["color"], alpha=0.1, lw=0)
-        axis.set(title=task, xlabel="passes", xscale="log", xticks=sorted({int(line["passes"]) for line in lines}))
+                axis.fill_between(passes, low, high, color=style["color"], alpha=0.07, lw=0)
+        axis.set(title=f"{task}, noise {sigma_y:g}", xscale="log", xticks=ticks)
         axis.minorticks_off()
         axis.xaxis.set_major_formatter("{x:g}")
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(color="0.92")
-    panels[0, 0].set_ylabel("PSNR (dB)")
+    for axis in panels[:, 0]:
+        axis.set_ylabel("PSNR (dB)")
+    for axis in panels[-1]:
+        axis.set_xlabel("passes")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False)
-    figure.tight_layout(rect=(0, 0, 1, 0.92))
+    figure.tight_layout(rect=(0, 0, 1, 0.97))
     figure.savefig(CURVE.with_suffix(".png"), dpi=110)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["store"]:
-        store([Path(one) for one in sys.argv[2:]], CURVE, leave_out=True)
+        store([Path(one) for one in sys.argv[2:]], CURVE)
     else:
         draw()
