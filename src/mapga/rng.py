@@ -114,6 +114,7 @@ class NoiseSource:
     def start(self, sigma: float) -> Tensor:
         """sigma n (B, C, H, W), for the initial state at that level; the same tensor every time it is asked for."""
         noise = self._deliver(self._draw("start", 0))
+        self.ahead()  # of the first pass no state tells
         return sigma * (noise if self.around is None else noise + self.around / sigma)
 
     def step(self, step: int) -> Tensor:

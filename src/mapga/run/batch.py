@@ -64,7 +64,8 @@ def solve(
                 diverged_at = torch.zeros(len(x), dtype=torch.int64, device=x.device)
             diverged_at = torch.where(broken & (diverged_at == 0), state.step, diverged_at)
             on_state(state)
-            noise.ahead()
+            if state.step < solver.n_steps:
+                noise.ahead()
     if diverged_at is None:
         raise RuntimeError(f"{type(solver).__name__} yielded no state")
     beyond = x.flatten(1).abs().amax(1) > ABSURD

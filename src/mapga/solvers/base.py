@@ -164,7 +164,8 @@ class Solver(Shown, ABC):
                 if state is None:
                     return
                 yield state
-                noise.ahead()
+                if state.step < self.n_steps:
+                    noise.ahead()
 
     def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
         """None if the solver can serve this problem, else the reason it cannot, for a person to read."""
