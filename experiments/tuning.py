@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -69,7 +70,11 @@ class Tuning:
         return {method: tried[method] for method in self.methods or tried}
 
     def run(self, results: Path, jobs: int = 1, more: Sequence[str] = ()) -> int:
-        """Every trial, several methods at a time, with more overrides for all; what is finished is not run again."""
+        """Every trial, several methods at a time, with more overrides for all; what is finished is not run again.
+
+        Returns:
+            The highest exit status, that of a trial that lost images too.
+        """
         of_all = [*more, f"results_dir={results}"]
         commands = [
             [
@@ -84,7 +89,7 @@ class Tuning:
             return max(pool.map(_mapga, commands))
 
     def rows(self, results: Path) -> Iterator[dict[str, Any]]:
-        """What each trial found, from its run.
+        """What each trial found, from its run; NaN where it lost images.
 
         Raises:
             SystemExit: No trials at all, or naming a setting that was not run on every task, or is there twice.
@@ -107,17 +112,27 @@ class Tuning:
                     sys.exit(f"{what}: {len(of_it)} runs below {results}, not 1; `run` first")
                 summary = of_it[0].metrics
                 passes = summary["compute"]["forward"] + summary["compute"]["vjp"]
-                value = summary["metrics"][self.objective]["mean"]
+                value = math.nan if summary["n_failed"] else summary["metrics"][self.objective]["mean"]
                 values = [method, written(setting), *place, summary["n_images"], passes, value]
                 yield dict(zip(self.columns, values, strict=True))
 
     def best(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        """The setting of each method with the best score."""
+        """The setting of each method with the best score, of those that lost no image.
+
+        Raises:
+            SystemExit: A method without any.
+        """
         found: dict[str, dict[str, list[float]]] = {}
         for row in rows:
             found.setdefault(row["method"], {}).setdefault(row["setting"], []).append(float(row[self.objective]))
         mean, better = SCORES[self.objective]
-        scores = {method: {one: mean(values) for one, values in tried.items()} for method, tried in found.items()}
+        whole = {
+            method: {one: values for one, values in tried.items() if not any(map(math.isnan, values))}
+            for method, tried in found.items()
+        }
+        if lost := [method for method, tried in whole.items() if not tried]:
+            sys.exit(f"{', '.join(lost)}: every setting lost images; try others")
+        scores = {method: {one: mean(values) for one, values in tried.items()} for method, tried in whole.items()}
         return {method: better(tried, key=tried.__getitem__) for method, tried in scores.items()}
 
     def choose(self, results: Path) -> int:
@@ -188,5 +203,5 @@ def _word(value: Any) -> str:
 
 
 def _mapga(commands: Sequence[Sequence[str]]) -> int:
-    """Several commands in one process, up to the first that fails: libraries take longer to load than a trial does."""
-    return next(filter(None, map(mapga, commands)), 0)
+    """Several commands in one process: libraries take longer to load than a trial does."""
+    return max(map(mapga, commands))

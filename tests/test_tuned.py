@@ -89,6 +89,20 @@ def test_the_best_has_the_most_decibels(tune):
     assert tune["few_passes"].TUNINGS["few_passes"].best(rows) == {"m": "b"}
 
 
+def test_a_setting_that_lost_images_does_not_win(tune):
+    rows = [{"method": "m", "setting": s, "psnr": value} for s, value in (("a", "30"), ("a", "nan"), ("b", "16"))]
+    best = tune["few_passes"].TUNINGS["few_passes"].best
+    assert best(rows) == {"m": "b"}
+    with pytest.raises(SystemExit, match="m: every setting lost images"):
+        best(rows[:2])
+
+
+def test_a_trial_that_lost_images_stops_no_other(tuning, monkeypatch):
+    seen: list[list[str]] = []
+    monkeypatch.setattr(tuning, "mapga", lambda argv: seen.append(argv) or int(argv == ["a"]))
+    assert tuning._mapga([["a"], ["b"]]) == 1 and seen == [["a"], ["b"]]
+
+
 def test_what_won_is_written_as_values(tuning):
     nested = tuning.nested("schedule.sigma_max=4.0 solver.noise_share=0.4 solver.clip=true num_iter=2")
     assert nested == {
