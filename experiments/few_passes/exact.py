@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from curve import STYLES
@@ -28,8 +29,9 @@ PLACE = ("prior", "task", "sigma_y", "method", "passes")
 
 
 def store(results: list[Path]) -> None:
+    """Write down every run that is done and no trial, in the place of what was known of such a one."""
     runs = [one for folder in results for one in collect(folder)[0] if one.status == "done" and not one.spec.objective]
-    lines = []
+    lines = {tuple(line[key] for key in PLACE): line for line in _stored()}
     for run in runs:
         cells = {name: run.metrics["metrics"][name] for name in METRICS}
         names, passes = run.names, run.spec.config["passes"]
@@ -40,17 +42,21 @@ def store(results: list[Path]) -> None:
         }
         for name, cell in cells.items():
             line |= {name: f"{cell['mean']:.4g}", f"{name}_error": f"{1.96 * cell['sem']:.2g}"}
-        lines.append(line)
+        lines[tuple(str(line[key]) for key in PLACE)] = line
     with (HERE / "exact.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(lines[0]))
+        writer = csv.DictWriter(file, list(next(iter(lines.values()))))
         writer.writeheader()
-        writer.writerows(sorted(lines, key=lambda line: tuple(line[key] for key in PLACE)))
+        writer.writerows(lines[place] for place in sorted(lines, key=lambda place: (*place[:-1], int(place[-1]))))
+
+
+def _stored() -> list[dict[str, Any]]:
+    with (HERE / "exact.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def measured(prior: str) -> dict[tuple[str, str, str, int], dict[str, str]]:
     """By task, noise, method and passes."""
-    with (HERE / "exact.csv").open(newline="", encoding="utf-8") as file:
-        lines = [line for line in csv.DictReader(file) if line["prior"] == prior]
+    lines = [line for line in _stored() if line["prior"] == prior]
     return {(*(line[key] for key in PLACE[1:4]), int(line["passes"])): line for line in lines}
 
 

@@ -16,13 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tuning import Tuning, main
 
 HERE = Path(__file__).parent
-BY_D = ["map_gn_fast", "map_ga_d_np", "pgdm", "ddrm", "ddnm", "vml_map"]  # C of patches is 192 evaluations of D
-DIGITS = ["few_passes", "few_passes_10", "few_passes_200"]  # 20, 10 and 200 passes
-TUNINGS = {
-    name: Tuning(HERE, name, "psnr", methods, trials=f"trials-{name}.csv")
-    for names, methods in (([*DIGITS, "few_passes_mixture"], None), (["few_passes_patches"], BY_D))
-    for name in names
-}
+EXPERIMENTS = ("few_passes", "few_passes_10", "few_passes_200", "few_passes_mixture", "few_passes_patches")
+TUNINGS = {name: Tuning(HERE, name, "psnr", trials=f"trials-{name}.csv") for name in EXPERIMENTS}
 
 if __name__ == "__main__":
     sys.exit(main(TUNINGS, __doc__))
