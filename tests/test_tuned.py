@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import yaml
 
 from mapga.cli import main
 from mapga.config.compose import compose_run, spec_of
 from mapga.records.collect import Run
+from mapga.records.image_scores import Scores
 from mapga.spec import RunSpec
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -184,6 +186,18 @@ def test_a_run_of_the_study_has_the_setting_that_won(name, tune, tuning):
         spec = spec_of(compose_run([f"experiment={name}", f"solver={method}", "task=half", "task.sigma_y=0"]))
         values = {key: yaml.safe_load(value) for key, value in (word.split("=") for word in setting.split())}
         assert tuning.has(Run(Path(), spec, "done"), values), (method, setting)
+
+
+def test_splits_stand_under_each_other_and_what_a_method_lacks_is_no_number():
+    def scores(index: list[int], values: list[float]) -> Scores:
+        whole, none = np.array(index), np.array([], dtype=np.int64)
+        return Scores(whole, whole, {"psnr": np.array(values)}, {}, none, none)
+
+    ours = {"test": scores([54, 55], [1.0, 2.0]), "validation": scores([190], [3.0])}
+    values = script("few_passes", "tables")._values
+    assert values(ours, ours, "psnr").tolist() == [1.0, 2.0, 3.0]
+    rival = {"test": scores([55, 190], [5.0, 6.0])}  # an index of another split is another image
+    np.testing.assert_equal(values(rival, ours, "psnr"), [np.nan, 5.0, np.nan])
 
 
 def test_the_tables_are_those_of_the_stored_numbers():
