@@ -39,7 +39,7 @@ def draw() -> None:
         lines = [line for line in csv.DictReader(file) if line["metric"] == "psnr"]
     places = sorted({(float(line["sigma_y"]), line["task"]) for line in lines})
     ticks = sorted({int(line["passes"]) for line in lines})
-    figure, panels = plt.subplots(-(-len(places) // 3), 3, figsize=(11, 3 * -(-len(places) // 3)), sharex=True)
+    figure, panels = plt.subplots(-(-len(places) // 3), 3, figsize=(11.5, 3 * -(-len(places) // 3)), sharex=True)
     for axis, (sigma_y, task) in zip(panels.flat, places, strict=True):
         of_it = [line for line in lines if (float(line["sigma_y"]), line["task"]) == (sigma_y, task)]
         for method, style in STYLES.items():
@@ -59,7 +59,9 @@ def draw() -> None:
     for axis in panels[-1]:
         axis.set_xlabel("passes")
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False)
+    figure.legend(
+        handles, labels, loc="upper center", ncols=len(labels), frameon=False, columnspacing=1, handlelength=1.6
+    )
     figure.tight_layout(rect=(0, 0, 1, 0.97))
     figure.savefig(CURVE.with_suffix(".png"), dpi=110)
 
