@@ -4,7 +4,8 @@ An image of any size that is a multiple of the patch's side S is cut into patche
 pixel together. Each is drawn from sum_k w_k N(m_k, S_k), so p(x) is a product over patches, and D, score and
 log-density are those of each patch in closed form (``mapga.priors.mixtures.gaussians``). C is the probability-flow
 ODE of each patch, integrated by Heun's method. What lies across a patch's border is not known to it: samples show a
-grid, which is the price of a density that is known exactly.
+grid, which is the price of a density that is known exactly. Of a patch that is hidden whole, as by box50 and half at
+32x32, the others tell nothing: its posterior is the prior, and its answer of least error the prior's mean.
 
 Source of the model: Zoran, Weiss, "From learning models of natural image patches to whole image restoration", 2011.
 **Differs from the paper:** patches are disjoint, so that there is one density of the image; the paper's overlap.
