@@ -95,9 +95,10 @@ def test_noise_is_drawn_ahead_where_a_core_is_free(cores: int, ahead: bool, monk
     monkeypatch.setattr("mapga.rng.cores", lambda: cores)
     monkeypatch.setattr("mapga.rng.standard_normal", draw)
     with NoiseSource(3, [4], SHAPE) as noise:
+        noise.start(1.0)  # from which on the first step's is drawn
         for step in (0, 1, 2):
-            noise.ahead()
             noise.step(step)
+            noise.ahead()
     assert [by[step].startswith("mapga-noise") for step in (0, 1, 2)] == [ahead] * 3
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("mapga-noise")]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import math
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,6 +132,9 @@ def test_trials_are_run_stored_and_chosen_from(tuning, tmp_path, monkeypatch, ca
     assert [row["setting"] for row in rows] == [f"solver.eta={eta} schedule.rho=3" for eta in ("0.5", "0.5", "1", "1")]
     chosen = yaml.safe_load((tmp_path / "tuned/few_passes-ddrm.yaml").read_text())
     assert len(rows) == 4 and f"solver.eta={chosen['solver']['eta']:g} " in trials.best(rows)["ddrm"]
+    lossy = next(results.glob("*/metrics.json"))
+    lossy.write_text(re.sub(r'"n_failed": 0', '"n_failed": 1', lossy.read_text()))
+    assert sum(math.isnan(row["psnr"]) for row in trials.rows(results)) == 1
     another = [*small[:3], "task=box50", "solver=ddrm", "objective=psnr", "mode=smoke", f"results_dir={results}"]
     assert main(["run", *another]) == 0
     with pytest.raises(SystemExit, match=r"ddrm solver\.eta=0\.5 schedule\.rho=3, box50, noise 0: 0 runs"):

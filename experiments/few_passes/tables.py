@@ -59,8 +59,11 @@ def _method(run: Run) -> tuple[int, str]:
 
 
 def _lines(where: tuple[str, str, float], runs: list[Run], passes: int) -> Iterator[dict[str, object]]:
-    found = {
-        method: {str(run.spec.config["dataset"].get("split")): read_scores(run)[0] for run in of_it}
+    found = {  # of two runs of a method on a split the one of more images
+        method: {
+            str(run.spec.config["dataset"].get("split")): read_scores(run)[0]
+            for run in sorted(of_it, key=lambda run: int(run.metrics["n_images"]))
+        }
         for method, of_it in groupby(runs, _method)
     }
     if (ours := found.pop((passes, OURS), None)) is None:

@@ -77,8 +77,8 @@ def _drawer() -> tuple[np.random.Generator, Callable[..., None]]:
 class NoiseSource:
     """The start and step noise of one batch of images, as a solver asks for it.
 
-    The noise of the next step is drawn in a background thread from ``ahead`` on, for an accelerator copied without
-    blocking; on a CPU whose cores are all torch's it is drawn when it is asked for.
+    The noise of the next step is drawn in a background thread from ``ahead`` on, of the first from ``start`` on, for an
+    accelerator copied without blocking; on a CPU whose cores are all torch's it is drawn when it is asked for.
 
     Args:
         seed: The run's seed.
@@ -114,7 +114,7 @@ class NoiseSource:
     def start(self, sigma: float) -> Tensor:
         """sigma n (B, C, H, W), for the initial state at that level; the same tensor every time it is asked for."""
         noise = self._deliver(self._draw("start", 0))
-        self.ahead()  # of the first pass no state tells
+        self.ahead()  # of the first step; before it there is no state after which to ask
         return sigma * (noise if self.around is None else noise + self.around / sigma)
 
     def step(self, step: int) -> Tensor:
