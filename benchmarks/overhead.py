@@ -99,8 +99,8 @@ def overhead(solver: Solver, problem: Problem, prior: Prior, indices: list[int],
 
     def whole(chosen: Prior) -> None:
         shape, y = prior.image_shape, problem.y
-        with NoiseSource(SEED, indices, shape, device=y.device, dtype=y.dtype) as noise:
-            solve(solver, problem, chosen, noise)
+        noise = NoiseSource(SEED, indices, shape, device=y.device, dtype=y.dtype)
+        solve(solver, problem, chosen, noise)
 
     recorder = Recorder(prior)
     whole(recorder)

@@ -134,10 +134,10 @@ def test_the_simulation_of_levels_runs(tmp_path, monkeypatch, capsys):
 
 def test_only_the_start_is_drawn_around_the_truth():
     around = torch.full((2, 1, 4, 4), 3.0)
-    with NoiseSource(0, [5, 6], (1, 4, 4), around=around) as noise, NoiseSource(0, [5, 6], (1, 4, 4)) as plain:
-        drawn = standard_normal(0, "start", [5, 6], (1, 4, 4))
-        torch.testing.assert_close(noise.start(7.0), 7.0 * drawn + 3.0)
-        assert torch.equal(noise.step(0), plain.step(0))
+    noise, plain = NoiseSource(0, [5, 6], (1, 4, 4), around=around), NoiseSource(0, [5, 6], (1, 4, 4))
+    drawn = standard_normal(0, "start", [5, 6], (1, 4, 4))
+    torch.testing.assert_close(noise.start(7.0), 7.0 * drawn + 3.0)
+    assert torch.equal(noise.step(0), plain.step(0))
 
 
 def test_a_start_from_the_truth_is_nearly_done(tmp_path, capsys):
@@ -176,8 +176,8 @@ def test_the_truth_stands_whole_in_the_start_whatever_levels_are_visited(solver,
     solver = spec.node(SOLVER).build({"schedule": spec.node(SCHEDULE).build()})
     prior, truth = Asked(standard((1, 8, 8))), torch.full((1, 1, 8, 8), 0.5, dtype=torch.float64)
     operator = Diagonal(torch.ones(8, 8, dtype=torch.float64), image_shape=(1, 8, 8))
-    with NoiseSource(0, [5], (1, 8, 8), dtype=torch.float64, around=truth) as noise:
-        next(iter(solver.iterate(Problem(truth, operator, 0.5), prior, noise)))
+    noise = NoiseSource(0, [5], (1, 8, 8), dtype=torch.float64, around=truth)
+    next(iter(solver.iterate(Problem(truth, operator, 0.5), prior, noise)))
     x, sigma = prior.asked[0]
     drawn = standard_normal(0, "start", [5], (1, 8, 8)).double()
     torch.testing.assert_close(x, truth + sigma * drawn, rtol=0, atol=1e-9)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import threading
 
 import numpy as np
@@ -77,11 +79,11 @@ def test_a_longer_draw_starts_like_a_shorter_one():
 
 
 def test_drawing_ahead_equals_drawing_directly():
-    with NoiseSource(3, [4, 9], SHAPE, dtype=torch.float64) as noise:
-        assert torch.equal(noise.start(1.0), standard_normal(3, "start", [4, 9], SHAPE).double())
-        for step in range(6):
-            noise.ahead()
-            assert torch.equal(noise.step(step), standard_normal(3, "step", [4, 9], SHAPE, step).double())
+    noise = NoiseSource(3, [4, 9], SHAPE, dtype=torch.float64)
+    assert torch.equal(noise.start(1.0), standard_normal(3, "start", [4, 9], SHAPE).double())
+    for step in range(6):
+        noise.ahead()
+        assert torch.equal(noise.step(step), standard_normal(3, "step", [4, 9], SHAPE, step).double())
 
 
 @pytest.mark.parametrize(("cores", "ahead"), [(torch.get_num_threads(), False), (64, True)])
@@ -94,39 +96,56 @@ def test_noise_is_drawn_ahead_where_a_core_is_free(cores: int, ahead: bool, monk
 
     monkeypatch.setattr("mapga.rng.cores", lambda: cores)
     monkeypatch.setattr("mapga.rng.standard_normal", draw)
-    with NoiseSource(3, [4], SHAPE) as noise:
-        noise.start(1.0)  # from which on the first step's is drawn
-        for step in (0, 1, 2):
-            noise.step(step)
-            noise.ahead()
+    noise = NoiseSource(3, [4], SHAPE)
+    noise.start(1.0)  # from which on the first step's is drawn
+    for step in (0, 1, 2):
+        noise.step(step)
+        noise.ahead()
     assert [by[step].startswith("mapga-noise") for step in (0, 1, 2)] == [ahead] * 3
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mapga-noise")]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a forked child is what it is about")
+def test_a_forked_child_draws_ahead_by_a_thread_of_its_own(monkeypatch):
+    monkeypatch.setattr("mapga.rng.cores", lambda: 64)
+
+    def drawn() -> torch.Tensor:
+        noise = NoiseSource(3, [4], SHAPE)
+        noise.ahead()
+        return noise.step(0)
+
+    wanted = drawn()  # from here on the thread lives
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # not that of the parent's tests
+        signal.alarm(20)  # to wait for the parent's thread, which is not here, would be for ever
+        os._exit(0 if torch.equal(drawn(), wanted) else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_asking_in_any_order_and_twice_gives_the_same():
-    with NoiseSource(3, [4, 9], SHAPE) as noise:
-        for step in (5, 0, 1, 1, 5, 2, 0):
-            noise.ahead()
-            assert torch.equal(noise.step(step), standard_normal(3, "step", [4, 9], SHAPE, step))
-        assert torch.equal(noise.start(80.0), noise.start(80.0))
+    noise = NoiseSource(3, [4, 9], SHAPE)
+    for step in (5, 0, 1, 1, 5, 2, 0):
+        noise.ahead()
+        assert torch.equal(noise.step(step), standard_normal(3, "step", [4, 9], SHAPE, step))
+    assert torch.equal(noise.start(80.0), noise.start(80.0))
 
 
 def test_the_source_hands_out_its_dtype_and_its_own_memory():
-    with NoiseSource(3, [4], SHAPE, dtype=torch.float64) as noise:
-        first = noise.step(0)
-        assert first.dtype == torch.float64 and first.shape == (1, *SHAPE)
-        first.zero_()
-        assert torch.equal(noise.step(0), standard_normal(3, "step", [4], SHAPE).double())
+    noise = NoiseSource(3, [4], SHAPE, dtype=torch.float64)
+    first = noise.step(0)
+    assert first.dtype == torch.float64 and first.shape == (1, *SHAPE)
+    first.zero_()
+    assert torch.equal(noise.step(0), standard_normal(3, "step", [4], SHAPE).double())
 
 
 def test_double_precision_sees_the_same_noise_as_single():
-    with NoiseSource(3, [4], SHAPE) as single, NoiseSource(3, [4], SHAPE, dtype=torch.float64) as double:
-        assert torch.equal(single.step(2).double(), double.step(2))
+    single, double = NoiseSource(3, [4], SHAPE), NoiseSource(3, [4], SHAPE, dtype=torch.float64)
+    assert torch.equal(single.step(2).double(), double.step(2))
 
 
 def test_start_and_step_noise_differ():
-    with NoiseSource(3, [4], SHAPE) as noise:
-        assert not torch.equal(noise.start(1.0), noise.step(0))
+    noise = NoiseSource(3, [4], SHAPE)
+    assert not torch.equal(noise.start(1.0), noise.step(0))
 
 
 def test_a_row_is_what_its_own_generator_draws():

@@ -111,7 +111,8 @@ def looked_at(problem: Problem, prior: MixturePrior, solver: Through, device: st
     """Of every level and image the basin, residual and gain; the levels, the answers."""
     levels = solver.schedule.levels(LEVELS + 1).tolist()
     seen: dict[str, list[Tensor]] = {"component": [], "residual": [], "gain": []}
-    with NoiseSource(0, problem.numbers, SHAPE, device=device, dtype=torch.float32) as noise, torch.no_grad():
+    noise = NoiseSource(0, problem.numbers, SHAPE, device=device, dtype=torch.float32)
+    with torch.no_grad():
         z = noise.start(levels[0])
         for step, state in enumerate(solver.iterate(problem, prior, noise)):
             shift = partial(posterior_residual, problem, variance=prior.sigma_min**2)

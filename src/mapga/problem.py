@@ -22,7 +22,7 @@ class Problem:
     """What a solver is given. The truth is not in it.
 
     Attributes:
-        y: Measurements of a batch, first axis B.
+        y: Measurements of a batch, first axis B; where nothing is measured they become 0, whatever stood there.
         operator: A.
         sigma_y: Standard deviation of the measurement noise in [-1, 1] pixel units, >= 0.
         indices: Of each image its place in its dataset, by which all its noise goes; None for 0, 1, ...
@@ -41,6 +41,8 @@ class Problem:
             raise ValueError(f"sigma_y={self.sigma_y}: a noise standard deviation is finite and >= 0")
         if self.indices is not None and len(self.indices) != len(self.y):
             raise ValueError(f"{len(self.y)} images need as many indices, got {len(self.indices)} indices")
+        operator = self.operator.to(self.y.device, self.y.dtype)
+        object.__setattr__(self, "y", operator.restrict(self.y))  # frozen for all others
 
     def __len__(self) -> int:
         return len(self.y)
@@ -77,5 +79,5 @@ def measure(x: Tensor, operator: Operator, sigma_y: float, *, seed: int, indices
     y = operator.apply(x)
     if sigma_y > 0:
         noise = standard_normal(seed, "measurement", indices, y.shape[1:])
-        y = y + sigma_y * operator.restrict(noise.to(y.device, y.dtype))
+        y = y + sigma_y * noise.to(y.device, y.dtype)
     return Problem(y, operator, sigma_y, tuple(indices))

@@ -8,20 +8,24 @@ change the measurement another solver sees.
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mapga.files.system import cores
+from mapga.files.system import cores, in_forked_child
 from mapga.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["NoiseSource", "generator", "standard_normal"]
+
+_MOMENT = 1e-3  # s, in which a pass begins
 
 
 def generator(seed: int, stream: str, index: int, step: int = 0) -> np.random.Generator:
@@ -74,6 +78,15 @@ def _drawer() -> tuple[np.random.Generator, Callable[..., None]]:
     return np.random.Generator(bits), set_to
 
 
+@functools.cache
+def _background() -> ThreadPoolExecutor:
+    """The process's thread that draws ahead: one for each batch would take longer to begin and end than a draw."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="mapga-noise")
+
+
+in_forked_child(_background.cache_clear)  # where its thread is not
+
+
 class NoiseSource:
     """The start and step noise of one batch of images, as a solver asks for it.
 
@@ -107,9 +120,8 @@ class NoiseSource:
         self.device, self.dtype = torch.device(device), dtype or torch.float32
         # Where the solver itself keeps the cores busy, a second thread only makes its matrix products wait.
         self._draws_ahead = self.device.type != "cpu" or torch.get_num_threads() < cores()
-        self._drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mapga-noise")
         self._ahead: dict[int, Future[Tensor]] = {}
-        self._next = 0
+        self._asked, self._next = threading.Event(), 0
 
     def start(self, sigma: float) -> Tensor:
         """sigma n (B, C, H, W), for the initial state at that level; the same tensor every time it is asked for."""
@@ -120,22 +132,22 @@ class NoiseSource:
     def step(self, step: int) -> Tensor:
         """Noise (B, C, H, W) for step ``step`` >= 0; the same tensor every time it is asked for."""
         drawn, self._next = self._ahead.pop(step, None), step + 1
-        return self._deliver(self._draw("step", step) if drawn is None else drawn.result())
+        if drawn is None:
+            return self._deliver(self._draw("step", step))
+        self._asked.set()
+        noise = drawn.result()
+        self._asked.clear()
+        return self._deliver(noise)
 
     def ahead(self) -> None:
         """Begin to draw what the next step will ask for; best just before a pass, during which no Python runs."""
         if self._draws_ahead and self._next not in self._ahead:
-            self._ahead[self._next] = self._drawer.submit(self._draw, "step", self._next)
+            self._ahead[self._next] = _background().submit(self._draw_later, self._next)
 
-    def close(self) -> None:
-        """End the background thread, so that none is left where somebody forks."""
-        self._drawer.shutdown(cancel_futures=True)
-
-    def __enter__(self) -> NoiseSource:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def _draw_later(self, step: int) -> Tensor:
+        """Once the pass has begun: while Python still prepares it, two threads that take turns hold up both."""
+        self._asked.wait(_MOMENT)
+        return self._draw("step", step)
 
     def _draw(self, stream: str, step: int) -> Tensor:
         noise = standard_normal(self.seed, stream, self.indices, self.shape, step, self.samples)

@@ -36,8 +36,8 @@ def restored(name: str, prior: NetworkPrior, batches: Sequence[list[int]], dtype
     for indices in batches:
         clean = from_uint8(np.stack([DIGITS[k].image for k in indices])).to(dtype)
         problem = measure(clean, operator, 0.05, seed=0, indices=indices)
-        with NoiseSource(0, indices, SHAPE, dtype=dtype) as noise:
-            x, _ = solve(SOLVERS[name](Karras(2)), problem, prior, noise)
+        noise = NoiseSource(0, indices, SHAPE, dtype=dtype)
+        x, _ = solve(SOLVERS[name](Karras(2)), problem, prior, noise)
         found |= dict(zip(indices, x, strict=True))
     return found
 

@@ -30,8 +30,8 @@ def images(batch: int, seed: int = 0) -> torch.Tensor:
 
 
 def solve(solver: Solver, problem: Problem, prior: Prior, indices: list[int]) -> list[torch.Tensor]:
-    with NoiseSource(0, indices, SHAPE, dtype=torch.float64) as noise:
-        return [state.x for state in solver.iterate(problem, prior, noise)]
+    noise = NoiseSource(0, indices, SHAPE, dtype=torch.float64)
+    return [state.x for state in solver.iterate(problem, prior, noise)]
 
 
 def measured(operator: Operator, sigma_y: float) -> Problem:
@@ -116,8 +116,8 @@ class FirstAsked(WrappedPrior):
 def test_it_starts_from_noise_alone_if_it_says_so(name: str):
     solver, prior = SOLVERS[name](Karras(4)), FirstAsked(PRIORS["gaussian"])
     solve(solver, measured(RUNGS["spectral"], noise_of(name)), prior, [0, 1])
-    with NoiseSource(0, [0, 1], SHAPE, dtype=torch.float64) as noise:
-        alone = noise.start(solver.schedule.sigma_max)
+    noise = NoiseSource(0, [0, 1], SHAPE, dtype=torch.float64)
+    alone = noise.start(solver.schedule.sigma_max)
     assert (prior.first is not None and torch.allclose(prior.first, alone)) == solver.starts_from_noise
 
 

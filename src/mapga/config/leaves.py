@@ -5,7 +5,6 @@ Interpolations stand as they are written; they are filled in when leaves are mad
 
 from __future__ import annotations
 
-import gc
 import json
 import multiprocessing
 import signal
@@ -24,6 +23,7 @@ from mapga.config.messages import one_line
 from mapga.config.schema import check_keys
 from mapga.errors import ConfigError
 from mapga.files.system import forks
+from mapga.garbage import settled
 from mapga.spec import NAMED, RunSpec
 
 __all__ = ["GONE", "Leaves", "Point", "composing", "difference", "joined_spec", "leaves_in", "leaves_of"]
@@ -43,10 +43,9 @@ def composing(points: Sequence[Point]) -> Iterator[Callable[[Point], Leaves]]:
         yield cache(leaves_of)
         return
     fork = multiprocessing.get_context("fork")
-    gc.freeze()  # or the first collection of each process copies all memory that it shares with this one
     with ProcessPoolExecutor(workers, fork, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        ahead = {point: pool.submit(leaves_of, point) for point in points}
-        gc.unfreeze()
+        with settled():  # or the first collection of each process copies all memory that it shares with this one
+            ahead = {point: pool.submit(leaves_of, point) for point in points}
         try:
             yield lambda point: ahead[point].result()
         finally:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from mapga.lazy import torch
@@ -155,15 +156,24 @@ class SpectralOperator(LinearOperator):
         return self.from_spectral(self.singular_values * self.measurement_to_spectral(y))
 
     def pinv(self, y: Tensor) -> Tensor:
-        return self.from_spectral(_divide(self.measurement_to_spectral(y), self.singular_values))
+        return self.from_spectral(self.inverse_values * self.measurement_to_spectral(y))
 
     def solve_gram(self, r: Tensor, c: float | Tensor) -> Tensor:
-        c = torch.as_tensor(c, dtype=r.dtype, device=r.device).reshape(-1, 1, 1, 1)
-        gram = self.singular_values.square() + c
-        return self.measurement_from_spectral(_divide(self.measurement_to_spectral(r), gram))
+        return self.measurement_from_spectral(self.inverse_gram(c) * self.measurement_to_spectral(r))
+
+    @cached_property
+    def inverse_values(self) -> Tensor:
+        """1 / s, 0 where s = 0, (1, C, H, W)."""
+        return _inverse(self.singular_values)
+
+    def inverse_gram(self, c: float | Tensor) -> Tensor:
+        """1 / (s^2 + c), 0 where that is 0, (1 or B, C, H, W)."""
+        if isinstance(c, torch.Tensor):
+            return _inverse(self.singular_values.square() + c.to(self.singular_values).reshape(-1, 1, 1, 1))
+        return 1 / (self.singular_values.square() + c) if c > 0 else self.inverse_values.square()
 
 
-def _divide(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """numerator / denominator, 0 where the denominator is 0, never inf or NaN on the way."""
-    positive = denominator > 0
-    return torch.where(positive, numerator / denominator.where(positive, 1.0), 0.0)
+def _inverse(values: Tensor) -> Tensor:
+    """1 / values, 0 where a value is 0, never inf or NaN on the way."""
+    positive = values > 0
+    return torch.where(positive, 1 / values.where(positive, 1.0), 0.0)

@@ -17,7 +17,7 @@ __all__ = ["AlternateRows", "CentralBox", "Diagonal", "HalfMask", "Identity", "P
 class Diagonal(SpectralOperator):
     """y = w * x with a weight w >= 0 a pixel; y keeps the image's shape and is zero where w = 0.
 
-    The singular values are the weights; pixels of weight 0 are not measured.
+    A^T, A^+ and (A A^T + c I)^{-1} are products by pixel, of a y that is zero there, as every ``Problem``'s is. The singular values are the weights; pixels of weight 0 are not measured.
 
     Args:
         weights: float (C, H, W) or (H, W) (the same for all channels), finite and >= 0.
@@ -52,6 +52,19 @@ class Diagonal(SpectralOperator):
 
     def restrict(self, y: Tensor) -> Tensor:
         return torch.where(self.measured, y, 0.0)
+
+    def apply(self, x: Tensor) -> Tensor:
+        self.check(x)
+        return self.singular_values * x
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self.singular_values * y
+
+    def pinv(self, y: Tensor) -> Tensor:
+        return self.inverse_values * y
+
+    def solve_gram(self, r: Tensor, c: float | Tensor) -> Tensor:
+        return self.inverse_gram(c) * r
 
 
 class Identity(Diagonal):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mapga.errors import ConfigError, closest
 from mapga.files.durable import write_bytes, write_text
+from mapga.garbage import settled
 from mapga.records.audit import spoiled
 from mapga.records.collect import Run
 from mapga.records.columns import metric_names, scored_under
@@ -51,6 +52,7 @@ class _Content:
         return [board for board in self.boards if board.selection == "best" or has_ablation(board.study)]
 
 
+@settled()
 def write_report(
     *roots: Path, to: Path | None = None, images: int = 8, metric: str | None = None, errors: bool = False
 ) -> Path:

@@ -55,21 +55,21 @@ def solve(
         diverged_at: For each image the first step whose state was not finite, or the last if the answer lies beyond
             ``ABSURD``; 0 if neither; int64 (B,), on the device.
     """
-    x, diverged_at = torch.empty(0), None
+    x, sums = torch.empty(0), None
     with torch.no_grad():
         for state in solver.iterate(problem, prior, noise):
             x = state.x
-            broken = ~x.flatten(1).sum(1).isfinite()  # NaN and infinity survive a sum
-            if diverged_at is None:
-                diverged_at = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-            diverged_at = torch.where(broken & (diverged_at == 0), state.step, diverged_at)
+            if sums is None:
+                sums = x.new_zeros(solver.n_steps, len(x))
+            torch.sum(x.flatten(1), 1, out=sums[state.step - 1])  # NaN and infinity survive it
             on_state(state)
             if state.step < solver.n_steps:
                 noise.ahead()
-    if diverged_at is None:
+    if sums is None:
         raise RuntimeError(f"{type(solver).__name__} yielded no state")
-    beyond = x.flatten(1).abs().amax(1) > ABSURD
-    return x, torch.where(beyond & (diverged_at == 0), solver.n_steps, diverged_at)
+    broken = ~sums.isfinite()
+    broken[-1] |= x.flatten(1).abs().amax(1) > ABSURD
+    return x, torch.where(broken.any(0), broken.int().argmax(0) + 1, 0)
 
 
 @dataclass(frozen=True)
@@ -145,10 +145,10 @@ class Worker:
         around = clean if self.job.start == "truth" else None
         job, shape = self.job, self.job.dataset.image_shape
         samples = [item.sample for item in items]
-        with NoiseSource(
+        noise = NoiseSource(
             job.seed, indices, shape, device=job.device, dtype=job.dtype, around=around, samples=samples
-        ) as noise:
-            return solve(self.job.solver, problem, prior, noise, on_state)
+        )
+        return solve(self.job.solver, problem, prior, noise, on_state)
 
     def _read(self, rows: Sequence[int]) -> tuple[list[Item], dict[int, Row]]:
         """The images of those rows that can be read; for each of the others, by row, what the journal says of it."""

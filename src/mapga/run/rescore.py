@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mapga.errors import ConfigError
 from mapga.files.durable import remove_leftovers, write_json
+from mapga.garbage import settled
 from mapga.records import WHOLE, Recorded, RunFolder
 from mapga.records.audit import spoiled
 from mapga.records.documents import read_summary, rows_text
@@ -18,6 +19,7 @@ from mapga.run.summary import told
 __all__ = ["check_stored", "rescore"]
 
 
+@settled()
 def rescore(run: RunFolder, display: ProgressDisplay, *, anew: bool = False) -> None:
     """Make the numbers that a finished run lacks, keep those that it has, and state all of them in ``metrics.json``.
 

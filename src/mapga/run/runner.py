@@ -13,6 +13,7 @@ import torch
 
 from mapga.errors import ConfigError
 from mapga.files.durable import remove_leftovers
+from mapga.garbage import settled
 from mapga.records import Lock, LockedError, Recorded, RunFolder
 from mapga.records.documents import rows_text
 from mapga.records.journal import Row
@@ -36,6 +37,7 @@ __all__ = ["refuse_other_code", "run_job"]
 _log = logging.getLogger(__name__)
 
 
+@settled()
 def run_job(job: Job, display: ProgressDisplay) -> Mapping[str, Any] | None:
     """Restore what is not yet restored; the summary once every row of every shard is recorded, else None.
 

@@ -156,16 +156,16 @@ class Solver(Shown, ABC):
     ) -> Iterator[State]:
         device, dtype, shape = problem.y.device, problem.y.dtype, problem.operator.image_shape
         prior = prior.conditioned(prior.labels_for(problem.numbers, labels))
-        with NoiseSource(seed, problem.numbers, shape, device=device, dtype=dtype, around=start) as noise:
-            states = self.iterate(problem.to(device, dtype), prior, noise)
-            while True:
-                with torch.no_grad():  # not around the yield: the caller goes on with gradients as she has them
-                    state = next(states, None)
-                if state is None:
-                    return
-                yield state
-                if state.step < self.n_steps:
-                    noise.ahead()
+        noise = NoiseSource(seed, problem.numbers, shape, device=device, dtype=dtype, around=start)
+        states = self.iterate(problem.to(device, dtype), prior, noise)
+        while True:
+            with torch.no_grad():  # not around the yield: the caller goes on with gradients as she has them
+                state = next(states, None)
+            if state is None:
+                return
+            yield state
+            if state.step < self.n_steps:
+                noise.ahead()
 
     def supports(self, operator: Operator, sigma_y: float, prior: Prior) -> str | None:
         """None if the solver can serve this problem, else the reason it cannot, for a person to read."""

@@ -33,7 +33,7 @@ from mapga.rng import NoiseSource
 from mapga.schedules import Schedule
 from mapga.solvers.base import Solver, State
 from mapga.solvers.ddrm import Spectrum
-from mapga.solvers.steps import check_share
+from mapga.solvers.steps import check_share, ddim
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,12 +76,13 @@ class DDNM(Solver):
         for i, (sigma, sigma_next) in enumerate(pairwise([*levels, 0.0])):
             x0 = prior.denoise(x, sigma)
             image = x0 if noisy else x0 + operator.pinv(problem.y - operator.apply(x0))
+            keep = math.sqrt(1 - self.eta**2) * sigma_next / sigma
             if sigma_next == 0:
                 x = image
+            elif noisy:
+                x = self.plus(spectrum, x0, keep * (x - x0), sigma_next, self.noise_share * noise.step(i))
             else:
-                n = self.noise_share * noise.step(i)
-                old = math.sqrt(1 - self.eta**2) * sigma_next / sigma * (x - x0)
-                x = self.plus(spectrum, x0, old, sigma_next, n) if noisy else image + old + self.eta * sigma_next * n
+                x = ddim(image, keep, x - x0, self.noise_share * self.eta * sigma_next, noise.step(i))
             yield State(i + 1, sigma_next, x, image)
 
     def plus(self, spectrum: Spectrum, x0: Tensor, old: Tensor, sigma: float, noise: Tensor) -> Tensor:
@@ -90,7 +91,6 @@ class DDNM(Solver):
         x0_bar, old_bar, n = (operator.to_spectral(one) for one in (x0, old, noise))
         clear, seen = s * sigma >= sigma_y, s > 0
         weight = torch.where(clear, 1.0, math.sqrt(1 - self.eta**2) * sigma / sigma_y * s)
-        left = (sigma**2 - (sigma_y / s.where(clear, 1.0)).square()).clamp(min=0).sqrt()
-        fresh = torch.where(clear, left, self.eta * sigma)
+        fresh = torch.where(clear, spectrum.lacking(sigma), self.eta * sigma)
         x_bar = x0_bar + weight * (spectrum.y_bar - x0_bar) + fresh * n
         return operator.from_spectral(torch.where(seen, x_bar, x_bar + old_bar))

@@ -20,7 +20,7 @@ from mapga.problem import Problem
 from mapga.rng import NoiseSource
 from mapga.schedules.base import Schedule
 from mapga.solvers.base import Solver, State
-from mapga.solvers.steps import check_share
+from mapga.solvers.steps import check_share, ddim
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,7 +70,7 @@ class DDRM(Solver):
         for i, (sigma, sigma_next) in enumerate(pairwise([*levels, 0.0])):
             x0 = prior.denoise(x, sigma)
             if sigma_next > 0:
-                x = self.step(spectrum, x, x0, sigma, sigma_next, self.noise_share * noise.step(i))
+                x = self.step(spectrum, x, x0, sigma, sigma_next, noise.step(i))
             else:
                 x = x0
             yield State(i + 1, sigma_next, x, x0)
@@ -79,35 +79,28 @@ class DDRM(Solver):
         """The initial state at level sigma: around y where that is less noisy, else pure noise; noise in pixels."""
         operator, s, sigma_y = spectrum.operator, spectrum.s, spectrum.sigma_y
         n = operator.to_spectral(noise)
-        remaining = (sigma**2 - (sigma_y / s.where(s > 0, 1.0)).square()).clamp(min=0).sqrt()
-        x_bar = torch.where(s * sigma > sigma_y, spectrum.y_bar + remaining * n, sigma * n)
+        x_bar = torch.where(s * sigma > sigma_y, spectrum.y_bar + spectrum.lacking(sigma) * n, sigma * n)
         return operator.from_spectral(x_bar)
 
     def step(self, spectrum: Spectrum, x: Tensor, x0: Tensor, sigma: float, sigma_next: float, noise: Tensor) -> Tensor:
         """The state at sigma_next > 0 from x at sigma, with x0 = D(x, sigma) and pixel noise n."""
         operator, s, sigma_y = spectrum.operator, spectrum.s, spectrum.sigma_y
         x0_bar, n = operator.to_spectral(x0), operator.to_spectral(noise)
-        keep, fresh = math.sqrt(1 - self.eta**2) * sigma_next, self.eta * sigma_next
+        keep, fresh = math.sqrt(1 - self.eta**2) * sigma_next, self.noise_share * self.eta * sigma_next
 
         drift = operator.to_spectral(x - x0)
-        x_bar = _ddim(x0_bar, keep / sigma, drift, fresh, n)
+        x_bar = ddim(x0_bar, keep / sigma, drift, fresh, n)
 
         if sigma_y > 0:
             cleaner = operator.measured & (s * sigma_next < sigma_y)
             residual = (spectrum.y_hat - s * x0_bar) / sigma_y
-            x_bar = torch.where(cleaner, _ddim(x0_bar, keep, residual, fresh, n), x_bar)
+            x_bar = torch.where(cleaner, ddim(x0_bar, keep, residual, fresh, n), x_bar)
 
-        noisier = s * sigma_next > sigma_y
-        spread = (sigma_next**2 - (self.eta_b * sigma_y / s.where(noisier, 1.0)).square()).clamp(min=0).sqrt()
+        spread = self.noise_share * spectrum.lacking(sigma_next, self.eta_b)
         pulled = x0_bar.lerp(spectrum.y_bar, self.eta_b).addcmul_(spread, n)
-        x_bar = torch.where(noisier, pulled, x_bar)
+        x_bar = torch.where(s * sigma_next > sigma_y, pulled, x_bar)
 
         return operator.from_spectral(x_bar)
-
-
-def _ddim(x0: Tensor, keep: float, direction: Tensor, fresh: float, n: Tensor) -> Tensor:
-    """x0 + keep direction + fresh n, without a third image in memory."""
-    return x0.add(direction, alpha=keep).add_(n, alpha=fresh)
 
 
 @dataclass(frozen=True)
@@ -120,6 +113,7 @@ class Spectrum:
         s: Singular values, (1, C, H, W).
         y_hat: U^T y, (B, C, H, W).
         y_bar: y_hat / s, 0 where s = 0, where it is never read.
+        variance: sigma_y^2 / s^2, of y_bar's noise, 0 where s = 0; (1, C, H, W).
     """
 
     operator: SpectralOperator
@@ -127,6 +121,7 @@ class Spectrum:
     s: Tensor
     y_hat: Tensor
     y_bar: Tensor
+    variance: Tensor
 
     @classmethod
     def of(cls, problem: Problem) -> Self:
@@ -138,7 +133,14 @@ class Spectrum:
         operator = problem.operator
         if not isinstance(operator, SpectralOperator):
             raise TypeError(f"{type(operator).__name__} has no closed-form SVD")
-        s = operator.singular_values
         y_hat = operator.measurement_to_spectral(problem.y)
-        y_bar = torch.where(s > 0, y_hat / s.where(s > 0, 1.0), 0.0)
-        return cls(operator, problem.sigma_y, s, y_hat, y_bar)
+        inverse = operator.inverse_values
+        variance = (problem.sigma_y * inverse).square()
+        return cls(operator, problem.sigma_y, operator.singular_values, y_hat, inverse * y_hat, variance)
+
+    def lacking(self, sigma: float, share: float = 1.0) -> Tensor:
+        """sqrt(sigma^2 - share^2 sigma_y^2 / s^2), (1, C, H, W): the noise that a share of y_bar lacks at level sigma.
+
+        0 where y_bar has more; sigma where s = 0, where it is never read.
+        """
+        return (sigma**2 - share**2 * self.variance).clamp(min=0).sqrt()

@@ -86,7 +86,7 @@ class DPS(Solver):
         """D(x, sigma) and -grad_x ||y - A(D(x, sigma))||_2 of each image, 0 where the residual is."""
 
         def towards(x0: Tensor) -> Tensor:
-            residual = problem.operator.restrict(problem.y - problem.operator.apply(x0))
+            residual = problem.y - problem.operator.apply(x0)
             unit = torch.nn.functional.normalize(residual.flatten(1)).reshape(residual.shape)
             return problem.operator.vjp(x0, unit)
 

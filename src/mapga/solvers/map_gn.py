@@ -154,7 +154,7 @@ class MAPGN(Solver):
         q = t**2 * transposed(p)
         curvature = inner(p, q) + problem.sigma_y**2 * inner(m, m)
         alpha = bounded_ratio(inner(r, m), curvature, 1 / (t**2 * self.gain(t)))
-        x = x + alpha * q
+        x = x.addcmul(alpha, q)
         push = self.push * t_next**2 * alpha * p
         return x + self.correction(problem, x, t)[2] if self.projection else x, push
 

@@ -100,9 +100,8 @@ class PGDM(Solver):
             w = 1.0 if self.guidance == "adaptive" else sigma**2 / r2
             k1 = self.eta * sigma_next * math.sqrt(1 - (sigma_next / sigma) ** 2)
             k2 = math.sqrt(max(sigma_next**2 - k1**2, 0.0))
-            pull = w * shift
-            estimate = x0 + pull
-            x = x0 + k2 / sigma * (x - x0) + pull
+            estimate = x0.add(shift, alpha=w)
+            x = estimate.add(x - x0, alpha=k2 / sigma)
             if k1 > 0:
-                x = x + self.noise_share * k1 * noise.step(i)
+                x.add_(noise.step(i), alpha=self.noise_share * k1)
             yield State(i + 1, sigma_next, x, estimate)

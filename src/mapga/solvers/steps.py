@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "bounded_ratio",
     "check_share",
+    "ddim",
     "inner",
     "likelihood_residual",
     "linear_operator",
@@ -50,9 +51,8 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
 
 def bounded_ratio(numerator: Tensor, denominator: Tensor, usual: float) -> Tensor:
     """A step's length, one an image: the ratio, at most 8 usual; usual where the denominator is not positive."""
-    positive = ~(denominator <= 0)  # of NaN too, which stays what it is
-    exact = numerator / denominator.where(positive, 1.0)
-    return exact.clamp(max=_CAP * usual).where(positive, usual)
+    bounded = (numerator / denominator).clamp(max=_CAP * usual)  # NaN stays what it is
+    return torch.where(denominator <= 0, usual, bounded)
 
 
 def pullback(
@@ -94,7 +94,12 @@ def renoise(image: Tensor, sigma: float, floor: float, noise: NoiseSource, step:
     At the floor it is the image, and no noise is drawn.
     """
     std = share * math.sqrt(max(sigma**2 - floor**2, 0.0))
-    return image + std * noise.step(step) if std > 0 else image
+    return image.add(noise.step(step), alpha=std) if std > 0 else image
+
+
+def ddim(x0: Tensor, keep: float, direction: Tensor, fresh: float, n: Tensor) -> Tensor:
+    """x0 + keep direction + fresh n, without a third image in memory."""
+    return x0.add(direction, alpha=keep).add_(n, alpha=fresh)
 
 
 def posterior_residual(problem: Problem, x: Tensor, variance: float) -> Tensor:

@@ -216,8 +216,8 @@ def _mean_answer(solver: Solver, problem: Problem, prior: Prior) -> tuple[Tensor
 
 
 def _states(solver: Solver, problem: Problem, prior: Prior, indices: Sequence[int]) -> list[State]:
-    with NoiseSource(0, list(indices), SHAPE, dtype=torch.float64) as noise:
-        return list(solver.iterate(problem, prior, noise))
+    noise = NoiseSource(0, list(indices), SHAPE, dtype=torch.float64)
+    return list(solver.iterate(problem, prior, noise))
 
 
 def _needs(solver: Solver) -> Needs:
