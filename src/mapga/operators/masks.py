@@ -17,7 +17,8 @@ __all__ = ["AlternateRows", "CentralBox", "Diagonal", "HalfMask", "Identity", "P
 class Diagonal(SpectralOperator):
     """y = w * x with a weight w >= 0 a pixel; y keeps the image's shape and is zero where w = 0.
 
-    A^T, A^+ and (A A^T + c I)^{-1} are products by pixel, of a y that is zero there, as every ``Problem``'s is. The singular values are the weights; pixels of weight 0 are not measured.
+    The singular values are the weights; pixels of weight 0 are not measured. A^T, A^+ and (A A^T + c I)^{-1} take it
+    for granted that y is zero there, as that of every ``Problem`` is.
 
     Args:
         weights: float (C, H, W) or (H, W) (the same for all channels), finite and >= 0.

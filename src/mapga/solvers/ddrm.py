@@ -69,10 +69,7 @@ class DDRM(Solver):
         x = self.start(spectrum, levels[0], noise.start(1.0))
         for i, (sigma, sigma_next) in enumerate(pairwise([*levels, 0.0])):
             x0 = prior.denoise(x, sigma)
-            if sigma_next > 0:
-                x = self.step(spectrum, x, x0, sigma, sigma_next, noise.step(i))
-            else:
-                x = x0
+            x = self.step(spectrum, x, x0, sigma, sigma_next, noise.step(i)) if sigma_next > 0 else x0
             yield State(i + 1, sigma_next, x, x0)
 
     def start(self, spectrum: Spectrum, sigma: float, noise: Tensor) -> Tensor:
