@@ -11,7 +11,7 @@ import pytest
 from helpers.runs import tiny_spec
 from mapga.commands.outcome import Outcome
 from mapga.errors import ConfigError
-from mapga.run.signals import listening
+from mapga.run.signals import InterruptedRun, listening
 
 pytest.importorskip("submitit")
 
@@ -26,8 +26,8 @@ LAUNCHER = {"_target_": "a.Launcher", "submitit_folder": "logs", "max_num_timeou
 class Job:
     """Done as soon as somebody asks; of the one with seed 3 the process was killed."""
 
-    def __init__(self, function, specs) -> None:
-        self.function, self.specs = function, specs
+    def __init__(self, function, specs, job_id: str = "") -> None:
+        self.function, self.specs, self.job_id = function, specs, job_id
 
     def results(self):
         if any(spec.seed == 3 for spec in self.specs):
@@ -54,7 +54,7 @@ class Executor:
                 "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed"
             )
         self.arrays.append(len(tasks))
-        return [Job(function, task) for task in tasks]
+        return [Job(function, task, f"{len(self.arrays)}_{place}") for place, task in enumerate(tasks)]
 
 
 @pytest.fixture
@@ -113,6 +113,15 @@ def test_a_task_that_is_asked_to_stop_begins_no_further_run(tmp_path):
         signal.signal(signal.SIGUSR1, before)
     assert [outcome.status for outcome in outcomes] == ["done", *["interrupted"] * 3]
     assert begun == [0, 1] and heard == [[0, 1]]
+
+
+def test_who_no_longer_waits_is_told_how_to_follow_and_how_to_end_what_was_submitted(submitted, monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Job, "results", interrupted)
+    with pytest.raises(InterruptedRun, match="goes on: `mapga status` of the .* `scancel 1 2 3` ends it"):
+        submitted(2500)
 
 
 def test_where_the_cluster_does_not_say_its_limit_is_slurms_own(submitted):

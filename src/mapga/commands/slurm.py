@@ -22,7 +22,7 @@ from submitit.slurm.slurm import SlurmInfoWatcher
 
 from mapga.commands.outcome import Outcome
 from mapga.errors import ConfigError, closest
-from mapga.run.signals import listening
+from mapga.run.signals import InterruptedRun, listening
 from mapga.spec import RunSpec
 
 __all__ = ["check_taken", "launch", "prepare"]
@@ -81,6 +81,7 @@ def launch(
     Raises:
         ConfigError: The cluster refuses the first array. Runs of one that it refuses later are refused, and those that
             were submitted go on.
+        InterruptedRun: Ctrl-C, which jobs do not hear.
     """
     executor, tasks = _executor(launcher), list(_parts(specs, runs_per_task))
     jobs: list[Job[list[Outcome]]] = []
@@ -94,7 +95,14 @@ def launch(
             if not jobs:
                 raise ConfigError(refusal) from error
             break
-    outcomes = [end for job, task in zip(jobs, tasks, strict=False) for end in _outcomes(job, task, lost)]
+    try:
+        outcomes = [end for job, task in zip(jobs, tasks, strict=False) for end in _outcomes(job, task, lost)]
+    except KeyboardInterrupt:
+        arrays = dict.fromkeys(job.job_id.partition("_")[0] for job in jobs)
+        raise InterruptedRun(
+            "interrupted, and no longer waiting; what was submitted goes on: `mapga status` of the results folder "
+            f"follows it, `scancel {' '.join(arrays)}` ends it"
+        ) from None
     return outcomes + [Outcome("refused", str(spec.folder), refusal) for spec in specs[len(outcomes) :]]
 
 

@@ -23,7 +23,7 @@ from mapga.shown import Shown
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["LinearOperator", "Operator", "SpectralOperator"]
+__all__ = ["LinearOperator", "Operator", "SelectingOperator", "SpectralOperator"]
 
 
 class Operator(Shown, ABC):
@@ -171,6 +171,19 @@ class SpectralOperator(LinearOperator):
         if isinstance(c, torch.Tensor):
             return _inverse(self.singular_values.square() + c.to(self.singular_values).reshape(-1, 1, 1, 1))
         return 1 / (self.singular_values.square() + c) if c > 0 else self.inverse_values.square()
+
+
+class SelectingOperator(SpectralOperator):
+    """y = diag(s) V^T x, image-shaped and 0 where nothing is measured: U = I."""
+
+    def measurement_to_spectral(self, y: Tensor) -> Tensor:
+        return self.restrict(y)
+
+    def measurement_from_spectral(self, y_bar: Tensor) -> Tensor:
+        return self.restrict(y_bar)
+
+    def restrict(self, y: Tensor) -> Tensor:
+        return torch.where(self.measured, y, 0.0)
 
 
 def _inverse(values: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mapga.card import OperatorCard
 from mapga.lazy import torch
-from mapga.operators.base import SpectralOperator
+from mapga.operators.base import SelectingOperator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["AlternateRows", "CentralBox", "Diagonal", "HalfMask", "Identity", "PixelGrid"]
 
 
-class Diagonal(SpectralOperator):
+class Diagonal(SelectingOperator):
     """y = w * x with a weight w >= 0 a pixel; y keeps the image's shape and is zero where w = 0.
 
     The singular values are the weights; pixels of weight 0 are not measured. A^T, A^+ and (A A^T + c I)^{-1} take it
@@ -44,15 +44,6 @@ class Diagonal(SpectralOperator):
 
     def from_spectral(self, x_bar: Tensor) -> Tensor:
         return x_bar
-
-    def measurement_to_spectral(self, y: Tensor) -> Tensor:
-        return self.restrict(y)
-
-    def measurement_from_spectral(self, y_bar: Tensor) -> Tensor:
-        return self.restrict(y_bar)
-
-    def restrict(self, y: Tensor) -> Tensor:
-        return torch.where(self.measured, y, 0.0)
 
     def apply(self, x: Tensor) -> Tensor:
         self.check(x)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mapga.card import OperatorCard
 from mapga.lazy import torch
-from mapga.operators.base import Operator, SpectralOperator
+from mapga.operators.base import Operator, SelectingOperator
 from mapga.rng import generator
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ProjectionMagnitudes", "ProjectionSigns", "RandomProjections"]
 
 
-class RandomProjections(SpectralOperator):
+class RandomProjections(SelectingOperator):
     """y = P x. All singular values are 1.
 
     Args:
@@ -54,15 +54,6 @@ class RandomProjections(SpectralOperator):
 
     def from_spectral(self, x_bar: Tensor) -> Tensor:
         return self.signs * (self.rows.T @ x_bar @ self.columns)
-
-    def measurement_to_spectral(self, y: Tensor) -> Tensor:
-        return self.restrict(y)
-
-    def measurement_from_spectral(self, y_bar: Tensor) -> Tensor:
-        return self.restrict(y_bar)
-
-    def restrict(self, y: Tensor) -> Tensor:
-        return torch.where(self.measured, y, 0.0)
 
 
 class _Projected(Operator):
