@@ -98,7 +98,7 @@ def test_a_budget_buys_the_most_steps(monkeypatch):
     from mapga.testing.exact import standard
 
     monkeypatch.setattr(PGDM, "restore", lambda self, *rest, **more: asked.append(self.schedule.steps))
-    problem = common.Problem(torch.zeros(1, 1, 4, 4), None, 0.0)
+    problem = common.Problem(torch.zeros(1, 1, 4, 4), CentralBox((1, 4, 4), 0.5), 0.0)
     common.solve("pgdm", problem, standard((1, 4, 4)), 9)
     assert asked == [4]
 

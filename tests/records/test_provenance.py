@@ -95,6 +95,7 @@ def test_every_module_of_the_rooms_counts(package):
         "card",
         "catalogue",
         "errors",
+        "garbage",
         "identity",
         "kind",
         "lazy",

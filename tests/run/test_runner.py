@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+import torch
 
 from helpers.runs import TinyImages, measured, restored, run_quietly, tiny_job, what_lasts
 from mapga.pixels import from_uint8
@@ -106,6 +107,10 @@ def test_the_solver_does_not_change_the_measurement(tmp_path):
         def __init__(self, inner: Solver, name: str) -> None:
             super().__init__(inner.schedule)
             self.inner, self.name = inner, name
+
+        @property
+        def n_steps(self):
+            return self.inner.n_steps
 
         def iterate(self, problem, prior, noise):
             seen[self.name] += [measured(y) for y in problem.y]
@@ -218,3 +223,13 @@ def test_a_solver_that_yields_nothing_is_an_error():
 
     with pytest.raises(RuntimeError, match="Silent yielded no state"):
         solve(Silent(Karras(steps=1)), None, None, None)
+
+
+def test_a_solver_that_yields_more_than_it_says_is_an_error():
+    class Talkative(PseudoInverse):
+        def iterate(self, problem, prior, noise):
+            x = torch.zeros(1, 1, 4, 4)
+            return (State(step, 0.0, x, x) for step in (1, 2))
+
+    with pytest.raises(RuntimeError, match="Talkative yielded step 2 of n_steps = 1"):
+        solve(Talkative(Karras(steps=1)), None, None, None)

@@ -54,6 +54,9 @@ def solve(
         x: The last state, (B, C, H, W).
         diverged_at: For each image the first step whose state was not finite, or the last if the answer lies beyond
             ``ABSURD``; 0 if neither; int64 (B,), on the device.
+
+    Raises:
+        RuntimeError: A solver without states, or with other steps than 1, 2, ..., ``n_steps``.
     """
     x, sums = torch.empty(0), None
     with torch.no_grad():
@@ -61,6 +64,8 @@ def solve(
             x = state.x
             if sums is None:
                 sums = x.new_zeros(solver.n_steps, len(x))
+            if not 0 < state.step <= len(sums):
+                raise RuntimeError(f"{type(solver).__name__} yielded step {state.step} of n_steps = {len(sums)}")
             torch.sum(x.flatten(1), 1, out=sums[state.step - 1])  # NaN and infinity survive it
             on_state(state)
             if state.step < solver.n_steps:
