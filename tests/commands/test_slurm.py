@@ -120,7 +120,7 @@ def test_who_no_longer_waits_is_told_how_to_follow_and_how_to_end_what_was_submi
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Job, "results", interrupted)
-    with pytest.raises(InterruptedRun, match="goes on: `mapga status` of the .* `scancel 1 2 3` ends it"):
+    with pytest.raises(InterruptedRun, match=r"goes on: `mapga status` of the .* `scancel 1 2 3` ends it"):
         submitted(2500)
 
 
