@@ -136,8 +136,10 @@ class Spectrum:
         return cls(operator, problem.sigma_y, operator.singular_values, y_hat, inverse * y_hat, variance)
 
     def lacking(self, sigma: float, share: float = 1.0) -> Tensor:
-        """sqrt(sigma^2 - share^2 sigma_y^2 / s^2), (1, C, H, W): the noise that a share of y_bar lacks at level sigma.
+        """sqrt(sigma^2 - share^2 sigma_y^2 / s^2): the noise that a share of y_bar lacks at level sigma.
 
-        0 where y_bar has more; sigma where s = 0, where it is never read.
+        (1, C, H, W), 0 where y_bar has more, sigma where s = 0, where it is never read; of a y without noise one number.
         """
+        if self.sigma_y == 0:
+            return self.s.new_full((), sigma)
         return (sigma**2 - share**2 * self.variance).clamp(min=0).sqrt()
