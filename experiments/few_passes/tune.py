@@ -3,7 +3,7 @@
     python experiments/few_passes/tune.py run RESULTS --of few_passes --jobs 2    # 36 trials of 2 runs, resumable
     python experiments/few_passes/tune.py choose RESULTS --of few_passes          # trials-few_passes.csv, conf/tuned
 
-Other experiments: few_passes_10, few_passes_200, few_passes_mixture, few_passes_patches, each with RESULTS of its own.
+Other experiments: few_passes_5, _10, _50, _100, _200, _mixture and _patches, each with RESULTS of its own.
 A setting's score is its mean PSNR over tasks and noise.
 """
 
@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tuning import Tuning, main
 
 HERE = Path(__file__).parent
-EXPERIMENTS = ("few_passes", "few_passes_10", "few_passes_200", "few_passes_mixture", "few_passes_patches")
+EXPERIMENTS = ("few_passes", *(f"few_passes_{of}" for of in (5, 10, 50, 100, 200, "mixture", "patches")))
 TUNINGS = {name: Tuning(HERE, name, "psnr", trials=f"trials-{name}.csv") for name in EXPERIMENTS}
 
 if __name__ == "__main__":
