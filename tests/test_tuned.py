@@ -25,7 +25,10 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 STUDIES = {  # by experiment: the study's folder, trials of each method, and what is allowed of its passes
     "mnist": ("mnist", 6, (95, 105)),
     "few_passes": ("few_passes", 4, (18, 22)),
+    "few_passes_5": ("few_passes", 4, (4, 6)),
     "few_passes_10": ("few_passes", 4, (9, 11)),
+    "few_passes_50": ("few_passes", 4, (45, 55)),
+    "few_passes_100": ("few_passes", 4, (90, 110)),
     "few_passes_200": ("few_passes", 4, (180, 220)),
     "few_passes_mixture": ("few_passes", 4, (18, 22)),
     "few_passes_patches": ("few_passes", 4, (18, 22)),
@@ -159,7 +162,10 @@ def test_trials_are_made_of_images_that_nothing_reports(name):
 FOUND = {  # experiments whose trials are stored: tasks, and images of a trial
     "mnist": (5, "20"),
     "few_passes": (2, "24"),
+    "few_passes_5": (2, "24"),
     "few_passes_10": (2, "24"),
+    "few_passes_50": (2, "24"),
+    "few_passes_100": (2, "24"),
     "few_passes_200": (2, "24"),
     "few_passes_mixture": (6, "8"),
     "few_passes_patches": (6, "8"),

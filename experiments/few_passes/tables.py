@@ -38,8 +38,14 @@ def place(run: Run) -> tuple[str, str, float]:
     return run.names["prior"], run.names["task"], run.spec.sigma_y
 
 
-def store(results: list[Path], to: Path = TABLE, passes: int = 20) -> None:
+def store(results: list[Path], to: Path = TABLE, passes: int = 20, *, all_pairs: bool = True) -> None:
     """Write down means, intervals and paired differences of every run that is done and no trial.
+
+    Args:
+        results: Folders.
+        to: The table.
+        passes: Of map_gn_fast, which the others are held against.
+        all_pairs: Whether p-values are corrected over all pairs of methods on a task, or over those with map_gn_fast.
 
     Raises:
         SystemExit: A task without map_gn_fast at so many passes.
@@ -51,14 +57,14 @@ def store(results: list[Path], to: Path = TABLE, passes: int = 20) -> None:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         for where, of_it in groupby(sorted(runs, key=place), place):
-            table.writerows(_lines(where, sorted(of_it, key=_method), passes))
+            table.writerows(_lines(where, sorted(of_it, key=_method), passes, all_pairs))
 
 
 def _method(run: Run) -> tuple[int, str]:
     return run.spec.config["passes"] or 0, run.names["solver"]
 
 
-def _lines(where: tuple[str, str, float], runs: list[Run], passes: int) -> Iterator[dict[str, object]]:
+def _lines(where: tuple[str, str, float], runs: list[Run], passes: int, all_pairs: bool) -> Iterator[dict[str, object]]:
     found = {  # of two runs of a method on a split the one of more images
         method: {
             str(run.spec.config["dataset"].get("split")): read_scores(run)[0]
@@ -70,7 +76,9 @@ def _lines(where: tuple[str, str, float], runs: list[Run], passes: int) -> Itera
         sys.exit(f"{' '.join(map(str, where))}: no run of {OURS} with {passes} passes to hold the others against")
     found = {(passes, OURS): ours, **found}
     for metric, lower in METRICS.items():
-        column = Column(np.stack([_values(one, ours, metric) for one in found.values()], axis=1), lower)
+        column = Column(
+            np.stack([_values(one, ours, metric) for one in found.values()], axis=1), lower, None if all_pairs else 0
+        )
         compared = compare([column])[0]
         for k, method in enumerate(found):
             pair, sign = compared.between(0, k) if k else None, -1 if lower else 1

@@ -130,3 +130,15 @@ def test_what_cannot_be_compared_is_refused():
 def test_every_pair_is_there_once():
     found = _one(_skilled())
     assert [(p.first, p.second) for p in found.pairs] == list(itertools.combinations(range(3), 2))
+
+
+def test_against_one_method_there_are_only_its_pairs_and_they_are_corrected_for_those_alone():
+    values = _skilled(30)
+    (found,) = compare([Column(values, True, against=1)])
+    assert [(p.first, p.second) for p in found.pairs] == [(0, 1), (1, 2)]
+    every = _one(values)
+    for pair in found.pairs:
+        other = every.between(pair.first, pair.second)
+        assert (pair.difference, pair.low) == pytest.approx((other.difference, other.low), abs=0.02)
+    least, other = found.between(1, 2).p, every.between(1, 2).p
+    assert 3 * least == pytest.approx(2 * other) and least > 0  # corrected for two comparisons, not for three

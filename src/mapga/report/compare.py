@@ -71,10 +71,13 @@ class Column:
     Attributes:
         values: (n images, methods), or with repeats (seeds, n images, methods).
         lower_is_better: The direction.
+        against: The place of the one method that all others are compared with; None: all with all. Said before
+            numbers are seen, fewer comparisons are corrected less.
     """
 
     values: np.ndarray
     lower_is_better: bool
+    against: int | None = None
 
     @property
     def n(self) -> int:
@@ -93,10 +96,11 @@ class Column:
 
     @cached_property
     def couples(self) -> list[tuple[int, int]]:
-        """The pairs of methods that share an image of one seed."""
+        """The pairs of methods that are compared, and share an image of one seed."""
         there = np.isfinite(self.seeds)
         pairs = itertools.combinations(range(self.seeds.shape[2]), 2)
-        return [(a, b) for a, b in pairs if (there[:, :, a] & there[:, :, b]).any()]
+        wanted = (pair for pair in pairs if self.against is None or self.against in pair)
+        return [(a, b) for a, b in wanted if (there[:, :, a] & there[:, :, b]).any()]
 
     @cached_property
     def gaps(self) -> np.ndarray:
@@ -107,7 +111,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A column: the interval of each method's mean (NaN without numbers), and every pair that shares images."""
+    """A column: the interval of each method's mean (NaN without numbers), and every pair that is compared."""
 
     intervals: list[tuple[float, float]]
     pairs: list[Pair]
@@ -119,7 +123,7 @@ class Comparison:
 
 
 def compare(columns: Sequence[Column], *, seed: int = 0) -> list[Comparison]:
-    """Intervals of means and all paired differences of columns over the same images, by the same resamplings.
+    """Intervals of means and paired differences of columns over the same images, by the same resamplings.
 
     What is resampled are images: an image's number is its mean over seeds, its difference between two methods the mean
     over the seeds that both have.

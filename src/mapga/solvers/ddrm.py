@@ -138,7 +138,7 @@ class Spectrum:
     def lacking(self, sigma: float, share: float = 1.0) -> Tensor:
         """sqrt(sigma^2 - share^2 sigma_y^2 / s^2): the noise that a share of y_bar lacks at level sigma.
 
-        (1, C, H, W), 0 where y_bar has more, sigma where s = 0, where it is never read; of a y without noise one number.
+        (1, C, H, W), 0 where y_bar has more, sigma where s = 0, where it is never read; one number if y has no noise.
         """
         if self.sigma_y == 0:
             return self.s.new_full((), sigma)
