@@ -62,6 +62,17 @@ def test_without_noise_y_is_exact():
     assert torch.equal(measure(x, operator, 0.0, seed=0, indices=[0, 1]).y, operator.apply(x))
 
 
+@pytest.mark.parametrize("hidden", [7.0, math.nan, math.inf])
+def test_what_is_not_measured_may_stand_as_anything(hidden: float):
+    """People mark what is missing with NaN; an answer must not be made of it."""
+    operator, x = case("box50").operator, case("box50").images(2)
+    known = measure(x, operator, 0.1, seed=0, indices=[0, 1])
+    problem = Problem(torch.where(operator.measured, known.y, hidden), operator, 0.1)
+    assert torch.equal(problem.y, known.y)
+    for answer in (operator.pinv, operator.adjoint, lambda r: operator.solve_gram(r, 0.3)):
+        assert torch.equal(answer(problem.y - operator.apply(x)), answer(known.y - operator.apply(x)))
+
+
 def test_measuring_leaves_the_image_alone():
     x = case("box50").images(2)
     before = x.clone()
