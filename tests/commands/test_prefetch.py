@@ -18,7 +18,7 @@ from helpers.published import TINY, register_tiny, write_random_weights
 from mapga.cli import main
 from mapga.commands.prefetch import obtain
 from mapga.config.compose import compose_run, spec_of
-from mapga.files.fetch import sha256_of
+from mapga.files.fetch import RemoteFile, fetch, sha256_of
 from mapga.files.need import Need, missing
 from mapga.priors import PublishedPrior
 from mapga.priors.checkpoints.manifest import published
@@ -155,16 +155,44 @@ def test_one_failure_does_not_stop_the_others(tmp_path: Path):
             "b",
             "B from y",
             "b: no such file",
-            lambda: WeightsSource(published("ct_cat256"), "/absent", None, "").fetch(),
+            WeightsSource(published("ct_cat256"), "/absent", None, "").fetch,
         ),
         Need("c", "C", "dataset.root=c: no such folder", None),
-        Need("d", "D from z", "d: no such file", lambda: tmp_path / "there"),
+        Need("d", "D from z", "d: no such file", lambda told: tmp_path / "there"),
     ]
     failures = obtain(found, told.append)
     assert len(failures) == 2 and "/absent: no such file or folder" in failures[0] and "dataset.root=c" in failures[1]
     assert told[0] == "a: A from x: here" and told[-1] == f"d: {tmp_path / 'there'}"
     line = missing(found)
     assert line is not None and line.startswith("3 missing or damaged: [b] ") and missing(found[:1]) is None
+
+
+def test_a_download_says_how_far_it_is_and_how_long_it_goes_on(monkeypatch: pytest.MonkeyPatch):
+    """Pieces of 20 MB a second; what was there before says nothing of their speed."""
+    clock, lines = iter(range(1000)), list[str]()
+    monkeypatch.setattr("mapga.commands.prefetch.time.monotonic", lambda: float(next(clock)))
+
+    def get(told) -> Path:
+        for piece in range(30):
+            told(100_000_000 + 20_000_000 * piece, 1_000_000_000)
+        told(7_000_000, None)  # nobody says how much there is
+        return Path("there")
+
+    assert obtain([Need("a", "A from x", "a: no such file", get)], lines.append) == []
+    assert lines[1:4] == [
+        "  280 of 1,000 MB, about 40 s left",
+        "  480 of 1,000 MB, about 27 s left",
+        "  680 of 1,000 MB, about 17 s left",
+    ]
+    assert lines[-1] == "a: there"
+
+
+def test_what_is_fetched_is_told_piece_by_piece(server: str, files: dict[str, Path], cache: Path):
+    told: list[tuple[int, int | None]] = []
+    file = RemoteFile("net", "net.pt", f"{server}/slow/b.pt", sha256_of(files["b.pt"]))
+    assert fetch(file, told=lambda *how_far: told.append(how_far)).exists()
+    size = files["b.pt"].stat().st_size
+    assert told[-1] == (size, size) and told == sorted(told)
 
 
 def test_a_hub_id_is_looked_up_in_the_cache_only(

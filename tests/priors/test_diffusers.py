@@ -276,7 +276,7 @@ def test_a_hub_id_is_fetched_before_and_a_folder_may_stand_for_it(
     assert "fetch it with `mapga prefetch prior=diffusers prior.path=owner/ddpm-tiny.v1`" in (missing([need]) or "")
     monkeypatch.setenv("MAPGA_URL_OWNER_DDPM_TINY_V1", str(folder))
     (need,) = absent.card.files(absent.namespace)
-    assert need.problem is None and need.get is not None and need.get() == folder
+    assert need.problem is None and need.get is not None and need.get(print) == folder
     assert absent.build({"dataset_classes": 5}).prior.fingerprint == Saved(str(folder)).digest()
 
 
@@ -289,7 +289,7 @@ def test_a_hub_id_is_fetched_from_a_hub_and_then_needs_none(
         monkeypatch.setenv("MAPGA_URL_OWNER_TINY", address)
         (need,) = (one := node("owner/tiny")).card.files(one.namespace)
         assert need.problem is not None and need.get is not None
-        need.get()
+        need.get(print)
     assert not any("README" in line for line in asked)
     assert one.card.pin(one.namespace) == {"sha256": Saved(str(folder)).digest()}
     assert one.build({"dataset_classes": 5}).prior.fingerprint == Saved(str(folder)).digest()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from mapga.config.sweep import runs
+from mapga.files.download import Told
 from mapga.files.fetch import FileRefusedError
 from mapga.files.need import Need
+from mapga.units import duration
 
 __all__ = ["needs", "obtain"]
+
+_PAUSE = 10.0  # seconds between two lines about a download
 
 
 def needs(overrides: Sequence[str]) -> list[Need]:
@@ -41,7 +46,27 @@ def obtain(found: Sequence[Need], tell: Callable[[str], None]) -> list[str]:
             continue
         tell(f"{need.key}: fetching {need.what}")
         try:
-            tell(f"{need.key}: {need.get()}")
+            tell(f"{need.key}: {need.get(_said(tell))}")
         except FileRefusedError as error:
             failures.append(f"[{need.key}] {error}")
     return failures
+
+
+def _said(tell: Callable[[str], None]) -> Told:
+    """Says how far a download is, and how long it goes on, every ten seconds."""
+    begun = spoke = time.monotonic()
+    before: int | None = None  # what a call of before had left, or the first piece
+
+    def told(have: int, whole: int | None) -> None:
+        nonlocal spoke, before
+        before, now = have if before is None else before, time.monotonic()
+        if now - spoke < _PAUSE:
+            return
+        spoke = now
+        line = f"  {have / 1e6:,.0f} MB"
+        if whole is not None and have > before:
+            left = (now - begun) / (have - before) * (whole - have)
+            line = f"  {have / 1e6:,.0f} of {whole / 1e6:,.0f} MB, about {duration(left)} left"
+        tell(line)
+
+    return told

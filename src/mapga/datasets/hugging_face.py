@@ -13,6 +13,7 @@ from mapga.datasets.pictures import to_bytes
 from mapga.datasets.preparation import square
 from mapga.datasets.selection import choose
 from mapga.errors import first_line
+from mapga.files.download import Told
 from mapga.files.fetch import FileRefusedError, cache_folder
 from mapga.files.hub import is_hub_id, snapshot
 from mapga.files.need import Need
@@ -26,7 +27,7 @@ def _needs(a: Any) -> list[Need]:
     if not is_hub_id(a.path):
         return [Need.of_place("dataset.path", a.path)]
 
-    def fetch() -> Path:
+    def fetch(told: Told) -> Path:  # the hub's own client tells
         return snapshot(a.path, _ALL, revision=a.revision, kind="dataset", fetched=False)
 
     try:

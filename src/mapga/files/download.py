@@ -17,7 +17,9 @@ from urllib import request
 
 from mapga.files.address import bare, login, shown
 
-__all__ = ["DownloadError", "Limits", "download"]
+__all__ = ["DownloadError", "Limits", "Told", "download"]
+
+Told = Callable[[int, int | None], object]  # bytes that are here, and those of the whole file, where known
 
 _CHUNK = 1 << 20
 _FRAME = 1 << 20  # bytes that an answer may have beside twice those that it brings: headers, framing
@@ -46,7 +48,7 @@ class DownloadError(RuntimeError):
     """What cannot be downloaded: one line with its address, without the passwords in that."""
 
 
-def download(url: str, part: Path, size: int | None, limits: Limits) -> None:
+def download(url: str, part: Path, size: int | None, limits: Limits, told: Told) -> None:
     """Append to ``part`` until the server has no more; a broken connection is taken up where it broke.
 
     Args:
@@ -54,6 +56,7 @@ def download(url: str, part: Path, size: int | None, limits: Limits) -> None:
         part: What is there is gone on with, and kept where another call can go on with it.
         size: Bytes of the whole file, where known.
         limits: When to give up.
+        told: How far it is, after each piece.
 
     Raises:
         DownloadError: It cannot be had, or is not of that size.
@@ -62,7 +65,7 @@ def download(url: str, part: Path, size: int | None, limits: Limits) -> None:
     with part.open("ab") as out:
         for attempt in range(limits.attempts):
             try:
-                return _once(url, out, size, limits)
+                return _once(url, out, size, limits, told)
             except (ValueError, http.client.InvalidURL):
                 raise DownloadError(f"{shown(url)}: no address that can be read; write http(s)://host/file") from None
             except (OSError, http.client.HTTPException) as error:
@@ -76,7 +79,7 @@ def download(url: str, part: Path, size: int | None, limits: Limits) -> None:
     raise DownloadError(f"{shown(url)}: {reason} (tried {limits.attempts} times); run it again to go on")
 
 
-def _once(url: str, out: BinaryIO, size: int | None, limits: Limits) -> None:
+def _once(url: str, out: BinaryIO, size: int | None, limits: Limits, told: Told) -> None:
     most = limits.most if size is None else size
     have = out.tell() if out.tell() <= most else _emptied(out)
     asked = request.Request(bare(url), headers={"Range": f"bytes={have}-"} if have else {})
@@ -106,6 +109,7 @@ def _once(url: str, out: BinaryIO, size: int | None, limits: Limits) -> None:
                 _emptied(out)
                 raise DownloadError(f"{shown(url)} serves more than {_wanted(size, most)} bytes")
             _write(out, chunk)
+            told(have, whole)
     if whole is not None and have < whole:
         raise http.client.IncompleteRead(b"", whole - have)
 

@@ -20,7 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mapga.files.address import bare, shown
-from mapga.files.download import DownloadError, Limits, download
+from mapga.files.download import DownloadError, Limits, Told, download
 from mapga.files.durable import settle
 from mapga.files.system import alone
 
@@ -147,12 +147,13 @@ def check_file(path: Path, sha256: str | None, size: int | None = None) -> None:
         raise FileRefusedError(f"{path}: SHA-256 {digest[: max(16, len(sha256))]} instead of {sha256}")
 
 
-def fetch(file: RemoteFile, limits: Limits | None = None) -> Path:
+def fetch(file: RemoteFile, limits: Limits | None = None, told: Told = lambda have, whole: None) -> Path:
     """Bring a file into the cache unless it is there, and return its path.
 
     Args:
         file: What to fetch. One with a ``local`` path is only checked.
         limits: When a download is given up; None for the usual.
+        told: How far a download is.
 
     Raises:
         FileRefusedError: The source cannot be reached, what it serves is not the file, or the cache cannot be
@@ -165,7 +166,7 @@ def fetch(file: RemoteFile, limits: Limits | None = None) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with alone(target.with_name(target.name + ".lock")):
             if file.problem() is not None:  # else another process fetched it while this one waited
-                _obtain(file, target, limits or Limits())
+                _obtain(file, target, limits or Limits(), told)
     except DownloadError as error:
         raise FileRefusedError(str(error)) from None
     except OSError as error:
@@ -174,12 +175,12 @@ def fetch(file: RemoteFile, limits: Limits | None = None) -> Path:
     return target
 
 
-def _obtain(file: RemoteFile, target: Path, limits: Limits) -> None:
+def _obtain(file: RemoteFile, target: Path, limits: Limits, told: Told) -> None:
     source = file.source()
     part = target.with_name(f"{target.name}.{hashlib.sha256(bare(source).encode()).hexdigest()[:8]}.part")
     try:
         if "://" in source:
-            download(source, part, file.size, limits)
+            download(source, part, file.size, limits, told)
         else:
             _copy(Path(source).expanduser(), part)
     except DownloadError:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mapga.files.download import Told
 from mapga.files.fetch import RemoteFile, fetch
 
 __all__ = ["Need", "missing"]
@@ -19,18 +20,19 @@ class Need:
         key: Who needs it.
         what: Its name, and where it comes from.
         problem: None if it is here, else one line: what is wrong and what to do.
-        get: Fetches it and returns its path; None for what a person must put in place.
+        get: Fetches it, telling how far it is where it can, and returns its path; None for what a person must put in
+            place.
     """
 
     key: str
     what: str
     problem: str | None
-    get: Callable[[], Path] | None = None
+    get: Callable[[Told], Path] | None = None
 
     @classmethod
     def of_file(cls, key: str, file: RemoteFile) -> Need:
         """A file of the cache, or one that stands in its place on this machine."""
-        get = None if file.local is not None else lambda: fetch(file)
+        get = None if file.local is not None else lambda told: fetch(file, told=told)
         return cls(key, f"{file.name} from {file.origin()}", file.problem(), get)
 
     @classmethod

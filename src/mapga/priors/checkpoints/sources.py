@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mapga.errors import ConfigError
+from mapga.files.download import Told
 from mapga.files.fetch import FileRefusedError, RemoteFile, check_file, fetch, sha256_of
 from mapga.files.hub import is_hub_id, snapshot
 from mapga.priors.checkpoints.files import flaw, weights_path
@@ -85,8 +86,8 @@ class WeightsSource:
         except (FileNotFoundError, FileRefusedError):
             return None
 
-    def fetch(self) -> Path:
-        """Bring it here unless it is, and return its path.
+    def fetch(self, told: Told = lambda have, whole: None) -> Path:
+        """Bring it here unless it is, telling how far a download is, and return its path.
 
         Raises:
             FileRefusedError: It cannot be had, or is another file.
@@ -94,7 +95,7 @@ class WeightsSource:
         if self._remote:
             if self._file().problem() is None and self.problem() is not None:
                 self.path().unlink()  # passed as whole, for want of a hash
-            path = fetch(self._file())
+            path = fetch(self._file(), told=told)
             if wrong := flaw(path):
                 path.unlink()
                 raise FileRefusedError(f"{self._file().origin()} does not serve {self.entry.name}: {wrong}")

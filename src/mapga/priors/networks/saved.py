@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mapga.errors import ConfigError
+from mapga.files.download import Told
 from mapga.files.fetch import FileRefusedError, sha256_of
 from mapga.files.hub import is_hub_id, snapshot
 from mapga.files.need import Need
@@ -105,7 +106,7 @@ class Saved:
             raise ConfigError(f"{path}: a JSON object is wanted; save it again")
         return content
 
-    def _fetch(self) -> Path:
+    def _fetch(self, told: Told) -> Path:  # the hub's own client tells
         folder = self.folder(fetched=False)
         try:
             self.files()
