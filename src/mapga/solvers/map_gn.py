@@ -48,7 +48,15 @@ from mapga.rng import NoiseSource
 from mapga.schedules.base import Schedule
 from mapga.solvers.base import Solver, State
 from mapga.solvers.pgdm import posterior_variance
-from mapga.solvers.steps import bounded_ratio, check_share, inner, linear_operator, pullback, renoise
+from mapga.solvers.steps import (
+    bounded_ratio,
+    check_share,
+    inner,
+    linear_operator,
+    posterior_residual,
+    pullback,
+    renoise,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -142,7 +150,7 @@ class MAPGN(Solver):
     def without(self, problem: Problem, prior: Prior, z: Tensor, t: float, t_next: float) -> tuple[Tensor, Tensor]:
         """The image of a level without derivative, and its push."""
         x = self.image(prior, z, t)
-        _, _, p = self.correction(problem, x, t)
+        p = posterior_residual(problem, x, self.variance(t))
         return x + p, self.free_push * (1 / self.gain(t_next) - 1) * p
 
     def with_derivative(
@@ -156,14 +164,18 @@ class MAPGN(Solver):
         alpha = bounded_ratio(inner(r, m), curvature, 1 / (t**2 * self.gain(t)))
         x = x.addcmul(alpha, q)
         push = self.push * t_next**2 * alpha * p
-        return x + self.correction(problem, x, t)[2] if self.projection else x, push
+        return x + posterior_residual(problem, x, self.variance(t)) if self.projection else x, push
 
     def correction(self, problem: Problem, x: Tensor, t: float) -> tuple[Tensor, Tensor, Tensor]:
-        """r = y - A x, m = (A A^T + c I)^{-1} r and p = A^T m: A^+ r where y has no noise."""
+        """r = y - A x, m = (A A^T + c I)^{-1} r and p = A^T m."""
         operator = linear_operator(problem)
         r = problem.y - operator.apply(x)
-        m = operator.solve_gram(r, problem.sigma_y**2 / posterior_variance(t, "data", self.sigma_data))
+        m = operator.solve_gram(r, problem.sigma_y**2 / self.variance(t))
         return r, m, operator.adjoint(m)
+
+    def variance(self, t: float) -> float:
+        """r_t^2."""
+        return posterior_variance(t, "data", self.sigma_data)
 
     def gain(self, t: float) -> float:
         """dD/dz, or dC/dz, of Gaussian data."""
