@@ -1,8 +1,11 @@
-"""For every test: one thread, because small tensors gain nothing from more and parallel test runs lose."""
+"""For every test: one thread, because small tensors gain nothing from more and parallel test runs lose; and what a
+command of one test says of the logger's level (``-q``) is nothing to the next."""
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,14 @@ torch.set_num_threads(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that wait longest come first: at the end one worker would do them, and the others nothing."""
     items.sort(key=lambda item: item.path.parent.name not in ("slurm", "training"))
+
+
+@pytest.fixture(autouse=True)
+def _level() -> Iterator[None]:
+    log = logging.getLogger("mapga")
+    before = log.level
+    yield
+    log.setLevel(before)
 
 
 @pytest.fixture(scope="session")
