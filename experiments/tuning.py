@@ -25,6 +25,8 @@ from mapga.cli import main as mapga
 from mapga.config.files import conf_dir
 from mapga.node import SOLVER
 from mapga.records.collect import Run, collect
+from mapga.records.journal import Journal
+from mapga.records.losses import Losses
 
 __all__ = ["Setting", "Tuning", "main", "written"]
 
@@ -94,7 +96,8 @@ class Tuning:
         Raises:
             SystemExit: No trials at all, or naming a setting that was not run on every task, or is there twice.
         """
-        runs = [one for one in collect(results)[0] if (one.status, one.spec.objective) == ("done", self.objective)]
+        trials = [one for one in collect(results)[0] if one.spec.objective == self.objective]
+        runs = [one for one in trials if one.status == "done" or _lost_all(one)]
         places = sorted({(found.names["task"], found.spec.sigma_y) for found in runs})
         if not places:
             sys.exit(f"no finished trial by {self.objective} below {results}; `run` first")
@@ -110,10 +113,7 @@ class Tuning:
                 if len(of_it) != 1:
                     what = f"{method} {written(setting)}, {task}, noise {sigma_y:g}"
                     sys.exit(f"{what}: {len(of_it)} runs below {results}, not 1; `run` first")
-                summary = of_it[0].metrics
-                passes = summary["compute"]["forward"] + summary["compute"]["vjp"]
-                value = math.nan if summary["n_failed"] else summary["metrics"][self.objective]["mean"]
-                values = [method, written(setting), *place, summary["n_images"], passes, value]
+                values = [method, written(setting), *place, *_found(of_it[0], self.objective)]
                 yield dict(zip(self.columns, values, strict=True))
 
     def best(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -150,6 +150,23 @@ class Tuning:
             (conf_dir() / "tuned" / f"{self.experiment}-{method}.yaml").write_text(text, encoding="utf-8")
             print(f"{method}: {setting}")
         return 0
+
+
+def _lost_all(one: Run) -> bool:
+    """Whether it worked on every image and restored none; such a run has no numbers."""
+    if one.status != "failed":
+        return False
+    losses = Losses.among(Journal(one.folder / "journal.jsonl").rows())
+    return losses.all and losses.total == one.spec.images
+
+
+def _found(one: Run, objective: str) -> tuple[int, float, float]:
+    """Images of a trial, passes of each, and its score; NaN where it lost images."""
+    if one.status != "done":
+        return one.spec.images or 0, one.spec.passes, math.nan
+    cost, score = one.metrics["compute"], one.metrics["metrics"]
+    value = math.nan if one.metrics["n_failed"] else score[objective]["mean"]
+    return one.metrics["n_images"], cost["forward"] + cost["vjp"], value
 
 
 def written(setting: Setting) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import importlib.util
 import math
 import re
@@ -19,6 +20,7 @@ from mapga.cli import main
 from mapga.config.compose import compose_run, spec_of
 from mapga.records.collect import Run
 from mapga.records.image_scores import Scores
+from mapga.records.journal import Journal
 from mapga.spec import RunSpec
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -138,6 +140,16 @@ def test_trials_are_run_stored_and_chosen_from(tuning, tmp_path, monkeypatch, ca
     lossy = next(results.glob("*/metrics.json"))
     lossy.write_text(re.sub(r'"n_failed": 0', '"n_failed": 1', lossy.read_text()))
     assert sum(math.isnan(row["psnr"]) for row in trials.rows(results)) == 1
+    journal = lossy.with_name("journal.jsonl")  # and one that lost all of them has no numbers at all
+    rows = [dataclasses.replace(row, status="diverged", step=1, crc=None) for row in Journal(journal).rows()]
+    journal.unlink()
+    Journal(journal).append(rows)
+    for name in ("done", "metrics.json"):
+        lossy.with_name(name).unlink()
+    lossy.with_name("error.txt").write_text("all 2 images lost: 2 diverged")
+    lost, *_ = sorted(trials.rows(results), key=lambda row: not math.isnan(row["psnr"]))
+    assert math.isnan(lost["psnr"]) and lost["images"] == 2
+    assert {row["passes"] for row in trials.rows(results)} == {lost["passes"]}
     another = [*small[:3], "task=box50", "solver=ddrm", "objective=psnr", "mode=smoke", f"results_dir={results}"]
     assert main(["run", *another]) == 0
     with pytest.raises(SystemExit, match=r"ddrm solver\.eta=0\.5 schedule\.rho=3, box50, noise 0: 0 runs"):
