@@ -163,7 +163,7 @@ def _lost_all(one: Run) -> bool:
 def _found(one: Run, objective: str) -> tuple[int, float, float]:
     """Images of a trial, passes of each, and its score; NaN where it lost images."""
     if one.status != "done":
-        return one.spec.images or 0, one.spec.passes, math.nan
+        return one.spec.images or 0, float(one.spec.passes), math.nan
     cost, score = one.metrics["compute"], one.metrics["metrics"]
     value = math.nan if one.metrics["n_failed"] else score[objective]["mean"]
     return one.metrics["n_images"], cost["forward"] + cost["vjp"], value

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from helpers.operators import CASES, Case, case
-from mapga.operators import Identity
+from mapga.operators import Diagonal, Identity
 from mapga.pixels import sigma_to_sym
 from mapga.problem import Problem, measure
 from mapga.rng import standard_normal
@@ -71,6 +71,16 @@ def test_what_is_not_measured_may_stand_as_anything(hidden: float):
     assert torch.equal(problem.y, known.y)
     for answer in (operator.pinv, operator.adjoint, lambda r: operator.solve_gram(r, 0.3)):
         assert torch.equal(answer(problem.y - operator.apply(x)), answer(known.y - operator.apply(x)))
+
+
+def test_measurements_are_real_numbers():
+    """Integers, as a picture's file holds them, become floating-point; a mask cast to integers would blank them."""
+    operator = Diagonal(torch.full((2, 2), 0.5), (1, 2, 2))
+    for dtype in (torch.uint8, torch.int64):
+        problem = Problem(torch.full((1, 1, 2, 2), 3, dtype=dtype), operator, 0.0)
+        assert problem.y.dtype == torch.float32 and (problem.y == 3).all()
+    with pytest.raises(ValueError, match="complex measurements: give their real and imaginary parts"):
+        Problem(torch.zeros(1, 1, 2, 2, dtype=torch.complex64), operator, 0.0)
 
 
 def test_measuring_leaves_the_image_alone():

@@ -118,7 +118,10 @@ def test_a_forked_child_draws_ahead_by_a_thread_of_its_own(monkeypatch):
     if child == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # not that of the parent's tests
         signal.alarm(20)  # to wait for the parent's thread, which is not here, would be for ever
-        os._exit(0 if torch.equal(drawn(), wanted) else 1)
+        try:
+            os._exit(0 if torch.equal(drawn(), wanted) else 1)
+        finally:
+            os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
 
 

@@ -1,8 +1,7 @@
 """PSNR against passes, tuned methods on digits: curve.png, from curve.csv beside this file.
 
-    for each number of passes, with the settings of the nearest that has trials (README.md):
-    mapga run -m experiment=few_passes passes=20 dataset.limit=32 task.sigma_y=0,0.05 equal_passes=0.25 \
-        results_dir=RESULTS
+    for each number of passes, with the settings that won its own trials:
+    mapga run -m experiment=few_passes_50 dataset.limit=32 task.sigma_y=0,0.05 equal_passes=0.25 results_dir=RESULTS
     python experiments/few_passes/curve.py store RESULTS...
     python experiments/few_passes/curve.py draw
 

@@ -22,13 +22,14 @@ class Problem:
     """What a solver is given. The truth is not in it.
 
     Attributes:
-        y: Measurements of a batch, first axis B; where nothing is measured they become 0, whatever stood there.
+        y: Measurements of a batch, first axis B, floating-point; integers become such. Where nothing is measured they
+            become 0, whatever stood there.
         operator: A.
         sigma_y: Standard deviation of the measurement noise in [-1, 1] pixel units, >= 0.
         indices: Of each image its place in its dataset, by which all its noise goes; None for 0, 1, ...
 
     Raises:
-        ValueError: A negative or non-finite sigma_y, or not as many indices as measurements.
+        ValueError: A negative or non-finite sigma_y, complex measurements, or not as many indices as measurements.
     """
 
     y: Tensor
@@ -41,8 +42,10 @@ class Problem:
             raise ValueError(f"sigma_y={self.sigma_y}: a noise standard deviation is finite and >= 0")
         if self.indices is not None and len(self.indices) != len(self.y):
             raise ValueError(f"{len(self.y)} images need as many indices, got {len(self.indices)} indices")
-        operator = self.operator.to(self.y.device, self.y.dtype)
-        object.__setattr__(self, "y", operator.restrict(self.y))  # frozen for all others
+        if self.y.is_complex():
+            raise ValueError("complex measurements: give their real and imaginary parts, as the operator does")
+        y = self.y if self.y.is_floating_point() else self.y.float()
+        object.__setattr__(self, "y", self.operator.to(y.device, y.dtype).restrict(y))  # frozen for all others
 
     def __len__(self) -> int:
         return len(self.y)

@@ -90,8 +90,9 @@ in_forked_child(_background.cache_clear)  # where its thread is not
 class NoiseSource:
     """The start and step noise of one batch of images, as a solver asks for it.
 
-    The noise of the next step is drawn in a background thread from ``ahead`` on, of the first from ``start`` on, for an
-    accelerator copied without blocking; on a CPU whose cores are all torch's it is drawn when it is asked for.
+    The noise of the next step is drawn in a background thread, a moment after ``ahead``, that of the first after
+    ``start``, or as soon as it is asked for; for an accelerator it is copied without blocking. On a CPU whose cores are
+    all torch's it is drawn when it is asked for.
 
     Args:
         seed: The run's seed.
@@ -140,12 +141,12 @@ class NoiseSource:
         return self._deliver(noise)
 
     def ahead(self) -> None:
-        """Begin to draw what the next step will ask for; best just before a pass, during which no Python runs."""
+        """Have what the next step will ask for drawn; best just before a pass, during which no Python runs."""
         if self._draws_ahead and self._next not in self._ahead:
             self._ahead[self._next] = _background().submit(self._draw_later, self._next)
 
     def _draw_later(self, step: int) -> Tensor:
-        """Once the pass has begun: while Python still prepares it, two threads that take turns hold up both."""
+        """After a moment, in which a pass is prepared: two threads that take turns at Python's lock hold up both."""
         self._asked.wait(_MOMENT)
         return self._draw("step", step)
 

@@ -120,7 +120,24 @@ def test_who_no_longer_waits_is_told_how_to_follow_and_how_to_end_what_was_submi
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Job, "results", interrupted)
-    with pytest.raises(InterruptedRun, match=r"goes on: `mapga status` of the .* `scancel 1 2 3` ends it"):
+    with pytest.raises(InterruptedRun, match=r"waiting; all jobs go on: `mapga status` .* `scancel 1 2 3` ends"):
+        submitted(2500)
+    with pytest.raises(
+        InterruptedRun, match=r"1000 of 2500 jobs were submitted, .* `scancel 1` ends them; .*QOSMaxSub"
+    ):
+        submitted(2500, room=1)
+
+
+def test_who_interrupts_the_submitting_is_told_of_what_was_submitted(submitted, monkeypatch):
+    submit = Executor.map_array
+
+    def second_is_interrupted(self, function, tasks):
+        if self.arrays:
+            raise KeyboardInterrupt
+        return submit(self, function, tasks)
+
+    monkeypatch.setattr(Executor, "map_array", second_is_interrupted)
+    with pytest.raises(InterruptedRun, match=r"1000 of 2500 jobs were submitted, .* `scancel 1` ends them$"):
         submitted(2500)
 
 

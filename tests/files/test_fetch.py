@@ -272,6 +272,19 @@ def test_what_does_not_end_is_given_up(server: str, kind: str, size: int | None,
     assert "drips" in kind or [path.name for path in cache_folder().iterdir()] == ["net.pth.lock"]
 
 
+@pytest.mark.parametrize("fault", [BrokenPipeError("nobody reads"), ValueError("of a printer")])
+def test_a_fault_of_who_listens_is_no_broken_connection(server: str, fault: Exception) -> None:
+    asked: list[int] = []
+
+    def told(have: int, whole: int | None) -> None:
+        asked.append(have)
+        raise fault
+
+    with pytest.raises(type(fault)) as raised:
+        fetch(remote(f"{server}/abc"), told=told)
+    assert len(asked) == 1 and raised.value is fault
+
+
 @pytest.mark.parametrize("kind", ["abc", "endless-redirect"])
 def test_what_is_odd_and_has_an_end_is_fetched(server: str, kind: str) -> None:
     assert fetch(remote(f"{server}/{kind}")).read_bytes() == CONTENT

@@ -113,3 +113,15 @@ def test_bad_values_are_refused_by_name(arguments: dict, message: str):
 def test_an_oblong_image_is_refused():
     with pytest.raises(ValueError, match="8x16"):
         SeparableBlur((1, 8, 16))
+
+
+def test_an_inverse_that_was_looked_at_does_not_follow_to_another_dtype():
+    """Rounded from float64 it would be another than that of the float32 values: answers would depend on who looked."""
+    operator = SeparableBlur((1, 12, 12), 5)
+    y = operator.apply(torch.rand(1, 1, 12, 12, dtype=torch.float64))
+    fresh = operator.to("cpu", torch.float32).pinv(y.float())
+    with torch.inference_mode():
+        operator.pinv(y)
+    assert torch.equal(operator.to("cpu", torch.float32).pinv(y.float()), fresh)
+    y = y.clone().requires_grad_()
+    torch.autograd.grad(operator.pinv(y).sum(), y)  # of what was kept in inference mode

@@ -115,3 +115,14 @@ def test_unknown_choices_are_refused_by_value():
     for stride in (0, 9):
         with pytest.raises(ValueError, match=f"stride={stride}"):
             PixelGrid((1, 8, 8), stride)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_values_however_small_give_no_infinity(dtype: torch.dtype):
+    weights = torch.exp(-torch.linspace(0, 740, 64, dtype=torch.float64)).reshape(8, 8)
+    operator = Diagonal(weights, (1, 8, 8)).to("cpu", dtype)
+    zero, one = torch.zeros(1, 1, 8, 8, dtype=dtype), torch.ones(1, 1, 8, 8, dtype=dtype)
+    for c in (0.0, 1e-50, 1e-320, 0.3, torch.tensor([0.0], dtype=dtype), torch.tensor([0.3], dtype=dtype)):
+        assert torch.equal(operator.solve_gram(zero, c), zero)
+        assert operator.solve_gram(one, c).isfinite().all()
+    assert torch.equal(operator.pinv(zero), zero) and operator.pinv(one).isfinite().all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -225,11 +226,14 @@ def test_a_solver_that_yields_nothing_is_an_error():
         solve(Silent(Karras(steps=1)), None, None, None)
 
 
-def test_a_solver_that_yields_more_than_it_says_is_an_error():
-    class Talkative(PseudoInverse):
+@pytest.mark.parametrize("steps", [(1, 2, 3), (1, 1), (0, 1), (2,)])
+def test_a_solver_whose_steps_are_not_those_that_it_says_is_an_error(steps):
+    class Other(PseudoInverse):
+        n_steps = 2
+
         def iterate(self, problem, prior, noise):
             x = torch.zeros(1, 1, 4, 4)
-            return (State(step, 0.0, x, x) for step in (1, 2))
+            return (State(step, 0.0, x, x) for step in steps)
 
-    with pytest.raises(RuntimeError, match="Talkative yielded step 2 of n_steps = 1"):
-        solve(Talkative(Karras(steps=1)), None, None, None)
+    with pytest.raises(RuntimeError, match=r"Other: state [123] of n_steps = 2 says that it is step"):
+        solve(Other(Karras(steps=1)), None, None, SimpleNamespace(ahead=lambda: None))

@@ -9,7 +9,7 @@ import torch
 from mapga.card import Needs, SolverCard
 from mapga.datasets.base import Dataset, Item
 from mapga.metrics.pixel import PSNR
-from mapga.operators import BlockMean, CentralBox
+from mapga.operators import AlternateRows, BlockMean, CentralBox
 from mapga.priors import GaussianPrior
 from mapga.priors.wrapped import WrappedPrior
 from mapga.schedules import Karras
@@ -117,6 +117,14 @@ OPERATORS = {
 def test_faults_of_operators(name: str):
     fault, said = OPERATORS[name]
     assert said in seen(getattr(operators, name), fault())
+
+
+def test_a_measurement_where_nothing_is_measured_is_seen():
+    class Leaking(AlternateRows):
+        def apply(self, x):
+            return x
+
+    assert "A(x) is not 0 where restrict(y) is" in seen(operators.measured_values, Leaking(SHAPE))
 
 
 def test_every_check_of_an_operator_has_a_fault_here_and_none_is_seen_without():

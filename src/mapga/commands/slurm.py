@@ -86,23 +86,21 @@ def launch(
     executor, tasks = _executor(launcher), list(_parts(specs, runs_per_task))
     jobs: list[Job[list[Outcome]]] = []
     refusal = ""
-    for part in _parts(tasks, _max_array()):
-        try:
-            with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
-                jobs += executor.map_array(_Job(work), part)
-        except (FailedJobError, FailedSubmissionError) as error:
-            refusal = _refusal(error)
-            if not jobs:
-                raise ConfigError(refusal) from error
-            break
     try:
+        for part in _parts(tasks, _max_array()):
+            try:
+                with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
+                    jobs += executor.map_array(_Job(work), part)
+            except (FailedJobError, FailedSubmissionError) as error:
+                refusal = _refusal(error)
+                if not jobs:
+                    raise ConfigError(refusal) from error
+                break
         outcomes = [end for job, task in zip(jobs, tasks, strict=False) for end in _outcomes(job, task, lost)]
     except KeyboardInterrupt:
-        arrays = dict.fromkeys(job.job_id.partition("_")[0] for job in jobs)
-        raise InterruptedRun(
-            "interrupted, and no longer waiting; what was submitted goes on: `mapga status` of the results folder "
-            f"follows it, `scancel {' '.join(arrays)}` ends it"
-        ) from None
+        if not jobs:
+            raise
+        raise InterruptedRun(_going_on(jobs, len(tasks), refusal)) from None
     return outcomes + [Outcome("refused", str(spec.folder), refusal) for spec in specs[len(outcomes) :]]
 
 
@@ -164,6 +162,14 @@ def _outcomes(
         return job.results()[0]
     except Exception as error:  # killed, cancelled, or raised by the job itself
         return [lost(spec, error) for spec in specs]
+
+
+def _going_on(jobs: Sequence[Job[list[Outcome]]], tasks: int, refusal: str) -> str:
+    """What who no longer waits should know."""
+    arrays = " ".join(dict.fromkeys(job.job_id.partition("_")[0] for job in jobs))
+    submitted = "all jobs" if len(jobs) == tasks else f"{len(jobs)} of {tasks} jobs were submitted, which"
+    line = f"interrupted, and no longer waiting; {submitted} go on: `mapga status` of the results folder follows them"
+    return f"{line}, `scancel {arrays}` ends them" + (f"; {refusal}" if refusal else "")
 
 
 def _refusal(error: Exception) -> str:

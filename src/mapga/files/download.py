@@ -17,7 +17,7 @@ from urllib import request
 
 from mapga.files.address import bare, login, shown
 
-__all__ = ["DownloadError", "Limits", "Told", "download"]
+__all__ = ["DownloadError", "Limits", "Told", "UntoldError", "download"]
 
 Told = Callable[[int, int | None], object]  # bytes that are here, and those of the whole file, where known
 
@@ -48,6 +48,13 @@ class DownloadError(RuntimeError):
     """What cannot be downloaded: one line with its address, without the passwords in that."""
 
 
+class UntoldError(Exception):
+    """What ``told`` raised: a fault of who listens, and none of the connection or the disk."""
+
+    def __init__(self, of: Exception) -> None:
+        self.of = of
+
+
 def download(url: str, part: Path, size: int | None, limits: Limits, told: Told) -> None:
     """Append to ``part`` until the server has no more; a broken connection is taken up where it broke.
 
@@ -61,6 +68,7 @@ def download(url: str, part: Path, size: int | None, limits: Limits, told: Told)
     Raises:
         DownloadError: It cannot be had, or is not of that size.
         OSError: ``part`` cannot be opened.
+        UntoldError: ``told`` raised something.
     """
     with part.open("ab") as out:
         for attempt in range(limits.attempts):
@@ -109,7 +117,10 @@ def _once(url: str, out: BinaryIO, size: int | None, limits: Limits, told: Told)
                 _emptied(out)
                 raise DownloadError(f"{shown(url)} serves more than {_wanted(size, most)} bytes")
             _write(out, chunk)
-            told(have, whole)
+            try:
+                told(have, whole)
+            except Exception as error:
+                raise UntoldError(error) from None
     if whole is not None and have < whole:
         raise http.client.IncompleteRead(b"", whole - have)
 

@@ -20,7 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mapga.files.address import bare, shown
-from mapga.files.download import DownloadError, Limits, Told, download
+from mapga.files.download import DownloadError, Limits, Told, UntoldError, download
 from mapga.files.durable import settle
 from mapga.files.system import alone
 
@@ -169,6 +169,8 @@ def fetch(file: RemoteFile, limits: Limits | None = None, told: Told = lambda ha
                 _obtain(file, target, limits or Limits(), told)
     except DownloadError as error:
         raise FileRefusedError(str(error)) from None
+    except UntoldError as error:
+        raise error.of from None
     except OSError as error:
         where = f"{error.filename or target}: {error.strerror}"
         raise FileRefusedError(f"{where}; set MAPGA_CACHE to a folder that can be written") from None

@@ -52,7 +52,7 @@ class Operator(Shown, ABC):
         return product
 
     def restrict(self, y: Tensor) -> Tensor:
-        """y with zeros where nothing is measured (masks keep the image's shape)."""
+        """y with zeros where nothing is measured, and A(x) is 0 (masks keep the image's shape)."""
         return y
 
     def equivalents(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -163,14 +163,21 @@ class SpectralOperator(LinearOperator):
 
     @cached_property
     def inverse_values(self) -> Tensor:
-        """1 / s, 0 where s = 0, (1, C, H, W)."""
-        return _inverse(self.singular_values)
+        """1 / s, (1, C, H, W), 0 where s is 0 or so small that 1 / s^2 is no number."""
+        with torch.inference_mode(False):  # or gradients of later calls would find no use for it
+            return _inverse(self.singular_values, torch.finfo(self.singular_values.dtype).tiny ** 0.5)
 
     def inverse_gram(self, c: float | Tensor) -> Tensor:
-        """1 / (s^2 + c), 0 where that is 0, (1 or B, C, H, W)."""
+        """1 / (s^2 + c), (1 or B, C, H, W), 0 where that is 0, or no number."""
+        s, least = self.singular_values, torch.finfo(self.singular_values.dtype).tiny
         if isinstance(c, torch.Tensor):
-            return _inverse(self.singular_values.square() + c.to(self.singular_values).reshape(-1, 1, 1, 1))
-        return 1 / (self.singular_values.square() + c) if c > 0 else self.inverse_values.square()
+            return _inverse(s.square() + c.to(s).reshape(-1, 1, 1, 1), least)
+        return 1 / (s.square() + c) if c >= least else self.inverse_values.square()
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        moved = super().to(device, dtype)
+        vars(moved).pop("inverse_values", None)  # it is rounded otherwise than the inverse of what was moved
+        return moved
 
 
 class SelectingOperator(SpectralOperator):
@@ -186,7 +193,7 @@ class SelectingOperator(SpectralOperator):
         return torch.where(self.measured, y, 0.0)
 
 
-def _inverse(values: Tensor) -> Tensor:
-    """1 / values, 0 where a value is 0, never inf or NaN on the way."""
-    positive = values > 0
+def _inverse(values: Tensor, least: float) -> Tensor:
+    """1 / values, 0 where a value is below ``least``, never inf or NaN on the way."""
+    positive = values >= least
     return torch.where(positive, 1 / values.where(positive, 1.0), 0.0)

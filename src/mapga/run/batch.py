@@ -56,17 +56,18 @@ def solve(
             ``ABSURD``; 0 if neither; int64 (B,), on the device.
 
     Raises:
-        RuntimeError: A solver without states, or with other steps than 1, 2, ..., ``n_steps``.
+        RuntimeError: A solver without states, or whose steps are not 1, 2, ... up to ``n_steps``.
     """
     x, sums = torch.empty(0), None
     with torch.no_grad():
-        for state in solver.iterate(problem, prior, noise):
+        for k, state in enumerate(solver.iterate(problem, prior, noise)):
             x = state.x
             if sums is None:
                 sums = x.new_zeros(solver.n_steps, len(x))
-            if not 0 < state.step <= len(sums):
-                raise RuntimeError(f"{type(solver).__name__} yielded step {state.step} of n_steps = {len(sums)}")
-            torch.sum(x.flatten(1), 1, out=sums[state.step - 1])  # NaN and infinity survive it
+            if state.step != k + 1 or k == len(sums):
+                name = f"{type(solver).__name__}: state {k + 1} of n_steps = {len(sums)}"
+                raise RuntimeError(f"{name} says that it is step {state.step}")
+            sums[k] = x.detach().flatten(1).sum(1)  # NaN and infinity survive it
             on_state(state)
             if state.step < solver.n_steps:
                 noise.ahead()

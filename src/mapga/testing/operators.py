@@ -73,6 +73,7 @@ def pickling(operator: Operator) -> None:
 def measured_values(operator: Operator) -> None:
     """``n_measurements`` is how many values of y are measured, and y can be looked at."""
     y = (operator := _double(operator)).apply(_images(operator, 2))
+    require(torch.equal(operator.restrict(y), y), "A(x) is not 0 where restrict(y) is, and nothing is measured")
     seen = int(operator.restrict(torch.ones_like(y[:1])).count_nonzero())
     require(operator.n_measurements == seen, f"n_measurements is {operator.n_measurements}, restrict(1) leaves {seen}")
     shown, wanted = tuple(operator.preview(y).shape), (2, *operator.image_shape)
